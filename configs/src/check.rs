@@ -22,11 +22,11 @@ pub enum Check {
     OneOf(&'static [&'static str]),
     /// See [`one_of_ignoring_case`].
     OneOfIgnoringCase(&'static [&'static str]),
-    /// See [`matches`].
+    /// See [`matches()`].
     Matches(&'static str),
     /// See [`regex`].
     Regex,
-    /// See [`url`].
+    /// See [`url()`].
     Url(&'static [&'static str]),
     /// See [`topic_name`].
     TopicName,
