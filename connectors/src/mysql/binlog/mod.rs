@@ -1,0 +1,11 @@
+//! The binary log: from packets to values.
+//!
+//! [`table_map`] reads what the server says about a table before its rows, [`row`] prepares a decoder from that and the
+//! table's shape, once, and then decodes row images with everything resolved.
+
+pub mod reader;
+pub mod row;
+mod row_error;
+pub mod table_map;
+
+pub use row_error::RowError;

@@ -1,0 +1,10 @@
+//! The MySQL and MariaDB source: a snapshot of the captured tables, then every row change from the binlog.
+//!
+//! Table shapes come from DDL ([`ddl`]) and from the server; [`types`] says which schema a column has, [`binlog`] turns
+//! row images into values of it, [`text`] does the same for a snapshot's rows. Those parts are pure: no I/O in them.
+
+pub mod binlog;
+pub mod ddl;
+pub mod shape;
+pub mod text;
+pub mod types;
