@@ -4,7 +4,13 @@
 //! row images into values of it, [`text`] does the same for a snapshot's rows. Those parts are pure: no I/O in them.
 
 pub mod binlog;
+pub mod config;
 pub mod ddl;
+pub mod envelope;
+pub mod filter;
+pub mod gtid;
+pub mod position;
+pub mod queue;
 pub mod shape;
 pub mod text;
 pub mod types;

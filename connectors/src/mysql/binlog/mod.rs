@@ -3,6 +3,7 @@
 //! [`table_map`] reads what the server says about a table before its rows, [`row`] prepares a decoder from that and the
 //! table's shape, once, and then decodes row images with everything resolved.
 
+pub mod event;
 pub mod reader;
 pub mod row;
 mod row_error;
