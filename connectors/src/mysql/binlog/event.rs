@@ -26,12 +26,14 @@ pub struct RawEvent {
     pub log_pos: u32,
     /// The header's flags.
     pub flags: u16,
+    /// Whether it came out of a transaction payload, and has no position of its own.
+    pub inner: bool,
     /// What follows the header.
     pub body: Bytes,
 }
 
 /// The header flag of events that a server makes up for a reader.
-pub const ARTIFICIAL: u16 = 0x20;
+const ARTIFICIAL: u16 = 0x20;
 /// The header flag of events that may be passed over by who does not know them.
 const IGNORABLE: u16 = 0x80;
 /// What a compressed event may grow to: the largest event of a server.
@@ -160,6 +162,20 @@ impl Event {
 }
 
 impl RawEvent {
+    /// Whether the server made it up for its reader: it stands in no file.
+    #[must_use]
+    pub const fn is_artificial(&self) -> bool {
+        self.flags & ARTIFICIAL != 0
+            || self.log_pos == 0
+            || matches!(self.kind, kind::HEARTBEAT | kind::HEARTBEAT_V2)
+    }
+
+    /// Whether it only wraps events that follow.
+    #[must_use]
+    pub const fn is_wrapper(&self) -> bool {
+        self.kind == kind::TRANSACTION_PAYLOAD
+    }
+
     /// Whether this is a GTID with a tag (MySQL 8.3 and later), which has a layout of its own.
     #[must_use]
     pub const fn is_tagged_gtid(&self) -> bool {

@@ -7,6 +7,8 @@ pub mod event;
 pub mod reader;
 pub mod row;
 mod row_error;
+pub mod stream;
 pub mod table_map;
+pub mod tracker;
 
 pub use row_error::RowError;

@@ -16,6 +16,7 @@ fn raw(kind: u8, body: &[u8]) -> RawEvent {
         size: 0,
         log_pos: 0,
         flags: 0,
+        inner: false,
         body: Bytes::copy_from_slice(body),
     }
 }
