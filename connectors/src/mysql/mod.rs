@@ -23,3 +23,5 @@ pub mod snapshot;
 pub mod task;
 pub mod text;
 pub mod types;
+
+pub use connector::{MARIADB, MYSQL};
