@@ -1,0 +1,3 @@
+//! What Millrace promises, on real servers. One binary, so that it links once.
+
+mod servers;
