@@ -1,3 +1,5 @@
 //! What Millrace promises, on real servers. One binary, so that it links once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod servers;
