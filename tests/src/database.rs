@@ -26,6 +26,24 @@ pub enum Kind {
     MariaDb,
 }
 
+impl Kind {
+    /// A kind that is on this machine; MySQL if both are.
+    ///
+    /// # Errors
+    /// When neither is, and how to get one.
+    pub fn available() -> Result<Self> {
+        server(Self::MySql)
+            .map(|_| Self::MySql)
+            .or_else(|_no_mysql| server(Self::MariaDb).map(|_| Self::MariaDb))
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if *self == Self::MySql { "MySQL" } else { "MariaDB" })
+    }
+}
+
 /// The user that tests administer with; it may do everything.
 pub const ADMIN: &str = "admin";
 /// The user that connectors log in as, with just the privileges that the documentation names.

@@ -8,6 +8,7 @@
 pub mod arrivals;
 pub mod database;
 pub mod millrace;
+pub mod pipeline;
 pub mod places;
 pub mod receiver;
 pub mod shop;
