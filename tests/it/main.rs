@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod clients;
 mod kcat;
+mod pipeline;
 mod servers;
 mod tidy;
