@@ -20,6 +20,7 @@ pub struct Millrace {
     folder: PathBuf,
     rest_port: u16,
     broker_port: u16,
+    connectors: Vec<String>,
     process: Option<Process>,
     http: reqwest::Client,
 }
@@ -32,6 +33,21 @@ impl Millrace {
     /// When it does not come up, with the end of its log.
     pub async fn standalone(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let mut millrace = Self::prepare(folder, settings)?;
+        millrace.start().await?;
+        Ok(millrace)
+    }
+
+    /// Starts a worker as [`Millrace::standalone`], with connector files on its command line.
+    ///
+    /// # Errors
+    /// As [`Millrace::standalone`].
+    pub async fn standalone_with(
+        folder: &Path,
+        settings: &[(&str, &str)],
+        connectors: &[&str],
+    ) -> Result<Self> {
+        let mut millrace = Self::prepare(folder, settings)?;
+        millrace.connectors = connectors.iter().map(ToString::to_string).collect();
         millrace.start().await?;
         Ok(millrace)
     }
@@ -52,7 +68,14 @@ impl Millrace {
         fs::write(folder.join("worker.properties"), text)?;
         install_crypto();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
-        Ok(Self { folder: folder.to_path_buf(), rest_port, broker_port, process: None, http })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            rest_port,
+            broker_port,
+            connectors: Vec::new(),
+            process: None,
+            http,
+        })
     }
 
     /// Starts the process (again) and waits until REST answers. Gives the time that took.
