@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod metadata;
 mod net;
+mod producer;
 mod types;
 
 pub use broker_protocol::ErrorCode;
@@ -21,6 +22,7 @@ pub use config::{
     Acks, Assignor, ClientConfig, ConsumerConfig, GroupConfig, Isolation, OffsetReset, ProducerConfig,
 };
 pub use error::{Error, Result};
+pub use producer::{Delivery, Producer};
 pub use types::{
     AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
     GroupDescription, GroupEvent, GroupListing, GroupMember, Header, NewTopic, OffsetAndMetadata, OffsetSpec,
