@@ -1,0 +1,60 @@
+//! Converters: between records and the bytes in a topic (Connect's `Converter`, `HeaderConverter`).
+//!
+//! A source's records pass a converter last, a sink's first. Each task has converters of its own, so they may cache by
+//! schema pointer without locks. Invariant: what `from_connect_data` writes, `to_connect_data` of the same settings reads.
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::header::Header;
+use crate::value::SchemaAndValue;
+
+/// Whether a converter wrote bytes or says that there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Converted {
+    /// The bytes were appended to the buffer.
+    Bytes,
+    /// The datum is null: a null key, or a tombstone. Nothing was appended.
+    Null,
+}
+
+/// Turns values into bytes and back.
+pub trait Converter: Send {
+    /// Appends the bytes of `datum` to `buffer`. Called once per key and value on the way to Kafka: the hot path.
+    ///
+    /// # Errors
+    /// `BadRecord` when the datum cannot be encoded. What was appended until then is thrown away by the caller.
+    fn from_connect_data(
+        &mut self,
+        topic: &str,
+        datum: &SchemaAndValue,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Converted>;
+
+    /// Reads a datum back. Called once per key and value on the way to a sink.
+    ///
+    /// # Errors
+    /// `BadRecord` when the bytes are not what this converter writes.
+    fn to_connect_data(&mut self, topic: &str, bytes: Option<Bytes>) -> Result<SchemaAndValue>;
+}
+
+/// Turns header values into bytes and back.
+pub trait HeaderConverter: Send {
+    /// Appends the bytes of a header's value to `buffer`.
+    ///
+    /// # Errors
+    /// `BadRecord` when the value cannot be encoded.
+    fn from_connect_header(
+        &mut self,
+        topic: &str,
+        header: &Header,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Converted>;
+
+    /// Reads a header's value back.
+    ///
+    /// # Errors
+    /// `BadRecord` when the bytes are not what this converter writes.
+    fn to_connect_header(&mut self, topic: &str, key: &str, bytes: Option<Bytes>) -> Result<SchemaAndValue>;
+}

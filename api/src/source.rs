@@ -1,0 +1,126 @@
+//! Sources: where records come from. The contract of a source connector and its tasks.
+//!
+//! The runtime calls a task in this order: `start`, then `poll` again and again with `commit` between, then `stop`;
+//! never two calls at once. Calls are per batch, so that nothing asynchronous is paid per record.
+//! Invariant: after a restart a task goes on from the last offset that the runtime committed, which is never ahead of
+//! what is durable in the topics; what was handed out after it comes again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use configs::{ConfigErrors, Props};
+
+use crate::error::Result;
+use crate::gauges::Gauges;
+use crate::record::{FlatMap, SourceRecord};
+use crate::value::Text;
+
+/// A source connector: checks a configuration, splits the work, makes tasks.
+#[async_trait]
+pub trait SourceConnector: Send + Sync {
+    /// Checks the settings against the world (can the server be reached, is the table there) after the declared
+    /// options have passed. Called by validation and before a connector is created; has a deadline, may be dropped.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, at once.
+    async fn validate(&self, _config: &Props) -> std::result::Result<(), ConfigErrors> {
+        Ok(())
+    }
+
+    /// Splits the work: one configuration per task, at most `tasks_max`.
+    ///
+    /// # Errors
+    /// `BadConfig` when the work cannot be split as configured.
+    fn task_configs(&self, config: &Props, tasks_max: usize) -> Result<Vec<Props>>;
+
+    /// Makes a task. It does nothing before [`SourceTask::start`].
+    fn task(&self) -> Box<dyn SourceTask>;
+
+    /// Checks offsets that a user wants to set over REST (`None` resets that partition).
+    ///
+    /// # Errors
+    /// `BadConfig` when the connector could not go on from them.
+    fn check_offsets(&self, _config: &Props, _offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a source task is given at its start.
+#[derive(Clone)]
+pub struct SourceContext {
+    /// The connector's name.
+    pub connector: Text,
+    /// The task's number, from 0.
+    pub task: u32,
+    /// The task's configuration, with secrets in place.
+    pub config: Props,
+    /// The offsets that were committed.
+    pub offsets: Arc<dyn OffsetReader>,
+    /// What the connector must remember beside its offsets, such as table shapes.
+    pub history: Arc<dyn History>,
+    /// Where to put numbers that `/metrics` shall show.
+    pub gauges: Gauges,
+}
+
+impl fmt::Debug for SourceContext {
+    /// Leaves the configuration out: it holds secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SourceContext({}-{})", self.connector, self.task)
+    }
+}
+
+/// Reads committed source offsets.
+#[async_trait]
+pub trait OffsetReader: Send + Sync {
+    /// The last committed offset of a source partition, if there is one.
+    ///
+    /// # Errors
+    /// `Retriable` when the offsets topic cannot be read.
+    async fn offset(&self, partition: &FlatMap) -> Result<Option<FlatMap>>;
+}
+
+/// Remembers small texts by key for one connector, durably: what was put is there after a crash.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// All that is remembered, each key once, in no order.
+    ///
+    /// # Errors
+    /// `Retriable` when it cannot be read.
+    async fn load(&self) -> Result<Vec<(String, String)>>;
+
+    /// Remembers a text in place of what stood at the key; `None` forgets it. Returns once it is durable.
+    ///
+    /// # Errors
+    /// `Retriable` when it cannot be written.
+    async fn put(&self, key: &str, value: Option<&str>) -> Result<()>;
+}
+
+/// A source task: reads its share of the source.
+#[async_trait]
+pub trait SourceTask: Send {
+    /// Gets ready to read on from the committed offsets. Called once, first.
+    ///
+    /// # Errors
+    /// `Retriable` to be started again with backoff, `BadConfig` or `Fatal` to fail the task.
+    async fn start(&mut self, context: SourceContext) -> Result<()>;
+
+    /// The next records: waits until there are some, or returns none after a while. The future may be dropped before it
+    /// is ready (on pause and stop), and then nothing may be lost: records count as handed out only when it returns.
+    /// A batch should be bounded in bytes (about 1 MiB) rather than in records.
+    ///
+    /// # Errors
+    /// `Retriable`: the runtime says so in status and log, and polls again after a backoff. Others fail the task.
+    async fn poll(&mut self) -> Result<Vec<SourceRecord>>;
+
+    /// Hears that the offset was committed: everything up to it is durable in the topics, and will not be asked for again.
+    ///
+    /// # Errors
+    /// Are logged; they do not stop the task.
+    async fn commit(&mut self, _partition: &FlatMap, _offset: &FlatMap) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lets go of everything. Called once, last; within the worker's shutdown deadline.
+    async fn stop(&mut self);
+}
