@@ -1,7 +1,25 @@
 //! The broker: topics at rest, served over Kafka's protocol.
+//!
+//! # Layout
+//! - [`Broker`]: starts and stops all of it; [`BrokerConfig`]: what it may be told
+//! - [`log`]: where do records rest?
+//! - `topics`: which topics are there?
+//! - `server`: what may a client ask? One file per API under `server/api`
+//! - `producer_ids`, `cluster`, `metrics`: the small rest
 
+mod broker;
+mod cluster;
+mod config;
 mod error;
 pub mod log;
+mod metrics;
+mod producer_ids;
+mod server;
 mod topics;
 
-pub use error::Error;
+pub use self::{
+    broker::Broker,
+    config::{BrokerConfig, Listener},
+    error::Error,
+    metrics::Metrics,
+};

@@ -69,7 +69,13 @@ impl LogDirectory {
     }
 
     /// Writes to a file of this directory. A full disk passes; any other error takes the directory offline.
-    pub(crate) fn write_at(&self, file: &File, path: &Path, slices: &[&[u8]], at: u64) -> Result<(), LogError> {
+    pub(crate) fn write_at(
+        &self,
+        file: &File,
+        path: &Path,
+        slices: &[&[u8]],
+        at: u64,
+    ) -> Result<(), LogError> {
         self.check()?;
         match self.disk.write_at(file, slices, at).map_err(|error| LogError::io("write", path, error)) {
             Err(error @ LogError::Io { .. }) => Err(self.fail(&error)),
@@ -126,7 +132,8 @@ fn lock(directory: &Path) -> Result<File, Error> {
         Err(TryLockError::Error(error)) => return Err(io_error("lock", error)),
     }
     let process = format!("{}\n", std::process::id());
-    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(process.as_bytes()));
+    let written =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(process.as_bytes()));
     written.map_err(|error| io_error("write", error))?;
     Ok(file)
 }

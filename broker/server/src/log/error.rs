@@ -7,7 +7,9 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file system has no room. Nothing was acknowledged; the next append tries again.
-    #[error("no space left for {path}: free some space or lower retention; the log lives on when there is room")]
+    #[error(
+        "no space left for {path}: free some space or lower retention; the log lives on when there is room"
+    )]
     DiskFull {
         /// The file that could not grow.
         path: PathBuf,
@@ -73,6 +75,12 @@ pub enum LogError {
         current: i16,
         /// The epoch of the batch.
         found: i16,
+    },
+    /// The broker is shutting down.
+    #[error("{path} is closed: the broker is shutting down")]
+    Closed {
+        /// The partition's folder.
+        path: PathBuf,
     },
     /// The topic was deleted while the request was under way.
     #[error("{path} was deleted")]

@@ -72,7 +72,8 @@ impl ActiveIndex {
     /// Reads the two files' contents back; entries at or beyond `size` (of the log) and torn ones are left out.
     pub(crate) fn decode(offsets: &[u8], times: &[u8], size: u64) -> Self {
         let offsets: Vec<(u32, u32)> = offsets.as_chunks().0.iter().map(split).collect();
-        let offsets: Vec<_> = offsets.into_iter().take_while(|(_, position)| u64::from(*position) < size).collect();
+        let offsets: Vec<_> =
+            offsets.into_iter().take_while(|(_, position)| u64::from(*position) < size).collect();
         let end = offsets.last().map_or(0, |(offset, _)| *offset);
         let times = times.as_chunks().0.iter().map(split_time);
         let times: Vec<(i64, u32)> = times.take_while(|(_, offset)| *offset <= end).collect();

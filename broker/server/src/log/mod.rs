@@ -29,12 +29,11 @@ pub use self::{
     disk::Disk,
     error::LogError,
     open::PartitionPlace,
-    partition::{Appended, Batch, LogOffsets, PartitionLog},
+    partition::{Appended, LogOffsets, PartitionLog},
 };
 pub(crate) use self::{
     disk::{SystemDisk, replace_file, sync_folder},
     flusher::{FlushQueue, Flusher},
-    header::BatchHeader,
     partition::remove_folder,
 };
 

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use broker_protocol::batch::{BatchHeader, HEADER_BYTES};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -22,7 +23,7 @@ use super::{
     LogConfig, LogDirectory, LogError, PARTITION_METADATA_FILE, PartitionLog,
     disk::read_at,
     flusher::FlushQueue,
-    header::{BatchHeader, HEADER_BYTES},
+    header::verify,
     index::ActiveIndex,
     partition::{ActiveSegment, Inner},
     producers::ProducerTable,
@@ -62,6 +63,7 @@ impl PartitionLog {
             queue: Arc::clone(queue),
             queued: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             config: RwLock::new(config),
             start: AtomicI64::new(inner.start_offset),
             end: AtomicI64::new(inner.end_offset),
@@ -119,7 +121,8 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
         Some(end) => end,
         None => recovery.recover(&inner, directory)?,
     };
-    inner.active = ActiveSegment { base_offset, size: end.size, index: end.index, ..ActiveSegment::default() };
+    inner.active =
+        ActiveSegment { base_offset, size: end.size, index: end.index, ..ActiveSegment::default() };
     // The age of a segment that was found is not known; its newest batch is a safe guess for when to close it.
     inner.active.begun_ms = Some(inner.active.index.max_timestamp()).filter(|timestamp| *timestamp > 0);
     inner.active.file = Some(Arc::new(file));
@@ -232,7 +235,7 @@ impl Recovery<'_> {
                 Ok(Some((at, header))) => {
                     self.index(&mut end.index, at, &header);
                     end.producers.update(&header);
-                    (end.offset, end.size) = (header.next_offset(), at + header.total_bytes as u64);
+                    (end.offset, end.size) = (header.next_offset(), at + header.size as u64);
                 }
                 Ok(None) => break None,
                 Err(ScanError::Bad { reason, .. }) => break Some(reason),
@@ -266,7 +269,8 @@ impl Recovery<'_> {
     /// Copies what is about to be cut off if there is a whole batch in it.
     fn keep_aside(&self, from: u64) -> Result<Option<PathBuf>, LogError> {
         let length = usize::try_from(self.size - from).unwrap_or(usize::MAX);
-        let tail = read_at(self.file, from, length).map_err(|error| LogError::io("read", self.path, error))?;
+        let tail =
+            read_at(self.file, from, length).map_err(|error| LogError::io("read", self.path, error))?;
         if !holds_valid_batch(&tail) {
             return Ok(None);
         }
@@ -287,7 +291,9 @@ impl Recovery<'_> {
                     table = found;
                     break;
                 }
-                Some(None) => tracing::warn!(file = %path.display(), "snapshot is damaged; reading the log instead"),
+                Some(None) => {
+                    tracing::warn!(file = %path.display(), "snapshot is damaged; reading the log instead")
+                }
                 None => {}
             }
             if let Some(before) = at.checked_sub(1) {
@@ -334,8 +340,7 @@ fn holds_valid_batch(bytes: &[u8]) -> bool {
         let rest = &bytes[at..];
         // The magic first: it rules out nearly every place without looking further.
         rest.get(16) == Some(&2)
-            && BatchHeader::parse(rest).is_ok_and(|header| {
-                header.total_bytes <= rest.len() && header.record_count >= 0 && header.verify(rest).is_ok()
-            })
+            && BatchHeader::read(rest)
+                .is_ok_and(|header| header.size <= rest.len() && verify(&header, rest).is_ok())
     })
 }

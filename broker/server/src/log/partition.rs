@@ -14,6 +14,7 @@ use std::{
     },
 };
 
+use broker_protocol::batch::{Batch, BatchHeader};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
@@ -22,19 +23,12 @@ use super::{
     LogConfig, LogDirectory, LogError,
     disk::sync_folder,
     flusher::{Flush, FlushQueue},
-    header::{BatchHeader, PATCHED_BYTES},
+    header::PATCHED_BYTES,
     index::ActiveIndex,
     producers::ProducerTable,
     segment::{Segment, file_path, remove_file, write_indexes},
     snapshot,
 };
-
-/// A batch to append: checked by the caller, its offsets still the producer's.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    pub(crate) header: BatchHeader,
-    pub(crate) bytes: Bytes,
-}
 
 /// Where a batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +64,7 @@ pub struct PartitionLog {
     pub(super) queue: Arc<FlushQueue>,
     pub(super) queued: AtomicBool,
     pub(super) deleted: AtomicBool,
+    pub(super) closed: AtomicBool,
     pub(super) config: RwLock<Arc<LogConfig>>,
     pub(super) inner: Mutex<Inner>,
     /// Held by retention and compaction, which replace closed segments: one of them at a time.
@@ -149,25 +144,25 @@ impl PartitionLog {
         inner.closed.iter().map(|segment| segment.size).sum::<u64>() + inner.active.size
     }
 
-    /// Appends one batch behind the others and queues the fsync. Blocks on the disk; the batch is durable only once
+    /// Appends one batch, which the caller has checked, behind the others and queues the fsync. Blocks on the disk; the batch is durable only once
     /// [`PartitionLog::durable`] says so.
     pub fn append(self: &Arc<Self>, batch: &Batch, now_ms: i64) -> Result<Appended, LogError> {
         let mut inner = self.inner.lock();
         self.check_alive()?;
         let start_offset = inner.start_offset;
-        if let Some(stored) = inner.producers.check(&batch.header)? {
+        if let Some(stored) = inner.producers.check(batch.header())? {
             let (base_offset, last_offset) = (stored.base_offset, stored.last_offset);
             return Ok(Appended { base_offset, last_offset, start_offset, duplicate: true });
         }
-        if self.must_roll(&inner, &batch.header, now_ms) {
+        if self.must_roll(&inner, batch.header(), now_ms) {
             self.roll(&mut inner)?;
         }
-        let header = BatchHeader { base_offset: inner.end_offset, ..batch.header };
-        self.write(&mut inner, &header, &batch.bytes)?;
+        let header = BatchHeader { base_offset: inner.end_offset, ..*batch.header() };
+        self.write(&mut inner, &header, batch.bytes())?;
         let active = &mut inner.active;
         let position = u32::try_from(active.size).unwrap_or(u32::MAX);
         active.index.add(active.relative(header.base_offset), position, header.max_timestamp);
-        active.size += header.total_bytes as u64;
+        active.size += header.size as u64;
         active.begun_ms.get_or_insert(now_ms);
         inner.end_offset = header.next_offset();
         self.end.store(inner.end_offset, Ordering::Release);
@@ -205,13 +200,16 @@ impl PartitionLog {
         if self.deleted.load(Ordering::Acquire) {
             return Err(LogError::Deleted { path: self.folder.clone() });
         }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(LogError::Closed { path: self.folder.clone() });
+        }
         self.directory.check()
     }
 
     fn must_roll(&self, inner: &Inner, header: &BatchHeader, now_ms: i64) -> bool {
         let (config, active) = (self.config.read(), &inner.active);
         let last = inner.end_offset + i64::from(header.last_offset_delta);
-        let full = active.size + header.total_bytes as u64 > config.segment_bytes;
+        let full = active.size + header.size as u64 > config.segment_bytes;
         let old = active.begun_ms.is_some_and(|begun| now_ms.saturating_sub(begun) >= config.segment_ms);
         active.size > 0 && (full || old || i32::try_from(last - active.base_offset).is_err())
     }
@@ -253,7 +251,8 @@ impl PartitionLog {
         fs::create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, error))?;
         let path = self.folder.join(super::PARTITION_METADATA_FILE);
         let contents = format!("version: 0\ntopic_id: {}\n", self.topic_id);
-        super::disk::replace_file(&path, contents.as_bytes()).map_err(|error| LogError::io("write", path, error))?;
+        super::disk::replace_file(&path, contents.as_bytes())
+            .map_err(|error| LogError::io("write", path, error))?;
         let parent = self.folder.parent().unwrap_or(Path::new("."));
         sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))
     }
@@ -310,8 +309,12 @@ impl PartitionLog {
         result
     }
 
-    /// Flushes and writes down what saves the next start from reading the log. Call once nobody appends any more.
+    /// Flushes and writes down what saves the next start from reading the log. Nothing can be appended afterwards.
     pub fn close(&self) -> Result<(), LogError> {
+        {
+            let _appending = self.inner.lock();
+            self.closed.store(true, Ordering::Release);
+        }
         self.flush_now()?;
         let mut guard = self.inner.lock();
         let inner = &mut *guard;

@@ -6,10 +6,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{
-    error::LogError,
-    header::{BatchHeader, sequence_plus},
-};
+use broker_protocol::batch::{BatchHeader, header::sequence_after};
+
+use super::error::LogError;
 
 /// Batches remembered per producer.
 pub(crate) const BATCHES_KEPT: usize = 5;
@@ -40,7 +39,7 @@ pub(crate) struct ProducerTable {
 impl ProducerTable {
     /// Says whether the batch may be appended; a batch that is there already comes back as it was stored.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<Option<StoredBatch>, LogError> {
-        if !header.has_producer() || header.is_control() {
+        if header.producer_id < 0 || header.is_control() {
             return Ok(None);
         }
         let Some(producer) = self.producers.get(&header.producer_id) else {
@@ -67,7 +66,7 @@ impl ProducerTable {
         if let Some(duplicate) = producer.batches.iter().find(same) {
             return Ok(Some(*duplicate));
         }
-        match producer.batches.back().map(|batch| sequence_plus(batch.last_sequence, 1)) {
+        match producer.batches.back().map(|batch| sequence_after(batch.last_sequence, 1)) {
             Some(expected) if expected != first => Err(out_of_order(expected)),
             _ => Ok(None),
         }
@@ -75,7 +74,7 @@ impl ProducerTable {
 
     /// Takes note of a stored batch; its offsets are final.
     pub(crate) fn update(&mut self, header: &BatchHeader) {
-        if !header.has_producer() {
+        if header.producer_id < 0 {
             return;
         }
         let producer = self
@@ -103,9 +102,8 @@ impl ProducerTable {
 
     /// Forgets producers whose newest batch is older than `oldest_ms`.
     pub(crate) fn expire(&mut self, oldest_ms: i64) {
-        self.producers.retain(|_, producer| {
-            producer.batches.back().is_some_and(|batch| batch.timestamp >= oldest_ms)
-        });
+        self.producers
+            .retain(|_, producer| producer.batches.back().is_some_and(|batch| batch.timestamp >= oldest_ms));
     }
 }
 
@@ -116,7 +114,8 @@ mod tests {
     fn header(epoch: i16, base_sequence: i32, count: i32, base_offset: i64) -> BatchHeader {
         BatchHeader {
             base_offset,
-            total_bytes: 100,
+            size: 100,
+            leader_epoch: 0,
             crc: 0,
             attributes: 0,
             last_offset_delta: count - 1,
@@ -140,16 +139,28 @@ mod tests {
         assert_eq!(table.check(&header(0, 50, 10, 0)).unwrap().unwrap().base_offset, 50);
         assert_eq!(table.check(&header(0, 10, 10, 0)).unwrap().unwrap().base_offset, 10);
         let forgotten = table.check(&header(0, 0, 10, 0)).unwrap_err();
-        assert!(matches!(forgotten, LogError::OutOfOrderSequence { expected: 60, found: 0, .. }), "{forgotten}");
+        assert!(
+            matches!(forgotten, LogError::OutOfOrderSequence { expected: 60, found: 0, .. }),
+            "{forgotten}"
+        );
     }
 
     #[test]
     fn gaps_old_epochs_and_new_epochs_in_the_middle_are_refused() {
         let mut table = ProducerTable::default();
         table.update(&header(3, 0, 1, 0));
-        assert!(matches!(table.check(&header(3, 2, 1, 0)), Err(LogError::OutOfOrderSequence { expected: 1, .. })));
-        assert!(matches!(table.check(&header(2, 1, 1, 0)), Err(LogError::InvalidProducerEpoch { current: 3, .. })));
-        assert!(matches!(table.check(&header(4, 1, 1, 0)), Err(LogError::OutOfOrderSequence { expected: 0, .. })));
+        assert!(matches!(
+            table.check(&header(3, 2, 1, 0)),
+            Err(LogError::OutOfOrderSequence { expected: 1, .. })
+        ));
+        assert!(matches!(
+            table.check(&header(2, 1, 1, 0)),
+            Err(LogError::InvalidProducerEpoch { current: 3, .. })
+        ));
+        assert!(matches!(
+            table.check(&header(4, 1, 1, 0)),
+            Err(LogError::OutOfOrderSequence { expected: 0, .. })
+        ));
         assert_eq!(table.check(&header(4, 0, 1, 0)).unwrap(), None);
     }
 

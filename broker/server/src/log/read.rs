@@ -5,12 +5,13 @@
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
+use broker_protocol::batch::BatchHeader;
 use bytes::Bytes;
 
 use super::{
     LogError, PartitionLog,
     disk::read_at,
-    header::BatchHeader,
+    header::verify,
     index::INTERVAL_BYTES,
     partition::Inner,
     scan::{Scan, ScanError},
@@ -41,7 +42,10 @@ impl PartitionLog {
             }
             let Some(next) = extent.next else { return Ok(Bytes::new()) };
             if !self.may_have_gaps() {
-                tracing::error!(partition = self.name, "no batch holds offsets {from} to {next}: a segment is missing");
+                tracing::error!(
+                    partition = self.name,
+                    "no batch holds offsets {from} to {next}: a segment is missing"
+                );
                 let reason = format!("offsets {from} to {next} are missing");
                 return Err(LogError::Corrupt { path: extent.path, position: extent.limit, reason });
             }
@@ -55,7 +59,11 @@ impl PartitionLog {
         let active = &inner.active;
         if offset >= active.base_offset {
             let position = u64::from(active.index.position(active.relative(offset)));
-            return if offset < inner.flushed_offset { inner.flushed_position.saturating_sub(position) } else { 0 };
+            return if offset < inner.flushed_offset {
+                inner.flushed_position.saturating_sub(position)
+            } else {
+                0
+            };
         }
         let at = inner.closed.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         inner.closed[at..].iter().map(|segment| segment.size).sum::<u64>() + inner.flushed_position
@@ -101,7 +109,8 @@ impl PartitionLog {
         let mut scan = Scan::headers(&extent.file, extent.position, extent.limit);
         loop {
             match scan.next() {
-                Ok(Some((_, header))) if header.last_offset() < offset || header.max_timestamp < timestamp => {}
+                Ok(Some((_, header)))
+                    if header.last_offset() < offset || header.max_timestamp < timestamp => {}
                 Ok(Some((position, header))) => return extent.batch(position, &header).map(Some),
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(extent.error(error)),
@@ -148,7 +157,13 @@ impl PartitionLog {
 
 fn closed_extent(segment: &Segment, offset: i64, next: i64) -> Result<Extent, LogError> {
     let position = segment.position(offset)?;
-    Ok(Extent { file: segment.file()?, path: segment.path(), position, limit: segment.size, next: Some(next) })
+    Ok(Extent {
+        file: segment.file()?,
+        path: segment.path(),
+        position,
+        limit: segment.size,
+        next: Some(next),
+    })
 }
 
 impl Extent {
@@ -160,16 +175,16 @@ impl Extent {
             other => other?,
         };
         let Some((start, first)) = found else { return Ok(None) };
-        let wanted = if at_least_one { bytes_max.max(first.total_bytes) } else { bytes_max };
+        let wanted = if at_least_one { bytes_max.max(first.size) } else { bytes_max };
         let left = usize::try_from(self.limit - start).unwrap_or(usize::MAX);
         let bytes = read_at(&self.file, start, wanted.min(left)).map_err(|error| self.io_error(error))?;
         let mut end = 0;
         while let Some(rest) = bytes.get(end..)
-            && let Ok(header) = BatchHeader::parse(rest)
-            && header.total_bytes <= rest.len()
+            && let Ok(header) = BatchHeader::read(rest)
+            && header.size <= rest.len()
         {
-            match header.verify(rest) {
-                Ok(()) => end += header.total_bytes,
+            match verify(&header, rest) {
+                Ok(()) => end += header.size,
                 // Serve what is sound; the next read begins here and is told.
                 Err(_) if end > 0 => break,
                 Err(reason) => return Err(self.corrupt(start, reason)),
@@ -197,8 +212,8 @@ impl Extent {
 
     /// One whole batch, checked.
     fn batch(&self, position: u64, header: &BatchHeader) -> Result<Bytes, LogError> {
-        let bytes = read_at(&self.file, position, header.total_bytes).map_err(|error| self.io_error(error))?;
-        header.verify(&bytes).map_err(|reason| self.corrupt(position, reason))?;
+        let bytes = read_at(&self.file, position, header.size).map_err(|error| self.io_error(error))?;
+        verify(header, &bytes).map_err(|reason| self.corrupt(position, reason))?;
         Ok(Bytes::from(bytes))
     }
 

@@ -58,7 +58,12 @@ impl PartitionLog {
             gone
         };
         for segment in &gone {
-            tracing::info!(partition = self.name, segment = segment.base_offset, bytes = segment.size, "expired");
+            tracing::info!(
+                partition = self.name,
+                segment = segment.base_offset,
+                bytes = segment.size,
+                "expired"
+            );
             segment.remove()?;
         }
         Ok(count)

@@ -5,10 +5,9 @@
 
 use std::{fs::File, io};
 
-use super::{
-    disk::read_at,
-    header::{BatchHeader, HEADER_BYTES},
-};
+use broker_protocol::batch::{BatchHeader, HEADER_BYTES};
+
+use super::{disk::read_at, header::verify};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 const VERIFY_CHUNK_BYTES: usize = 1024 * 1024;
@@ -37,7 +36,15 @@ pub(crate) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Walks the heads only.
     pub(crate) fn headers(file: &'a File, position: u64, limit: u64) -> Self {
-        Self { file, position, limit, verify: false, chunk_bytes: CHUNK_BYTES, buffer: Vec::new(), buffer_at: 0 }
+        Self {
+            file,
+            position,
+            limit,
+            verify: false,
+            chunk_bytes: CHUNK_BYTES,
+            buffer: Vec::new(),
+            buffer_at: 0,
+        }
     }
 
     /// Walks and checks each batch's checksum.
@@ -58,25 +65,25 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         let bad = |reason| ScanError::Bad { position, reason };
-        let header = BatchHeader::parse(self.window(HEADER_BYTES)?).map_err(bad)?;
-        if header.total_bytes as u64 > self.limit - position {
+        let header = BatchHeader::read(self.window(HEADER_BYTES)?).map_err(|error| bad(error.to_string()))?;
+        if header.size as u64 > self.limit - position {
             let left = self.limit - position;
-            return Err(bad(format!("batch of {} bytes has only {left} bytes left", header.total_bytes)));
+            return Err(bad(format!("batch of {} bytes has only {left} bytes left", header.size)));
         }
-        if header.last_offset_delta < 0 || header.base_offset < 0 {
-            return Err(bad(format!("offset {} + {}", header.base_offset, header.last_offset_delta)));
+        if header.base_offset < 0 {
+            return Err(bad(format!("offset {}", header.base_offset)));
         }
         if self.verify {
-            header.verify(self.window(header.total_bytes)?).map_err(bad)?;
+            verify(&header, self.window(header.size)?).map_err(bad)?;
         }
-        self.position = position + header.total_bytes as u64;
+        self.position = position + header.size as u64;
         Ok(Some((position, header)))
     }
 
     /// The batch that [`Scan::next`] just returned.
     pub(crate) fn batch(&mut self, position: u64, header: &BatchHeader) -> Result<&[u8], ScanError> {
         self.position = position;
-        let total = header.total_bytes;
+        let total = header.size;
         self.window(total)?;
         self.position = position + total as u64;
         let from = usize::try_from(position - self.buffer_at).unwrap_or(0);
@@ -92,7 +99,8 @@ impl<'a> Scan<'a> {
             return Ok(&self.buffer[from..]);
         }
         let left = usize::try_from(self.limit - self.position).unwrap_or(usize::MAX);
-        self.buffer = read_at(self.file, self.position, length.max(self.chunk_bytes).min(left)).map_err(ScanError::Io)?;
+        self.buffer = read_at(self.file, self.position, length.max(self.chunk_bytes).min(left))
+            .map_err(ScanError::Io)?;
         self.buffer_at = self.position;
         Ok(&self.buffer)
     }

@@ -92,7 +92,8 @@ impl Segment {
     /// Offset from where to look for the first batch with at least this time stamp.
     pub(crate) fn offset_before(&self, timestamp: i64) -> Result<i64, LogError> {
         let relative = index::offset_before_in(&self.indexes()?.times, timestamp);
-        let relative = relative.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
+        let relative =
+            relative.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
         Ok(self.base_offset + i64::from(relative))
     }
 
@@ -146,7 +147,8 @@ impl Segment {
             }
         }
         write_indexes(&self.folder, self.base_offset, &mut indexes)?;
-        let opened = self.open_indexes().map_err(|error| LogError::io("open the indexes of", self.path(), error))?;
+        let opened =
+            self.open_indexes().map_err(|error| LogError::io("open the indexes of", self.path(), error))?;
         opened.ok_or_else(|| LogError::Corrupt {
             path: self.path(),
             position: 0,
@@ -172,7 +174,11 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), LogError> {
 }
 
 /// Writes both index files and syncs them.
-pub(crate) fn write_indexes(folder: &Path, base_offset: i64, indexes: &mut ActiveIndex) -> Result<(), LogError> {
+pub(crate) fn write_indexes(
+    folder: &Path,
+    base_offset: i64,
+    indexes: &mut ActiveIndex,
+) -> Result<(), LogError> {
     let (offsets, times) = indexes.encode();
     for (extension, contents) in [("index", offsets), ("timeindex", times)] {
         let path = file_path(folder, base_offset, extension);

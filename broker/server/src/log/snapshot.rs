@@ -79,7 +79,13 @@ mod tests {
 
     #[test]
     fn a_snapshot_comes_back_and_any_flipped_bit_is_noticed() {
-        let batch = |at| StoredBatch { base_sequence: at, last_sequence: at, base_offset: 5, last_offset: 5, timestamp: 9 };
+        let batch = |at| StoredBatch {
+            base_sequence: at,
+            last_sequence: at,
+            base_offset: 5,
+            last_offset: 5,
+            timestamp: 9,
+        };
         let mut table = ProducerTable::default();
         table.producers.insert(7, Producer { epoch: 2, batches: [batch(0), batch(1)].into() });
         let folder = tempfile::tempdir().unwrap();

@@ -6,11 +6,7 @@ mod name;
 pub(crate) mod options;
 mod store;
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
@@ -172,7 +168,12 @@ impl Topics {
     }
 
     /// Says what would keep a topic from being created.
-    pub(crate) fn check_new(&self, name: &str, partitions: i32, configs: &TopicConfigs) -> Result<(), TopicError> {
+    pub(crate) fn check_new(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &TopicConfigs,
+    ) -> Result<(), TopicError> {
         check_name(name).map_err(TopicError::InvalidName)?;
         let topics = self.topics.read();
         if topics.contains_key(name) {
@@ -235,13 +236,20 @@ impl Topics {
     }
 
     /// Adds partitions up to `count`. Blocks on the disk.
-    pub(crate) fn create_partitions(&self, name: &str, count: i32, validate_only: bool) -> Result<(), TopicError> {
+    pub(crate) fn create_partitions(
+        &self,
+        name: &str,
+        count: i32,
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
         let store = self.store.lock();
         let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
         let old = topic.partitions();
         let old_count = i32::try_from(old.len()).unwrap_or(i32::MAX);
         if count <= old_count {
-            let reason = format!("Topic currently has {old_count} partitions, which is not fewer than the requested {count}.");
+            let reason = format!(
+                "Topic currently has {old_count} partitions, which is not fewer than the requested {count}."
+            );
             return Err(TopicError::InvalidPartitions(reason));
         }
         check_partitions(count)?;
@@ -270,7 +278,12 @@ impl Topics {
             return Ok(());
         }
         let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
-        store.write(&TopicRecord { name: name.to_owned(), id: topic.id, partitions, configs: configs.clone() })?;
+        store.write(&TopicRecord {
+            name: name.to_owned(),
+            id: topic.id,
+            partitions,
+            configs: configs.clone(),
+        })?;
         let config = Arc::new(log_config(&configs, &self.defaults));
         *topic.configs.write() = Arc::new(configs);
         for log in topic.partitions().iter() {
@@ -307,7 +320,8 @@ fn check_partitions(partitions: i32) -> Result<(), TopicError> {
 
 /// A folder without a topic is somebody's records: it is neither taken over nor removed.
 fn check_folders_are_free(directory: &Path, record: &TopicRecord) -> Result<(), TopicError> {
-    let folders = (0..record.partitions).map(|partition| directory.join(format!("{}-{partition}", record.name)));
+    let folders =
+        (0..record.partitions).map(|partition| directory.join(format!("{}-{partition}", record.name)));
     match folders.into_iter().find(|folder| folder.exists()) {
         None => Ok(()),
         Some(folder) => Err(TopicError::Log(LogError::Corrupt {

@@ -15,11 +15,16 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("the topic name cannot be {name:?}"));
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(format!("the topic name has {} characters, at most {NAME_BYTES_MAX} are allowed", name.len()));
+        return Err(format!(
+            "the topic name has {} characters, at most {NAME_BYTES_MAX} are allowed",
+            name.len()
+        ));
     }
     let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
     match name.chars().find(|character| !legal(*character)) {
-        Some(bad) => Err(format!("the topic name contains {bad:?}; allowed are a-z, A-Z, 0-9, '.', '_' and '-'")),
+        Some(bad) => {
+            Err(format!("the topic name contains {bad:?}; allowed are a-z, A-Z, 0-9, '.', '_' and '-'"))
+        }
         None => Ok(()),
     }
 }

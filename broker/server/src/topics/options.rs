@@ -54,18 +54,102 @@ const fn option(
 pub(crate) static TOPIC_OPTIONS: &[TopicOption] = {
     use OptionKind::{Boolean, Double, Int, List, Long, String};
     &[
-        option("cleanup.policy", "log.cleanup.policy", List, "delete", cleanup_policy, "How old records go: delete, compact, or both."),
-        option("compression.type", "compression.type", String, "producer", compression, "Batches keep the codec of their producer."),
-        option("delete.retention.ms", "log.cleaner.delete.retention.ms", Long, "86400000", at_least::<0>, "How long tombstones stay after compaction has seen them."),
-        option("max.message.bytes", "message.max.bytes", Int, "1048588", int_at_least::<0>, "Largest batch that producers may send."),
-        option("message.timestamp.type", "log.message.timestamp.type", String, "CreateTime", timestamp_type, "Whether records bear the producer's time or the broker's."),
-        option("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", Double, "0.5", ratio, "Share of the log that must be new before it is compacted again."),
-        option("min.insync.replicas", "min.insync.replicas", Int, "1", int_at_least::<1>, "Replicas that must have a record for acks=all; this broker is one."),
-        option("retention.bytes", "log.retention.bytes", Long, "-1", at_least::<-1>, "Size beyond which the oldest segments of a partition are deleted; -1 is no limit."),
-        option("retention.ms", "log.retention.ms", Long, "604800000", at_least::<-1>, "Age beyond which segments are deleted; -1 keeps them."),
-        option("segment.bytes", "log.segment.bytes", Int, "1073741824", int_at_least::<14>, "Size at which a segment is closed."),
-        option("segment.ms", "log.roll.ms", Long, "604800000", at_least::<1>, "Age at which a segment is closed."),
-        option("unclean.leader.election.enable", "unclean.leader.election.enable", Boolean, "false", boolean, "Always as good as false: the only replica is in sync."),
+        option(
+            "cleanup.policy",
+            "log.cleanup.policy",
+            List,
+            "delete",
+            cleanup_policy,
+            "How old records go: delete, compact, or both.",
+        ),
+        option(
+            "compression.type",
+            "compression.type",
+            String,
+            "producer",
+            compression,
+            "Batches keep the codec of their producer.",
+        ),
+        option(
+            "delete.retention.ms",
+            "log.cleaner.delete.retention.ms",
+            Long,
+            "86400000",
+            at_least::<0>,
+            "How long tombstones stay after compaction has seen them.",
+        ),
+        option(
+            "max.message.bytes",
+            "message.max.bytes",
+            Int,
+            "1048588",
+            int_at_least::<0>,
+            "Largest batch that producers may send.",
+        ),
+        option(
+            "message.timestamp.type",
+            "log.message.timestamp.type",
+            String,
+            "CreateTime",
+            timestamp_type,
+            "Whether records bear the producer's time or the broker's.",
+        ),
+        option(
+            "min.cleanable.dirty.ratio",
+            "log.cleaner.min.cleanable.ratio",
+            Double,
+            "0.5",
+            ratio,
+            "Share of the log that must be new before it is compacted again.",
+        ),
+        option(
+            "min.insync.replicas",
+            "min.insync.replicas",
+            Int,
+            "1",
+            int_at_least::<1>,
+            "Replicas that must have a record for acks=all; this broker is one.",
+        ),
+        option(
+            "retention.bytes",
+            "log.retention.bytes",
+            Long,
+            "-1",
+            at_least::<-1>,
+            "Size beyond which the oldest segments of a partition are deleted; -1 is no limit.",
+        ),
+        option(
+            "retention.ms",
+            "log.retention.ms",
+            Long,
+            "604800000",
+            at_least::<-1>,
+            "Age beyond which segments are deleted; -1 keeps them.",
+        ),
+        option(
+            "segment.bytes",
+            "log.segment.bytes",
+            Int,
+            "1073741824",
+            int_at_least::<14>,
+            "Size at which a segment is closed.",
+        ),
+        option(
+            "segment.ms",
+            "log.roll.ms",
+            Long,
+            "604800000",
+            at_least::<1>,
+            "Age at which a segment is closed.",
+        ),
+        option(
+            "unclean.leader.election.enable",
+            "unclean.leader.election.enable",
+            Boolean,
+            "false",
+            boolean,
+            "Always as good as false: the only replica is in sync.",
+        ),
     ]
 };
 
@@ -78,7 +162,8 @@ pub(crate) fn topic_option(name: &str) -> Option<&'static TopicOption> {
 pub(crate) fn check_configs(configs: &TopicConfigs) -> Result<(), String> {
     for (name, value) in configs {
         let option = topic_option(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-        (option.check)(value).map_err(|reason| format!("Invalid value {value} for configuration {name}: {reason}"))?;
+        (option.check)(value)
+            .map_err(|reason| format!("Invalid value {value} for configuration {name}: {reason}"))?;
     }
     Ok(())
 }
@@ -116,7 +201,11 @@ fn cleanup_policy(value: &str) -> Result<(), String> {
 }
 
 fn compression(value: &str) -> Result<(), String> {
-    if value == "producer" { Ok(()) } else { Err("this broker keeps batches as they came: use producer".to_owned()) }
+    if value == "producer" {
+        Ok(())
+    } else {
+        Err("this broker keeps batches as they came: use producer".to_owned())
+    }
 }
 
 fn timestamp_type(value: &str) -> Result<(), String> {

@@ -90,10 +90,8 @@ impl TopicStore {
 }
 
 fn encode(topic: &TopicRecord) -> String {
-    let mut text = format!(
-        "{FIRST_LINE}\nname={}\nid={}\npartitions={}\n",
-        topic.name, topic.id, topic.partitions
-    );
+    let mut text =
+        format!("{FIRST_LINE}\nname={}\nid={}\npartitions={}\n", topic.name, topic.id, topic.partitions);
     for (name, value) in &topic.configs {
         text.push_str(&format!("config {name}={value}\n"));
     }
@@ -158,8 +156,12 @@ mod tests {
     fn a_damaged_file_stops_the_start_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = TopicStore::open(folder.path()).unwrap();
-        let topic =
-            TopicRecord { name: "x".to_owned(), id: Uuid::new_v4(), partitions: 1, configs: TopicConfigs::new() };
+        let topic = TopicRecord {
+            name: "x".to_owned(),
+            id: Uuid::new_v4(),
+            partitions: 1,
+            configs: TopicConfigs::new(),
+        };
         store.write(&topic).unwrap();
         assert_eq!(TopicStore::open(folder.path()).unwrap().1.topics, [topic]);
         let path = folder.path().join(".topics/x.topic");
