@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
+    group::{Coordinator, run_timer},
     log::{FlushQueue, Flusher, LogDirectory, LogError, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) config: BrokerConfig,
     pub(crate) cluster_id: String,
     pub(crate) topics: Topics,
+    pub(crate) groups: Coordinator,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) counters: Counters,
     /// Ends long polls, connections and housekeeping.
@@ -75,6 +77,7 @@ impl Broker {
         for listener in listeners {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
+        tasks.spawn(run_timer(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
         Ok(Self { state, addresses, tasks, flusher: Some(flusher) })
@@ -109,7 +112,7 @@ impl Broker {
             topics: topics.len() as u64,
             partitions: partition_count,
             log_bytes,
-            groups: 0,
+            groups: self.state.groups.group_count() as u64,
         }
     }
 
@@ -150,11 +153,13 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
+    let groups = Coordinator::open(&config, &topics)?;
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,
         cluster_id,
         topics,
+        groups,
         producer_ids,
         counters: Counters::default(),
         shutdown: CancellationToken::new(),
@@ -181,6 +186,7 @@ async fn housekeeping(state: Arc<State>) {
         if let Err(error) = tokio::task::spawn_blocking(move || clean_logs(&cleaned)).await {
             tracing::error!(%error, "housekeeping failed; it goes on with the next round");
         }
+        Coordinator::expire_offsets(&state).await;
     }
 }
 

@@ -69,8 +69,10 @@ impl Default for BrokerConfig {
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,
             fetch_bytes_max: 55 * 1024 * 1024,
-            group_initial_rebalance_delay: Duration::from_secs(3),
-            group_session_timeout_min: Duration::from_secs(6),
+            // As in the server.properties that Kafka ships: groups start at once.
+            group_initial_rebalance_delay: Duration::ZERO,
+            // Less than Kafka's six seconds, so that workers can be missed within three.
+            group_session_timeout_min: Duration::from_secs(1),
             group_session_timeout_max: Duration::from_mins(30),
             group_size_max: 10_000,
             offsets_retention: Duration::from_mins(7 * 24 * 60),

@@ -4,6 +4,7 @@
 //! - [`Broker`]: starts and stops all of it; [`BrokerConfig`]: what it may be told
 //! - [`log`]: where do records rest?
 //! - `topics`: which topics are there?
+//! - `group`: who reads what, and how far?
 //! - `server`: what may a client ask? One file per API under `server/api`
 //! - `producer_ids`, `cluster`, `metrics`: the small rest
 
@@ -11,6 +12,7 @@ mod broker;
 mod cluster;
 mod config;
 mod error;
+mod group;
 pub mod log;
 mod metrics;
 mod producer_ids;

@@ -85,3 +85,28 @@ async fn a_hundred_thousand_messages_for_each_codec_come_back_byte_for_byte() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_goes_on_where_it_stopped_also_after_a_restart() {
+    if !is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(config(folder.path())).await.unwrap();
+    let read = ["-G", "readers", "-X", "auto.offset.reset=earliest", "-e", "-q", "topic"];
+    let broker = tokio::task::spawn_blocking(move || {
+        kcat(&broker, &["-P", "-t", "topic"], b"one\ntwo\n");
+        assert_eq!(kcat(&broker, &read, b""), b"one\ntwo\n");
+        kcat(&broker, &["-P", "-t", "topic"], b"three\n");
+        assert_eq!(kcat(&broker, &read, b""), b"three\n");
+        broker
+    });
+    broker.await.unwrap().shutdown().await.unwrap();
+    let broker = Broker::start(config(folder.path())).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        kcat(&broker, &["-P", "-t", "topic"], b"four\n");
+        assert_eq!(kcat(&broker, &read, b""), b"four\n");
+    })
+    .await
+    .unwrap();
+}

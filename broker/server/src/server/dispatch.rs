@@ -151,6 +151,39 @@ async fn route(
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
         }
+        _ => route_group(state, session, call, body).await,
+    }
+}
+
+async fn route_group(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    match call.api {
+        ApiKey::JoinGroup => {
+            let joined = api::groups::join(state, session, &call, decode(&call, body)?);
+            call.later(joined)
+        }
+        ApiKey::SyncGroup => {
+            let synced = api::groups::sync(state, decode(&call, body)?);
+            call.later(synced)
+        }
+        ApiKey::Heartbeat => call.ready(&api::groups::heartbeat(state, &decode(&call, body)?)),
+        ApiKey::LeaveGroup => call.ready(&api::groups::leave(state, &decode(&call, body)?, call.version)),
+        ApiKey::OffsetCommit => {
+            let request = decode(&call, body)?;
+            call.later(api::offsets::commit(shared, request))
+        }
+        ApiKey::OffsetFetch => call.ready(&api::offsets::fetch(state, &decode(&call, body)?, call.version)),
+        ApiKey::OffsetDelete => call.ready(&api::offsets::delete(shared, decode(&call, body)?).await),
+        ApiKey::DescribeGroups => {
+            call.ready(&api::groups::describe(state, &decode(&call, body)?, call.version))
+        }
+        ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
+        ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     broker::State,
+    group::Coordinator,
     topics::{TopicError, options::TopicConfigs},
 };
 
@@ -161,8 +162,14 @@ pub(in crate::server) async fn delete(
         let by_name = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
         request.topic_names.into_iter().map(by_name).collect()
     };
-    let responses =
-        blocking(move || wanted.into_iter().map(|topic| delete_one(&state, topic)).collect()).await;
+    let shared = Arc::clone(&state);
+    let responses: Vec<DeletableTopicResult> =
+        blocking(move || wanted.into_iter().map(|topic| delete_one(&shared, topic)).collect()).await;
+    for deleted in responses.iter().filter(|topic| topic.error_code == ErrorCode::NONE) {
+        if let Some(name) = &deleted.name {
+            Coordinator::forget_topic(&state, name).await;
+        }
+    }
     DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
 }
 
