@@ -8,7 +8,7 @@ use crate::message::{Message, Request};
 use crate::messages;
 
 macro_rules! apis {
-    ($($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
+    ([] $($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
         /// An API of Kafka's protocol.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "the names are Kafka's, explained in its protocol guide")]
@@ -64,37 +64,55 @@ impl fmt::Display for ApiKey {
     }
 }
 
-apis! {
-    Produce = 0, produce::ProduceRequest, ProduceResponse;
-    Fetch = 1, fetch::FetchRequest, FetchResponse;
-    ListOffsets = 2, list_offsets::ListOffsetsRequest, ListOffsetsResponse;
-    Metadata = 3, metadata::MetadataRequest, MetadataResponse;
-    OffsetCommit = 8, offset_commit::OffsetCommitRequest, OffsetCommitResponse;
-    OffsetFetch = 9, offset_fetch::OffsetFetchRequest, OffsetFetchResponse;
-    FindCoordinator = 10, find_coordinator::FindCoordinatorRequest, FindCoordinatorResponse;
-    JoinGroup = 11, join_group::JoinGroupRequest, JoinGroupResponse;
-    Heartbeat = 12, heartbeat::HeartbeatRequest, HeartbeatResponse;
-    LeaveGroup = 13, leave_group::LeaveGroupRequest, LeaveGroupResponse;
-    SyncGroup = 14, sync_group::SyncGroupRequest, SyncGroupResponse;
-    DescribeGroups = 15, describe_groups::DescribeGroupsRequest, DescribeGroupsResponse;
-    ListGroups = 16, list_groups::ListGroupsRequest, ListGroupsResponse;
-    SaslHandshake = 17, sasl_handshake::SaslHandshakeRequest, SaslHandshakeResponse;
-    ApiVersions = 18, api_versions::ApiVersionsRequest, ApiVersionsResponse;
-    CreateTopics = 19, create_topics::CreateTopicsRequest, CreateTopicsResponse;
-    DeleteTopics = 20, delete_topics::DeleteTopicsRequest, DeleteTopicsResponse;
-    DeleteRecords = 21, delete_records::DeleteRecordsRequest, DeleteRecordsResponse;
-    InitProducerId = 22, init_producer_id::InitProducerIdRequest, InitProducerIdResponse;
-    OffsetForLeaderEpoch = 23, offset_for_leader_epoch::OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
-    AddPartitionsToTxn = 24, add_partitions_to_txn::AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
-    AddOffsetsToTxn = 25, add_offsets_to_txn::AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
-    EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
-    TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
-    DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
-    AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
-    SaslAuthenticate = 36, sasl_authenticate::SaslAuthenticateRequest, SaslAuthenticateResponse;
-    CreatePartitions = 37, create_partitions::CreatePartitionsRequest, CreatePartitionsResponse;
-    DeleteGroups = 42, delete_groups::DeleteGroupsRequest, DeleteGroupsResponse;
-    IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
-    OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
-    DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
+/// The table: name, key, and types. It is handed to `$callback!`, behind `$argument`.
+macro_rules! with_apis {
+    ($callback:ident $argument:tt) => {
+        $callback! { $argument
+            Produce = 0, produce::ProduceRequest, ProduceResponse;
+            Fetch = 1, fetch::FetchRequest, FetchResponse;
+            ListOffsets = 2, list_offsets::ListOffsetsRequest, ListOffsetsResponse;
+            Metadata = 3, metadata::MetadataRequest, MetadataResponse;
+            OffsetCommit = 8, offset_commit::OffsetCommitRequest, OffsetCommitResponse;
+            OffsetFetch = 9, offset_fetch::OffsetFetchRequest, OffsetFetchResponse;
+            FindCoordinator = 10, find_coordinator::FindCoordinatorRequest, FindCoordinatorResponse;
+            JoinGroup = 11, join_group::JoinGroupRequest, JoinGroupResponse;
+            Heartbeat = 12, heartbeat::HeartbeatRequest, HeartbeatResponse;
+            LeaveGroup = 13, leave_group::LeaveGroupRequest, LeaveGroupResponse;
+            SyncGroup = 14, sync_group::SyncGroupRequest, SyncGroupResponse;
+            DescribeGroups = 15, describe_groups::DescribeGroupsRequest, DescribeGroupsResponse;
+            ListGroups = 16, list_groups::ListGroupsRequest, ListGroupsResponse;
+            SaslHandshake = 17, sasl_handshake::SaslHandshakeRequest, SaslHandshakeResponse;
+            ApiVersions = 18, api_versions::ApiVersionsRequest, ApiVersionsResponse;
+            CreateTopics = 19, create_topics::CreateTopicsRequest, CreateTopicsResponse;
+            DeleteTopics = 20, delete_topics::DeleteTopicsRequest, DeleteTopicsResponse;
+            DeleteRecords = 21, delete_records::DeleteRecordsRequest, DeleteRecordsResponse;
+            InitProducerId = 22, init_producer_id::InitProducerIdRequest, InitProducerIdResponse;
+            OffsetForLeaderEpoch = 23, offset_for_leader_epoch::OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse;
+            AddPartitionsToTxn = 24, add_partitions_to_txn::AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
+            AddOffsetsToTxn = 25, add_offsets_to_txn::AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
+            EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
+            TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
+            DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
+            AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
+            SaslAuthenticate = 36, sasl_authenticate::SaslAuthenticateRequest, SaslAuthenticateResponse;
+            CreatePartitions = 37, create_partitions::CreatePartitionsRequest, CreatePartitionsResponse;
+            DeleteGroups = 42, delete_groups::DeleteGroupsRequest, DeleteGroupsResponse;
+            IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+            OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
+            DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
+        }
+    };
 }
+
+with_apis!(apis []);
+
+/// How tests reach every API: calls `check::<Request>(api, argument)` for each.
+#[cfg(test)]
+macro_rules! for_each_api {
+    ([$check:ident $argument:tt] $($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
+        $($check::<$crate::messages::$module::$request>($crate::ApiKey::$name, $argument);)*
+    };
+}
+
+#[cfg(test)]
+pub(crate) use {for_each_api, with_apis};

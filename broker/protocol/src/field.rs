@@ -83,7 +83,7 @@ impl<T: Field> Nullable for Vec<T> {
     }
 
     fn write_nullable(value: Option<&Self>, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        writer.array_length(value.map(Vec::len))?;
+        writer.array_length(value.map(Self::len))?;
         value.into_iter().flatten().try_for_each(|element| element.write(writer, version))
     }
 

@@ -18,6 +18,10 @@ pub mod header;
 pub mod message;
 pub mod messages;
 pub mod reader;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 pub mod uuid;
 pub mod writer;
 

@@ -118,6 +118,21 @@ macro_rules! structure {
             }
         }
 
+        #[cfg(test)]
+        impl $crate::sample::Sample for $name {
+            #[allow(unused_variables, unused_mut, reason = "not every structure has fields that vary")]
+            fn sample(sampler: &mut $crate::sample::Sampler, version: i16) -> Self {
+                let mut structure = Self::default();
+                $(if $crate::message::within!(version $(, $versions)?) {
+                    structure.$field = $crate::sample::Sample::sample(sampler, version);
+                    $($(if !$crate::message::within!(version, $nullable) {
+                        structure.$field = $crate::sample::sample_present(sampler, version);
+                    })?)?
+                })*
+                structure
+            }
+        }
+
         impl $crate::field::Field for $name {
             #[allow(unused_variables, unused_mut, reason = "not every structure has fields that vary")]
             fn read(
