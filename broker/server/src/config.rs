@@ -30,8 +30,10 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// Settings that topics take their defaults from, by the broker's names (`log.segment.bytes`, `message.max.bytes`, ...).
     pub topic_defaults: BTreeMap<String, String>,
-    /// `log.retention.check.interval.ms`: how often old segments are looked for, and what to compact.
+    /// `log.retention.check.interval.ms`: how often old segments are looked for.
     pub retention_check_interval: Duration,
+    /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
+    pub cleaner_backoff: Duration,
     /// `socket.request.max.bytes`: largest request.
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`: memory that all requests under way may take together.
@@ -65,6 +67,7 @@ impl Default for BrokerConfig {
             auto_create_topics: true,
             topic_defaults: TopicConfigs::new(),
             retention_check_interval: Duration::from_mins(5),
+            cleaner_backoff: Duration::from_secs(15),
             request_bytes_max: 100 * 1024 * 1024,
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,

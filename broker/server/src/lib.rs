@@ -17,6 +17,7 @@ pub mod log;
 mod metrics;
 mod producer_ids;
 mod server;
+mod settings;
 mod topics;
 
 pub use self::{

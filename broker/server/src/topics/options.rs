@@ -195,6 +195,11 @@ pub(crate) fn effective<'a>(name: &str, configs: &'a TopicConfigs, defaults: &'a
     configs.get(name).or(broker).map_or_else(|| option.map_or("", |option| option.default), String::as_str)
 }
 
+/// Checks one value.
+pub(crate) fn check_option(option: &TopicOption, value: &str) -> Result<(), String> {
+    (option.check)(value)
+}
+
 fn cleanup_policy(value: &str) -> Result<(), String> {
     let known = value.split(',').all(|policy| matches!(policy.trim(), "delete" | "compact"));
     if known { Ok(()) } else { Err("must be delete, compact, or both with a comma".to_owned()) }
