@@ -8,7 +8,7 @@ use num_bigint::BigInt;
 /// How many bytes a decimal may have before it is refused: printing takes time in the square of it.
 pub(crate) const DECIMAL_BYTES_MAX: usize = 1 << 16;
 
-/// `Double.toString`, for finite numbers too large or small for plain digits with an exponent.
+/// Appends `Double.toString`.
 pub(crate) fn write_f64(number: f64, out: &mut Vec<u8>) {
     if let Some(text) = special(number) {
         return out.extend_from_slice(text.as_bytes());
@@ -21,7 +21,7 @@ pub(crate) fn write_f64(number: f64, out: &mut Vec<u8>) {
     }
 }
 
-/// `Float.toString`.
+/// Appends `Float.toString`.
 pub(crate) fn write_f32(number: f32, out: &mut Vec<u8>) {
     if let Some(text) = special(f64::from(number)) {
         return out.extend_from_slice(text.as_bytes());
@@ -32,6 +32,20 @@ pub(crate) fn write_f32(number: f32, out: &mut Vec<u8>) {
         Some(nearer) => rewrite(&nearer, out),
         None => rewrite(shortest, out),
     }
+}
+
+/// `Double.toString`.
+pub(crate) fn f64_text(number: f64) -> String {
+    let mut out = Vec::new();
+    write_f64(number, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// `Float.toString`.
+pub(crate) fn f32_text(number: f32) -> String {
+    let mut out = Vec::new();
+    write_f32(number, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Java's names for what is not a finite number.
@@ -67,7 +81,12 @@ fn rewrite(text: &str, out: &mut Vec<u8>) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+    // Seventeen digits at most, and zeros that ryu writes in front of or behind them.
+    let mut room = [b'0'; 32];
+    for (slot, digit) in room.iter_mut().zip(whole.bytes().chain(fraction.bytes())) {
+        *slot = digit;
+    }
+    let all = &room[..(whole.len() + fraction.len()).min(room.len())];
     let leading_zeros = all.iter().take_while(|digit| **digit == b'0').count();
     let significant = all.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
     let digits = all.get(leading_zeros..significant).unwrap_or_default();
@@ -134,18 +153,6 @@ pub(crate) fn decimal(unscaled: &[u8], scale: i32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn f64_text(number: f64) -> String {
-        let mut out = Vec::new();
-        write_f64(number, &mut out);
-        String::from_utf8(out).expect("ASCII")
-    }
-
-    fn f32_text(number: f32) -> String {
-        let mut out = Vec::new();
-        write_f32(number, &mut out);
-        String::from_utf8(out).expect("ASCII")
-    }
 
     /// The texts are what Kafka Connect 4.3 wrote on Java 17, but for those marked: there Java 19 and later write the shorter digits.
     #[test]

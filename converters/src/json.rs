@@ -13,13 +13,11 @@ mod schema_read;
 mod schema_text;
 
 use api::configs::{config, config_enum};
-use api::{
-    Bytes, Converted, Converter, Error, Header, HeaderConverter, Plugin, PluginKind, Props, SchemaAndValue,
-    SchemaRef, Text,
-};
+use api::{Bytes, Converted, Converter, Error, Plugin, PluginKind, Props, SchemaAndValue, SchemaRef, Text};
 
 use crate::VERSION;
 use crate::cache::SchemaCache;
+use crate::header::AsHeader;
 use decoder::Decoder;
 use encoder::{Encoder, Options};
 use fault::Fault;
@@ -46,7 +44,7 @@ pub(crate) static HEADER_PLUGIN: Plugin = Plugin {
     version: VERSION,
     documentation: DOCUMENTATION,
     config: JsonConverterConfig::definition,
-    kind: PluginKind::HeaderConverter(|props| Ok(Box::new(JsonConverter::new(props)?))),
+    kind: PluginKind::HeaderConverter(|props| Ok(Box::new(AsHeader(JsonConverter::new(props)?)))),
 };
 
 config_enum! {
@@ -248,27 +246,6 @@ impl Converter for JsonConverter {
             Error::bad_record("the bytes are not UTF-8").with_source(cause).context(context())
         })?;
         self.read(&text).map_err(|fault| fault.into_error().context(context()))
-    }
-}
-
-impl HeaderConverter for JsonConverter {
-    fn from_connect_header(
-        &mut self,
-        topic: &str,
-        header: &Header,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Converted, Error> {
-        let written = self.from_connect_data(topic, &header.value, buffer);
-        written.map_err(|error| error.context(format!("header \"{}\"", header.key)))
-    }
-
-    fn to_connect_header(
-        &mut self,
-        topic: &str,
-        key: &str,
-        bytes: Option<Bytes>,
-    ) -> Result<SchemaAndValue, Error> {
-        self.to_connect_data(topic, bytes).map_err(|error| error.context(format!("header \"{key}\"")))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod cache;
+mod calendar;
 mod header;
 mod java_text;
 mod json;
@@ -18,17 +19,23 @@ use api::Plugin;
 pub static ALL: &[&Plugin] = &[
     &json::PLUGIN,
     &json::HEADER_PLUGIN,
-    //    &stringstring::PLUGIN,
-    //    &stringstring::HEADER_PLUGIN,
-    //&bytes::PLUGIN,
-    //&bytes::HEADER_PLUGIN,
-    //&numbers::BOOLEAN,
-    //&numbers::SHORT,
-    //&numbers::INTEGER,
-    //&numbers::LONG,
-    //&numbers::FLOAT,
-    //&numbers::DOUBLE,
-    //&header::PLUGIN,
+    &string::PLUGIN,
+    &string::HEADER_PLUGIN,
+    &bytes::PLUGIN,
+    &bytes::HEADER_PLUGIN,
+    &numbers::BOOLEAN,
+    &numbers::BOOLEAN_HEADER,
+    &numbers::SHORT,
+    &numbers::SHORT_HEADER,
+    &numbers::INTEGER,
+    &numbers::INTEGER_HEADER,
+    &numbers::LONG,
+    &numbers::LONG_HEADER,
+    &numbers::FLOAT,
+    &numbers::FLOAT_HEADER,
+    &numbers::DOUBLE,
+    &numbers::DOUBLE_HEADER,
+    &header::PLUGIN,
 ];
 
 /// The version that the worker tells for them.

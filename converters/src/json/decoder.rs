@@ -77,7 +77,7 @@ impl Decoder {
         let mut entries = Vec::new();
         reader.object(|reader, key| {
             let value = self.read(values, reader).map_err(|fault| fault.inside(&key))?;
-            entries.push((Value::String(key), value));
+            entries.push((Value::String(reader.text(key)), value));
             Ok(())
         })?;
         Ok(Value::Map(super::reader::without_duplicates(entries)))

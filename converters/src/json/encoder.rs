@@ -39,6 +39,8 @@ pub(super) struct Node {
 #[derive(Debug)]
 enum Kind {
     Plain(SchemaType),
+    /// A list or map that says nothing of what it holds, as the header converter makes them of mixed values.
+    Untyped(SchemaType, Options),
     Decimal {
         scale: i32,
     },
@@ -49,7 +51,7 @@ enum Kind {
         schema: SchemaRef,
         fields: Box<[FieldNode]>,
     },
-    /// A schema that lacks what its type needs, such as the items of an array.
+    /// A schema that lacks what its type needs: a Decimal without a scale.
     Malformed(&'static str),
 }
 
@@ -119,6 +121,9 @@ impl Node {
             (Kind::PairsMap(nodes), Value::Map(entries)) => {
                 return write_pairs(&nodes.0, &nodes.1, entries, out);
             }
+            (Kind::Untyped(kind, options), value) if value.kind() == Some(*kind) => {
+                return write_schemaless(value, *options, out);
+            }
             (Kind::Malformed(problem), _) => return Err(Fault::new(*problem)),
             (kind, value) => {
                 return Err(Fault::new(format!("Invalid type for {}: {}", kind.name(), value.kind_name())));
@@ -138,14 +143,13 @@ impl Kind {
                 Self::decimal(schema)
             }
             (SchemaType::Array, _, Some(items)) => Self::Array(node(items)),
-            (SchemaType::Array, ..) => Self::Malformed("Array schema did not specify the element type"),
             (SchemaType::Map, Some(keys), Some(values)) if keys.kind() == SchemaType::String => {
                 Self::ObjectMap(node(values))
             }
             (SchemaType::Map, Some(keys), Some(values)) => {
                 Self::PairsMap(Box::new((Node::new(keys, options), Node::new(values, options))))
             }
-            (SchemaType::Map, ..) => Self::Malformed("Map schema did not specify the key or value type"),
+            (kind @ (SchemaType::Array | SchemaType::Map), ..) => Self::Untyped(kind, options),
             (SchemaType::Struct, ..) => {
                 Self::Struct { schema: SchemaRef::clone(schema), fields: fields(schema.fields(), options) }
             }
@@ -163,7 +167,7 @@ impl Kind {
 
     const fn name(&self) -> &'static str {
         match self {
-            Self::Plain(kind) => kind.name(),
+            Self::Plain(kind) | Self::Untyped(kind, _) => kind.name(),
             Self::Decimal { .. } => SchemaType::Bytes.name(),
             Self::Array(_) => SchemaType::Array.name(),
             Self::ObjectMap(_) | Self::PairsMap(_) => SchemaType::Map.name(),

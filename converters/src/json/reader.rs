@@ -4,6 +4,8 @@
 //! the value, which Connect drops in silence. The invariants: nesting is at most [`DEPTH_MAX`]; nothing is allocated for what the text
 //! merely announces; the position always stands on a character boundary.
 
+use std::borrow::Cow;
+
 use api::{Text, Value};
 
 use super::fault::Fault;
@@ -71,7 +73,7 @@ impl<'a> Reader<'a> {
             Some(b'{') => {
                 let mut entries = Vec::new();
                 self.object(|reader, key| {
-                    entries.push((Value::String(key), reader.value()?));
+                    entries.push((Value::String(reader.text(key)), reader.value()?));
                     Ok(())
                 })?;
                 Value::Map(without_duplicates(entries))
@@ -137,7 +139,7 @@ impl<'a> Reader<'a> {
     /// An object: calls `entry` with every key, in front of its value, which it must read.
     pub(super) fn object(
         &mut self,
-        mut entry: impl FnMut(&mut Self, Text) -> Result<(), Fault>,
+        mut entry: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.enter()?;
         if self.peek() == Some(b'}') {
@@ -147,7 +149,7 @@ impl<'a> Reader<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.syntax("a key in quotation marks is expected"));
             }
-            let key = self.string()?;
+            let key = self.characters()?;
             if self.peek() != Some(b':') {
                 return Err(self.syntax("':' is expected"));
             }
@@ -166,7 +168,7 @@ impl<'a> Reader<'a> {
         match self.peek() {
             Some(b'{') => self.object(|reader, _| reader.skip()),
             Some(b'[') => self.array(Self::skip),
-            Some(b'"') => self.string().map(drop),
+            Some(b'"') => self.characters().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number().map(drop),
             _ => self.word().map(drop),
         }
@@ -224,20 +226,34 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// A text in quotation marks; the place stands on the first of them.
+    /// A text in quotation marks, as a slice of the record if nothing in it is escaped; the place stands on the first of them.
     pub(super) fn string(&mut self) -> Result<Text, Fault> {
+        let characters = self.characters()?;
+        Ok(self.text(characters))
+    }
+
+    /// The text that [`Self::characters`] gave, sharing the record's bytes.
+    pub(super) fn text(&self, characters: Cow<'a, str>) -> Text {
+        match characters {
+            Cow::Borrowed(slice) => self.text.slice_ref(slice),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+
+    /// The characters of a text in quotation marks; the place stands on the first of them.
+    fn characters(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.at += 1;
         let plain = self.plain();
         if self.byte() == Some(b'"') {
             self.at += 1;
-            return Ok(self.text.slice_ref(plain));
+            return Ok(Cow::Borrowed(plain));
         }
         let mut text = plain.to_owned();
         loop {
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(text.into());
+                    return Ok(Cow::Owned(text));
                 }
                 Some(b'\\') => text.push(self.escape()?),
                 Some(_) => return Err(self.syntax("a control character must be escaped")),
@@ -344,7 +360,7 @@ pub(super) fn without_duplicates(entries: Vec<(Value, Value)>) -> Vec<(Value, Va
 
 /// Few keys are compared with each other, many by hash: time must not grow with the square of what a record holds.
 fn is_without_duplicates(entries: &[(Value, Value)]) -> bool {
-    const COMPARED_MAX: usize = 12;
+    const COMPARED_MAX: usize = 32;
     if entries.len() <= COMPARED_MAX {
         return entries
             .iter()

@@ -69,17 +69,20 @@ fn write_schema(
 
 fn write_parts(schema: &Schema, options: Options, out: &mut Vec<u8>) -> Result<(), Fault> {
     let parts = match schema.kind() {
-        SchemaType::Array => [None, schema.value_schema().map(|items| (&b",\"items\":"[..], items))],
+        SchemaType::Array => [None, Some((&b",\"items\":"[..], schema.value_schema()))],
         SchemaType::Map => [
-            schema.key_schema().map(|keys| (&b",\"keys\":"[..], keys)),
-            schema.value_schema().map(|values| (&b",\"values\":"[..], values)),
+            Some((&b",\"keys\":"[..], schema.key_schema())),
+            Some((&b",\"values\":"[..], schema.value_schema())),
         ],
         SchemaType::Struct => return write_fields(schema, options, out),
         _ => return Ok(()),
     };
     for (name, part) in parts.into_iter().flatten() {
         out.extend_from_slice(name);
-        write_schema(part, None, options, out)?;
+        match part {
+            Some(part) => write_schema(part, None, options, out)?,
+            None => out.extend_from_slice(b"null"),
+        }
     }
     Ok(())
 }

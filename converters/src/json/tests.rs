@@ -1,6 +1,6 @@
 //! What Kafka Connect 4.3's `JsonConverter` wrote and read for the same values (its answers are the expected texts), and where we differ.
 
-use api::{Schema, SchemaType, Struct, Value, logical};
+use api::{Header, HeaderConverter, Schema, SchemaType, Struct, Value, logical};
 use num_bigint::BigInt;
 
 use super::*;
@@ -176,6 +176,10 @@ fn collections() {
         vec![1.into(), Value::Null, "a".into(), 2.5.into(), true.into(), vec![1_u8].into(), 1.5_f32.into()];
     assert_eq!(schemaless(&mut plain, Value::Array(list)), r#"[1,null,"a",2.5,true,"AQ==",1.5]"#);
     assert_eq!(schemaless(&mut converter(&[]), "x".into()), r#"{"schema":null,"payload":"x"}"#);
+    let untyped = Schema::builder(SchemaType::Array).build();
+    let mixed = || Value::Array(vec![1.into(), "a".into()]);
+    let enveloped = r#"{"schema":{"type":"array","items":null,"optional":false},"payload":[1,"a"]}"#;
+    assert_eq!(text(&mut converter(&[]), &untyped, mixed()), enveloped);
     let empty = Schema::structure().build();
     assert_eq!(text(&mut plain, &empty, Struct::new(SchemaRef::clone(&empty))), "{}");
 }
@@ -441,7 +445,7 @@ fn texts_are_slices_of_the_record() {
 
 #[test]
 fn headers_go_the_same_way() {
-    let mut plain = plain();
+    let mut plain = AsHeader(plain());
     let header = Header { key: "h".into(), value: SchemaAndValue::of_text("x") };
     let mut out = Vec::new();
     assert_eq!(plain.from_connect_header("t", &header, &mut out).expect("fits"), Converted::Bytes);
