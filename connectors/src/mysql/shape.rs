@@ -290,13 +290,14 @@ impl TableShape {
         })
     }
 
-    /// The columns of the record key: the primary key, else the first unique index, else none.
+    /// The columns of the record key: the primary key, else the first unique index without optional columns, else none.
     #[must_use]
     pub fn key_columns(&self) -> &[usize] {
         if !self.primary_key.is_empty() {
             return &self.primary_key;
         }
-        self.unique_keys.first().map_or(&[], |key| &key.columns)
+        let required = |key: &&UniqueKey| key.columns.iter().all(|index| !self.columns[*index].optional);
+        self.unique_keys.iter().find(required).map_or(&[], |key| &key.columns)
     }
 
     /// This shape as JSON, to be remembered.

@@ -107,7 +107,7 @@ impl Server {
         } else {
             command.args(["--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
         }
-        command.args(["--innodb-buffer-pool-size=32M", "--skip-name-resolve"]);
+        command.args(["--innodb-buffer-pool-size=32M"]);
         command.arg(format!("--datadir={}", data.display())).arg(format!("--port={}", self.port));
         command.arg(format!("--socket={}", self.directory.path().join("socket").display()));
         command.args(&self.arguments);

@@ -98,8 +98,8 @@ pub struct Query {
     pub thread: u32,
     /// The session's database.
     pub database: String,
-    /// Whether double quotes hold names in it.
-    pub ansi_quotes: bool,
+    /// The session's `sql_mode`, as its bits.
+    pub sql_mode: u64,
     /// The text.
     pub sql: String,
 }
@@ -258,12 +258,12 @@ fn query(raw: &RawEvent) -> std::result::Result<Query, Fault> {
     let database_bytes = usize::from(reader.byte()?);
     reader.take(2)?;
     let status_bytes = reader.length(2)?;
-    let ansi_quotes = has_ansi_quotes(reader.take(status_bytes)?);
+    let sql_mode = sql_mode(reader.take(status_bytes)?);
     let database = text(reader.take(database_bytes)?);
     reader.take(1)?;
     let rest = reader.take(reader.left())?;
     let sql = if raw.kind == kind::QUERY_COMPRESSED { text(&inflate(rest)?) } else { text(rest) };
-    Ok(Query { thread, database, ansi_quotes, sql })
+    Ok(Query { thread, database, sql_mode, sql })
 }
 
 /// Text of a statement: UTF-8 from nearly every session, else taken for Windows-1252.
@@ -274,16 +274,15 @@ fn text(bytes: &[u8]) -> String {
     )
 }
 
-/// Whether the session's `sql_mode` has ANSI_QUOTES. The status variables are numbered and have no lengths, but those that
-/// stand before `Q_SQL_MODE_CODE` (1) are known: `Q_FLAGS2_CODE` (0) with four bytes.
-fn has_ansi_quotes(status: &[u8]) -> bool {
-    const ANSI_QUOTES: u64 = 4;
+/// The session's `sql_mode`. The status variables are numbered and have no lengths, but those that stand before
+/// `Q_SQL_MODE_CODE` (1) are known: `Q_FLAGS2_CODE` (0) with four bytes.
+fn sql_mode(status: &[u8]) -> u64 {
     let mut reader = Reader::new(status);
     loop {
         match reader.byte() {
             Ok(0) if reader.take(4).is_ok() => {}
-            Ok(1) => return reader.number(8).is_ok_and(|mode| mode & ANSI_QUOTES != 0),
-            _ => return false,
+            Ok(1) => return reader.number(8).unwrap_or(0),
+            _ => return 0,
         }
     }
 }

@@ -252,7 +252,15 @@ const fn is_numeric(column: &MapColumn) -> bool {
     use column_type as t;
     matches!(
         column.column_type,
-        t::TINY | t::SHORT | t::INT24 | t::LONG | t::LONGLONG | t::NEWDECIMAL | t::FLOAT | t::DOUBLE
+        t::TINY
+            | t::SHORT
+            | t::INT24
+            | t::LONG
+            | t::LONGLONG
+            | t::NEWDECIMAL
+            | t::FLOAT
+            | t::DOUBLE
+            | t::YEAR
     )
 }
 

@@ -6,6 +6,12 @@ use std::sync::Arc;
 use api::Text;
 
 use super::Statement;
+use super::alter::{Altering, Operation, named};
+use super::column::{Place, TypeRules};
+use super::parser::Parser;
+use super::statement::{Action, Name, may_matter, read};
+use super::table::{Body, Key};
+use super::token::{Dialect, Tokens};
 use crate::mysql::shape::{TableId, TableShape};
 
 /// What a statement did to one table.
@@ -101,13 +107,202 @@ impl Catalog {
     }
 
     /// Carries a statement of the binlog out on the shapes, and says which tables it touched, in order.
-    pub fn apply(&mut self, _statement: &Statement<'_>) -> Vec<TableChange> {
-        Vec::new()
+    pub fn apply(&mut self, statement: &Statement<'_>) -> Vec<TableChange> {
+        let dialect = self.dialect(statement);
+        if !may_matter(Tokens::new(statement.sql, dialect).next().as_ref()) {
+            return Vec::new();
+        }
+        let mut parser = Parser::new(statement.sql, dialect);
+        let rules = self.rules(statement);
+        let mut changes = Vec::new();
+        if let Some(action) = read(&mut parser, rules) {
+            self.act(action, statement.database, &mut changes);
+        }
+        changes
     }
 
     /// The shape that `SHOW CREATE TABLE` describes; `None` when its text is not understood.
     #[must_use]
-    pub fn read_create_table(&self, _id: &TableId, _sql: &str) -> Option<TableShape> {
-        None
+    pub fn read_create_table(&self, id: &TableId, sql: &str) -> Option<TableShape> {
+        let statement = Statement { sql, database: &id.database, sql_mode: 0 };
+        let mut parser = Parser::new(sql, self.dialect(&statement));
+        match read(&mut parser, self.rules(&statement))? {
+            Action::CreateTable { body, .. } => self.build(id.clone(), body),
+            _ => None,
+        }
+    }
+
+    const fn dialect(&self, statement: &Statement<'_>) -> Dialect {
+        Dialect {
+            ansi_quotes: statement.sql_mode & Statement::ANSI_QUOTES != 0,
+            no_backslash_escapes: statement.sql_mode & Statement::NO_BACKSLASH_ESCAPES != 0,
+            mariadb: self.mariadb,
+            version: self.server_version,
+        }
+    }
+
+    const fn rules(&self, statement: &Statement<'_>) -> TypeRules {
+        TypeRules { mariadb: self.mariadb, real_as_float: statement.sql_mode & Statement::REAL_AS_FLOAT != 0 }
+    }
+
+    /// A table's full name.
+    fn id(&self, (database, table): Name, default_database: &str) -> TableId {
+        let database = database.unwrap_or_else(|| default_database.into());
+        if self.lower_case {
+            return TableId::new(database.to_lowercase(), table.to_lowercase());
+        }
+        TableId::new(database, table)
+    }
+
+    fn database(&self, name: Option<Text>, default_database: &str) -> Text {
+        let name = name.unwrap_or_else(|| default_database.into());
+        if self.lower_case { name.to_lowercase().into() } else { name }
+    }
+
+    fn act(&mut self, action: Action, database: &str, changes: &mut Vec<TableChange>) {
+        match action {
+            Action::CreateTable { table, if_not_exists, body } => {
+                let id = self.id(table, database);
+                if !(if_not_exists && self.tables.contains_key(&id)) {
+                    let shape = self.build(id.clone(), body);
+                    self.put(id, shape, TableChange::Created, changes);
+                }
+            }
+            Action::CreateTableLike { table, if_not_exists, like } => {
+                let (id, like) = (self.id(table, database), self.id(like, database));
+                if !(if_not_exists && self.tables.contains_key(&id)) {
+                    let shape = self
+                        .tables
+                        .get(&like)
+                        .map(|shape| TableShape { id: id.clone(), ..(**shape).clone() });
+                    self.put(id, shape, TableChange::Created, changes);
+                }
+            }
+            Action::AlterTable { table, operations } => {
+                let id = self.id(table, database);
+                self.alter(&id, operations, database, changes);
+            }
+            Action::DropTables(tables) => {
+                for table in tables {
+                    let id = self.id(table, database);
+                    self.tables.remove(&id);
+                    changes.push(TableChange::Dropped(id));
+                }
+            }
+            Action::RenameTables(pairs) => {
+                for (from, to) in pairs {
+                    let (from, to) = (self.id(from, database), self.id(to, database));
+                    self.rename(from, to, changes);
+                }
+            }
+            Action::Truncate(table) => changes.push(TableChange::Truncated(self.id(table, database))),
+            Action::DatabaseCharset { database: name, charset } => {
+                let name = self.database(name, database);
+                let charset = named(charset, &self.server_charset);
+                self.databases.insert(name, charset);
+            }
+            Action::DropDatabase(name) => {
+                let name = self.database(Some(name), database);
+                self.databases.remove(&name);
+                let mut gone: Vec<_> = self.tables.keys().filter(|id| id.database == name).cloned().collect();
+                gone.sort();
+                self.tables.retain(|id, _| id.database != name);
+                changes.extend(gone.into_iter().map(TableChange::Dropped));
+            }
+            Action::Unclear(table) => self.reread(self.id(table, database), changes),
+        }
+    }
+
+    /// Keeps a new shape, or asks for it to be read when there is none.
+    fn put(
+        &mut self,
+        id: TableId,
+        shape: Option<TableShape>,
+        change: fn(TableId) -> TableChange,
+        changes: &mut Vec<TableChange>,
+    ) {
+        match shape {
+            Some(shape) => {
+                self.insert(shape);
+                changes.push(change(id));
+            }
+            None => self.reread(id, changes),
+        }
+    }
+
+    fn reread(&mut self, id: TableId, changes: &mut Vec<TableChange>) {
+        self.tables.remove(&id);
+        changes.push(TableChange::Reread(id));
+    }
+
+    /// The shape of a new table.
+    fn build(&self, id: TableId, body: Body) -> Option<TableShape> {
+        let database_charset = self.database_charset(&id.database);
+        let charset =
+            body.charset.map_or_else(|| database_charset.clone(), |charset| named(charset, database_charset));
+        let mut altering = Altering::new(&TableShape::new(id.clone(), charset));
+        for definition in body.definitions {
+            let definition = Box::new(definition);
+            altering.apply(
+                Operation::Add { definition, place: Place::Last, if_not_exists: false },
+                database_charset,
+            )?;
+        }
+        for key in body.keys {
+            let operation = match key {
+                Key::Primary(columns) => Operation::AddPrimary(columns),
+                Key::Unique { name, columns } => Operation::AddUnique { name, columns },
+            };
+            altering.apply(operation, database_charset)?;
+        }
+        altering.finish(id)
+    }
+
+    fn alter(
+        &mut self,
+        id: &TableId,
+        operations: Vec<Operation>,
+        database: &str,
+        changes: &mut Vec<TableChange>,
+    ) {
+        let mut renamed = None;
+        let mut touches = false;
+        let charset = self.database_charset(&id.database).clone();
+        let mut altering = self.tables.get(id).map(|shape| Altering::new(shape));
+        for operation in operations {
+            match operation {
+                Operation::Nothing => {}
+                Operation::RenameTable(name) => renamed = Some(self.id(name, database)),
+                operation => {
+                    touches = true;
+                    altering = altering
+                        .and_then(|mut altering| altering.apply(operation, &charset).map(|()| altering));
+                }
+            }
+        }
+        if touches {
+            let shape = altering.and_then(|altering| altering.finish(id.clone()));
+            match (&renamed, shape) {
+                (Some(_), Some(shape)) => drop(self.insert(shape)),
+                (Some(_), None) => drop(self.tables.remove(id)),
+                (None, shape) => self.put(id.clone(), shape, TableChange::Altered, changes),
+            }
+        }
+        if let Some(to) = renamed {
+            self.rename(id.clone(), to, changes);
+        }
+    }
+
+    fn rename(&mut self, from: TableId, to: TableId, changes: &mut Vec<TableChange>) {
+        match self.tables.remove(&from) {
+            Some(shape) => {
+                self.insert(TableShape { id: to.clone(), ..(*shape).clone() });
+                changes.push(TableChange::Renamed { from, to });
+            }
+            None => {
+                changes.push(TableChange::Dropped(from));
+                self.reread(to, changes);
+            }
+        }
     }
 }

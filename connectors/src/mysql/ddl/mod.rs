@@ -4,7 +4,13 @@
 //! everything else. Invariant: no statement is an error. What concerns a table and is not understood yields
 //! [`TableChange::Reread`]: that table's shape is forgotten and must be read from the server's information_schema.
 
+mod alter;
 mod catalog;
+mod column;
+mod parser;
+mod statement;
+mod table;
+mod token;
 
 pub use catalog::{Catalog, TableChange};
 
@@ -15,6 +21,16 @@ pub struct Statement<'a> {
     pub sql: &'a str,
     /// The session's current database, empty without one.
     pub database: &'a str,
-    /// Whether the session's `sql_mode` has ANSI_QUOTES (bit 2 of `Q_SQL_MODE_CODE`): double quotes then hold names.
-    pub ansi_quotes: bool,
+    /// The session's `sql_mode` as the query event's status variables hold it (`Q_SQL_MODE_CODE`), 0 when unknown.
+    pub sql_mode: u64,
 }
+
+impl Statement<'_> {
+    /// Bits of `sql_mode` that change how a statement reads.
+    const REAL_AS_FLOAT: u64 = 1;
+    const ANSI_QUOTES: u64 = 4;
+    const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
+}
+
+#[cfg(test)]
+mod tests;

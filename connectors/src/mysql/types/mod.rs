@@ -4,8 +4,17 @@
 //! share them, so that a row reads the same from both. Invariant: a value made for a column fits [`column_schema`]
 //! of that column under the same [`TypeOptions`].
 
+pub(crate) mod address;
+pub mod charset;
+mod charset_tables;
+pub(crate) mod decimal;
+mod default;
 mod options;
+pub(crate) mod parse;
 mod schema;
+pub(crate) mod target;
+pub(crate) mod temporal;
 
 pub use options::{BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions};
+pub(crate) use schema::fallback;
 pub use schema::{column_schema, key_schema, row_schema};

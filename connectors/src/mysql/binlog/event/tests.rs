@@ -40,8 +40,7 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_query_tells_its_session_and_its_quotes() {
-    let expected =
-        Query { thread: 7, database: "shop".into(), ansi_quotes: true, sql: "DROP TABLE t".into() };
+    let expected = Query { thread: 7, database: "shop".into(), sql_mode: 4, sql: "DROP TABLE t".into() };
     let Event::Query(query) = Event::parse(&raw(2, &query_body(b"DROP TABLE t"))).unwrap() else { panic!() };
     assert_eq!(query, expected);
     let body = query_body(&compressed(b"DROP TABLE t"));

@@ -41,8 +41,7 @@ impl Follower {
     async fn other(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
         let gtid = self.tracker.gtid().cloned();
         let since = Since { file: self.tracker.file().clone(), pos: self.tracker.end(), gtid };
-        let statement =
-            Statement { sql: &query.sql, database: &query.database, ansi_quotes: query.ansi_quotes };
+        let statement = Statement { sql: &query.sql, database: &query.database, sql_mode: query.sql_mode };
         let changes = self.shapes.apply(&statement, &since).await?;
         if !changes.is_empty() {
             tracing::info!(sql = %query.sql, ?changes, "tables changed");
@@ -160,7 +159,7 @@ mod tests {
     use super::*;
 
     fn of(sql: &str) -> Meaning {
-        meaning(&Query { thread: 1, database: "shop".into(), ansi_quotes: false, sql: sql.into() })
+        meaning(&Query { thread: 1, database: "shop".into(), sql_mode: 0, sql: sql.into() })
     }
 
     #[test]
