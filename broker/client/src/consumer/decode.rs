@@ -176,7 +176,7 @@ mod tests {
         let bytes = [batch(10, 4, BatchFields::default()), broken].concat();
         let decoded = read(bytes.clone(), 10).unwrap();
         assert_eq!((decoded.records.len(), decoded.next_offset), (4, 14));
-        assert!(matches!(read(bytes[bytes.len() - 80..].to_vec(), 14), Err(_)));
+        assert!(read(bytes[bytes.len() - 80..].to_vec(), 14).is_err());
         assert!(matches!(read(bytes[..50].to_vec(), 10), Err(BatchError::Truncated { .. })));
     }
 
