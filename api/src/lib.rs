@@ -15,6 +15,7 @@ mod converter;
 mod error;
 mod gauges;
 mod header;
+pub mod java_text;
 pub mod logical;
 mod plugin;
 mod record;
