@@ -16,6 +16,8 @@ mod error;
 mod gauges;
 mod header;
 pub mod java_text;
+#[cfg(feature = "laws")]
+pub mod laws;
 pub mod logical;
 mod plugin;
 mod record;
