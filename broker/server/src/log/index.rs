@@ -52,11 +52,6 @@ impl ActiveIndex {
         self.newest.map_or(-1, |(timestamp, _)| timestamp)
     }
 
-    /// The batch with the segment's highest time stamp: that time stamp and the batch's relative base offset.
-    pub(crate) fn newest(&self) -> Option<(i64, u32)> {
-        self.newest
-    }
-
     /// Position of the last entered batch at or before the offset, 0 if there is none.
     pub(crate) fn position(&self, relative_offset: u32) -> u32 {
         let after = self.offsets.partition_point(|(offset, _)| *offset <= relative_offset);

@@ -36,6 +36,7 @@ pub use self::{
 pub(crate) use self::{
     disk::{SystemDisk, replace_file, sync_folder},
     flusher::{FlushQueue, Flusher},
+    open::belongs_to,
     partition::remove_folder,
 };
 

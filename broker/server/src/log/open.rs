@@ -75,20 +75,29 @@ impl PartitionLog {
     }
 }
 
+/// Whether a partition's folder says that it belongs to this topic; one that says nothing readable does not.
+pub(crate) fn belongs_to(folder: &Path, topic_id: uuid::Uuid) -> Result<bool, LogError> {
+    let text = read_if_there(&folder.join(PARTITION_METADATA_FILE))?.unwrap_or_default();
+    Ok(topic_id_in(&String::from_utf8_lossy(&text)) == Some(topic_id))
+}
+
+fn topic_id_in(text: &str) -> Option<uuid::Uuid> {
+    let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"))?;
+    uuid::Uuid::parse_str(id.trim()).ok()
+}
+
 /// Refuses a folder that says it belongs to another topic; one that says nothing readable is taken by its name.
 fn check_topic_id(folder: &Path, expected: uuid::Uuid) -> Result<(), LogError> {
     let path = folder.join(PARTITION_METADATA_FILE);
     let Some(text) = read_if_there(&path)? else { return Ok(()) };
-    let text = String::from_utf8_lossy(&text);
-    let found = text.lines().find_map(|line| line.strip_prefix("topic_id:")).map(str::trim);
-    match found.map(uuid::Uuid::parse_str) {
-        Some(Ok(found)) if found != expected => Err(LogError::Corrupt {
+    match topic_id_in(&String::from_utf8_lossy(&text)) {
+        Some(found) if found != expected => Err(LogError::Corrupt {
             path,
             position: 0,
             reason: format!("the folder belongs to topic id {found}, not {expected}; move it away to go on"),
         }),
-        Some(Ok(_)) => Ok(()),
-        _ => {
+        Some(_) => Ok(()),
+        None => {
             tracing::warn!(file = %path.display(), "cannot read the topic id; going by the folder's name");
             Ok(())
         }
@@ -127,6 +136,7 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
     inner.active.begun_ms = Some(inner.active.index.max_timestamp()).filter(|timestamp| *timestamp > 0);
     inner.active.file = Some(Arc::new(file));
     inner.producers = end.producers;
+    inner.producers.heard_all(crate::broker::now_ms());
     (inner.end_offset, inner.flushed_offset) = (end.offset, end.offset);
     inner.flushed_position = end.size;
     inner.start_offset = inner.start_offset.min(end.offset);

@@ -167,6 +167,7 @@ impl PartitionLog {
         inner.end_offset = header.next_offset();
         self.end.store(inner.end_offset, Ordering::Release);
         inner.producers.update(&header);
+        inner.producers.heard(header.producer_id, now_ms);
         inner.touched = true;
         drop(inner);
         self.queue_flush();

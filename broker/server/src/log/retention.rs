@@ -4,6 +4,9 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{LogConfig, LogError, PartitionLog, disk::replace_file, partition::Inner, segment::Segment};
 
+/// A producer that was silent for so long is forgotten (Kafka's `producer.id.expiration.ms`).
+const PRODUCER_EXPIRATION_MS: i64 = 24 * 3_600_000;
+
 /// What the rule looks at of one segment.
 #[derive(Clone, Copy, Debug)]
 struct Age {
@@ -53,6 +56,7 @@ impl PartitionLog {
         let count = expired(&ages, active_bytes, start, &config, now_ms);
         let gone: Vec<Arc<Segment>> = {
             let mut inner = self.inner.lock();
+            inner.producers.expire(now_ms.saturating_sub(PRODUCER_EXPIRATION_MS));
             let gone = inner.closed.drain(..count).collect();
             let first = inner.closed.first().map_or(inner.active.base_offset, |segment| segment.base_offset);
             self.set_start(&mut inner, first);
