@@ -2,7 +2,12 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{LogConfig, LogError, PartitionLog, disk::replace_file, partition::Inner, segment::Segment};
+use super::{
+    LogConfig, LogError, PartitionLog,
+    disk::{replace_file, sync_folder},
+    partition::Inner,
+    segment::Segment,
+};
 
 /// A producer that was silent for so long is forgotten (Kafka's `producer.id.expiration.ms`).
 const PRODUCER_EXPIRATION_MS: i64 = 24 * 3_600_000;
@@ -70,6 +75,8 @@ impl PartitionLog {
                 "expired"
             );
             segment.remove()?;
+            // One after the other also after a power loss: a hole in the middle would be taken for damage.
+            sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
         }
         Ok(count)
     }
