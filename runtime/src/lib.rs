@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Who moves the data, and who decides? The worker, the herder, their stores and the REST interface over them.
+//!
+//! ```text
+//! REST ----> herder ----> worker ----> connectors and tasks
+//!              |            |
+//!              +-- config, status, offset topics (store), through broker_client and nothing else
+//! ```
+//!
+//! Invariant: what REST answered with success is durable in the config topic; everything that runs follows from that
+//! topic alone.
+
+pub mod herder;
