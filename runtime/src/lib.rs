@@ -10,3 +10,7 @@
 //! topic alone.
 
 pub mod herder;
+mod membership;
+pub mod metrics;
+mod store;
+pub mod worker;

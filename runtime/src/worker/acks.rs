@@ -60,11 +60,7 @@ impl<D: Acknowledged + Clone> Acks<D> {
         let found = found.or_else(|| self.partitions.iter().position(|queue| queue.partition == *partition));
         let index = found.unwrap_or_else(|| {
             let (submitted, committable) = (VecDeque::new(), None);
-            self.partitions.push(PartitionQueue {
-                partition: Arc::clone(partition),
-                submitted,
-                committable,
-            });
+            self.partitions.push(PartitionQueue { partition: Arc::clone(partition), submitted, committable });
             self.partitions.len() - 1
         });
         &mut self.partitions[index]
@@ -147,8 +143,8 @@ mod tests {
         let mut acks = Acks::new(10);
         let (first, second) = (Flag::default(), Flag::default());
         let a = partition("a");
-        acks.submit(&a, offset(1), first.clone(), 5);
-        acks.submit(&a, offset(2), second.clone(), 5);
+        acks.submit(&a, offset(1), Rc::clone(&first), 5);
+        acks.submit(&a, offset(2), Rc::clone(&second), 5);
         second.set(true);
         assert!(acks.take_committable().is_empty());
         assert_eq!(acks.active_records(), 10);
@@ -163,7 +159,7 @@ mod tests {
         let mut acks = Acks::new(10);
         let (slow, fast) = (Flag::default(), Flag::default());
         acks.submit(&partition("slow"), offset(1), slow, 1);
-        acks.submit(&partition("fast"), offset(7), fast.clone(), 1);
+        acks.submit(&partition("fast"), offset(7), Rc::clone(&fast), 1);
         fast.set(true);
         let taken = acks.take_committable();
         assert_eq!(taken.len(), 1);
@@ -211,7 +207,7 @@ mod tests {
                     0 => {
                         let flag = Flag::default();
                         let number = i64::try_from(sent[at].len()).unwrap();
-                        acks.submit(&names[at], offset(number), flag.clone(), 1);
+                        acks.submit(&names[at], offset(number), Rc::clone(&flag), 1);
                         sent[at].push(flag);
                     }
                     1 if !sent[at].is_empty() => {

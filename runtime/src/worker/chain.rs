@@ -33,7 +33,7 @@ pub(crate) struct ChainFailure {
     /// Its class.
     pub(crate) class: &'static str,
     /// The record as the stage got it, if it was to be kept.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Box<Record>>,
     /// Why.
     pub(crate) error: Error,
 }
@@ -60,7 +60,7 @@ impl Chain {
             if !step.is_for(&record) {
                 continue;
             }
-            let kept = keep.then(|| record.clone());
+            let kept = keep.then(|| Box::new(record.clone()));
             match step.transform.apply(record) {
                 Ok(Some(changed)) => record = changed,
                 Ok(None) => return Ok(None),
@@ -144,10 +144,11 @@ mod tests {
 
     #[test]
     fn a_record_goes_on_at_the_stage_that_refused_it() {
-        let mut chain = Chain::new(vec![stage(Append("x", 0), None, false), stage(Append("y", 1), None, false)]);
+        let mut chain =
+            Chain::new(vec![stage(Append("x", 0), None, false), stage(Append("y", 1), None, false)]);
         let failure = chain.apply(0, Record::default(), true).unwrap_err();
         assert!(failure.error.is_retriable() && failure.error.to_string().contains("transform a (A)"));
-        let record = chain.apply(failure.stage, failure.record.unwrap(), true).unwrap().unwrap();
+        let record = chain.apply(failure.stage, *failure.record.unwrap(), true).unwrap().unwrap();
         assert_eq!(&*record.topic, "xy", "the first stage is not passed twice");
     }
 }
