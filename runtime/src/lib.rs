@@ -9,4 +9,5 @@
 //! Invariant: what REST answered with success is durable in the config topic; everything that runs follows from that
 //! topic alone.
 
+pub mod config;
 pub mod herder;
