@@ -11,4 +11,8 @@
 
 pub mod config;
 pub mod herder;
+mod membership;
+pub mod metrics;
+mod store;
 pub mod validation;
+pub mod worker;

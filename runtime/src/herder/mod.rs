@@ -5,7 +5,13 @@
 //! follows from the config topic alone (`state`), is decided by a pure function (`plan`), and done by one task (`run`).
 //! Invariant: no method waits for connector code, but for a deadline.
 
+mod plan;
+mod state;
+mod supervision;
 mod types;
+
+pub(crate) use plan::Assignment;
+pub use supervision::RestartPolicy;
 
 pub use types::{
     ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,

@@ -1,0 +1,6 @@
+//! What Millrace promises, on real servers. One binary, so that it links once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod servers;
+mod tidy;
