@@ -11,8 +11,10 @@
 
 pub mod config;
 pub mod herder;
+pub mod logging;
 mod membership;
 pub mod metrics;
+pub mod rest;
 mod store;
 pub mod validation;
 pub mod worker;

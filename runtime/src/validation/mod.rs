@@ -15,6 +15,7 @@ mod validator;
 pub use answer::{ConfigInfo, ConfigInfos, SaidConfig};
 pub use call::{CallError, PluginCalls};
 pub use definition::ConnectorDefinition;
+pub(crate) use definition::base as base_definition;
 pub use mask::Mask;
 pub use validator::{ValidationError, Validator};
 
