@@ -5,7 +5,6 @@
 use api::{Plugin, PluginKind};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use configs::ConfigDef;
 use serde::Serialize;
 

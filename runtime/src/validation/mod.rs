@@ -20,4 +20,4 @@ pub use mask::Mask;
 pub use validator::{ValidationError, Validator};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

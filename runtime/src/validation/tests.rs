@@ -114,7 +114,7 @@ const fn plugin(
     Plugin { class, aliases: &[], version: "1", documentation: "For tests.", config, kind }
 }
 
-static PLUGINS: [&Plugin; 11] = [
+pub(crate) static PLUGINS: [&Plugin; 11] = [
     &plugin("test.FileSourceConnector", PluginKind::Source(|| Box::new(Connector)), Own::definition),
     &plugin("test.FileSinkConnector", PluginKind::Sink(|| Box::new(Connector)), Own::definition),
     &plugin("test.Filter", PluginKind::Transform(|_| Ok(Box::new(Stage))), Nothing::definition),
@@ -179,8 +179,11 @@ async fn errors(change: &[(&str, &str)]) -> Vec<String> {
     infos(&WORKER, &props(&SINK, change)).await.errors().map(str::to_owned).collect()
 }
 
+/// A change, a count, the beginning of an error.
+type Case = (&'static [(&'static str, &'static str)], usize, &'static str);
+
 /// What each case changes, how many errors that makes, and what the first says.
-const TABLE: &[(&[(&str, &str)], usize, &str)] = &[
+const TABLE: &[Case] = &[
     (&[], 0, ""),
     (&[("topics", "(remove)")], 2, "Must configure one of topics or topics.regex"),
     (
