@@ -4,6 +4,7 @@
 //! `application/json`, at most [`super::BODY_BYTES_MAX`] bytes, that parses as a whole; values of settings are scalars.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -18,6 +19,9 @@ use crate::validation::SaidConfig;
 
 /// How many settings a connector may have.
 const SETTINGS_MAX: usize = 10_000;
+
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A JSON body.
 #[derive(Debug)]
@@ -53,7 +57,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !is_json(request.headers()) {
             return Err(Failure::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let bytes = match Bytes::from_request(request, state).await {
+        let Ok(read) = tokio::time::timeout(BODY_DEADLINE, Bytes::from_request(request, state)).await else {
+            return Err(Failure::plain(StatusCode::REQUEST_TIMEOUT));
+        };
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 let limit = super::BODY_BYTES_MAX;

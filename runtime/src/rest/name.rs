@@ -69,7 +69,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Task {
             }
         };
         // Connect's route has an integer here: anything else is a path that does not exist.
-        task.parse().map(|task| Self(name, task)).map_err(|_| Failure::plain(StatusCode::NOT_FOUND))
+        match task.parse() {
+            Ok(task) => Ok(Self(name, task)),
+            Err(_) => Err(Failure::plain(StatusCode::NOT_FOUND)),
+        }
     }
 }
 

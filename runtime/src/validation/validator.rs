@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use api::{PluginKind, Registry};
 use async_trait::async_trait;
-use configs::provider::Providers;
+use configs::provider::{Providers, Resolved, Secrets};
 use configs::{ConfigErrors, HIDDEN, Props, unknown_keys};
 
 use super::answer::{ConfigInfos, SaidConfig};
@@ -85,6 +85,15 @@ impl Validator {
         self.calls.run(&what, async move { rules.validate(&said).await }).await?
     }
 
+    /// Everything that is wrong with a configuration by itself: the connector is not asked about the world. Makes the plugins that
+    /// are named, on this thread.
+    ///
+    /// # Errors
+    /// See [`ValidationError`].
+    pub fn validate_declared(&self, said: &SaidConfig) -> Result<ConfigInfos, ValidationError> {
+        self.rules.declared(said).map(Declared::shown)
+    }
+
     /// The plugins that it knows.
     #[must_use]
     pub fn registry(&self) -> &Registry {
@@ -111,31 +120,33 @@ impl ConfigChecker for Validator {
 
 impl Rules {
     async fn validate(&self, said: &SaidConfig) -> Result<ConfigInfos, ValidationError> {
+        let mut declared = self.declared(said)?;
+        if declared.infos.error_count() == 0 {
+            let asked = ask(&declared.definition, &declared.props).await;
+            declared.infos.add_all(&asked);
+        }
+        Ok(declared.shown())
+    }
+
+    fn declared(&self, said: &SaidConfig) -> Result<Declared, ValidationError> {
         let raw: Props = said.iter().filter_map(|(name, text)| Some((name.clone(), text.clone()?))).collect();
         let Some(class) = raw.get("connector.class") else {
             return Err(ValidationError::BadRequest(no_class(&raw)));
         };
         let (resolved, unresolved) = match self.providers.resolve(&raw) {
-            Ok(resolved) => (Some(resolved), ConfigErrors::new()),
-            Err(errors) => (None, errors),
+            Ok(resolved) => (resolved, ConfigErrors::new()),
+            Err(errors) => (as_said(&raw), errors),
         };
-        let props = resolved.as_ref().map_or(&raw, |resolved| &resolved.props);
-        let definition = ConnectorDefinition::of(&self.registry, props)
+        let Resolved { props, secrets, warnings: left } = resolved;
+        let definition = ConnectorDefinition::of(&self.registry, &props)
             .map_err(|error| ValidationError::BadRequest(error.to_string()))?;
-        let mut infos = ConfigInfos::of(class, &definition.options, props);
+        let mut infos = ConfigInfos::of(class, &definition.options, &props);
         infos.add_all(&unresolved);
-        plugins::check(&self.registry, &definition.named, props, &mut infos);
-        self.check_rules(&definition, said, props, &mut infos);
-        if infos.error_count() == 0 {
-            infos.add_all(&ask(&definition, props).await);
-        }
+        plugins::check(&self.registry, &definition.named, &props, &mut infos);
+        self.check_rules(&definition, said, &props, &mut infos);
         infos.warnings = warnings(&definition, &raw);
-        if let Some(resolved) = &resolved {
-            infos.warnings.extend(resolved.warnings.iter().cloned());
-            hide(&mut infos, &raw, &resolved.secrets);
-        }
-        hide_passwords(&mut infos, &definition);
-        Ok(infos)
+        infos.warnings.extend(left);
+        Ok(Declared { infos, definition, raw, props, secrets })
     }
 
     /// What no single option can say.
@@ -227,22 +238,36 @@ fn warnings(definition: &ConnectorDefinition, props: &Props) -> Vec<String> {
     warnings
 }
 
-/// Shows references as they were said, and errors without what the providers gave.
-fn hide(infos: &mut ConfigInfos, raw: &Props, secrets: &configs::provider::Secrets) {
-    for info in &mut infos.configs {
-        let value = &mut info.value;
-        if secrets.is_resolved(&value.name) {
-            value.value = raw.get(&value.name).cloned();
+/// An answer under way: it still holds secrets.
+struct Declared {
+    infos: ConfigInfos,
+    definition: ConnectorDefinition,
+    raw: Props,
+    props: Props,
+    secrets: Secrets,
+}
+
+impl Declared {
+    /// The answer as it may be shown: references as they were said, errors without what the providers gave, and no value of an
+    /// undeclared option whose name tells a secret.
+    fn shown(self) -> ConfigInfos {
+        let Self { mut infos, definition, raw, secrets, .. } = self;
+        for info in &mut infos.configs {
+            let value = &mut info.value;
+            if secrets.is_resolved(&value.name) {
+                value.value = raw.get(&value.name).cloned();
+            }
+            value.errors = value.errors.iter().map(|error| secrets.mask(error)).collect();
+            let undeclared = info.definition.is_none() && mask::is_secret(&definition.options, &value.name);
+            if undeclared && value.value.is_some() {
+                value.value = Some(HIDDEN.to_owned());
+            }
         }
-        value.errors = value.errors.iter().map(|error| secrets.mask(error)).collect();
+        infos
     }
 }
 
-/// Hides what is shown of options that no definition has but whose names tell a secret.
-fn hide_passwords(infos: &mut ConfigInfos, definition: &ConnectorDefinition) {
-    for info in infos.configs.iter_mut().filter(|info| info.definition.is_none()) {
-        if info.value.value.is_some() && mask::is_secret(&definition.options, &info.value.name) {
-            info.value.value = Some(HIDDEN.to_owned());
-        }
-    }
+/// Settings whose references could not be resolved are judged as they stand.
+fn as_said(raw: &Props) -> Resolved {
+    Resolved { props: raw.clone(), secrets: Secrets::default(), warnings: Vec::new() }
 }
