@@ -1,0 +1,5 @@
+//! Connections: one socket with pipelined requests, the versions a broker speaks, and the pool that reconnects.
+
+pub(crate) mod connection;
+pub(crate) mod pool;
+pub(crate) mod versions;
