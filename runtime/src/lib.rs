@@ -9,6 +9,7 @@
 //! Invariant: what REST answered with success is durable in the config topic; everything that runs follows from that
 //! topic alone.
 
+pub mod cli;
 pub mod config;
 pub mod herder;
 pub mod logging;
