@@ -140,6 +140,9 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
     };
     let directives = std::env::var("RUST_LOG").ok().filter(|directives| !directives.trim().is_empty());
     let levels = logging::init(directives.as_deref(), format).map_err(Exit::start)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("another provider of cryptography was installed before");
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millrace").build();
     let threads = threads.map_err(|error| Exit::start(format!("cannot start threads: {error}")))?;
     let outcome = threads.block_on(async {

@@ -43,7 +43,7 @@ impl ConnectorDefinition {
     /// `BadConfig` with the known classes, when the worker does not know it.
     pub fn of(registry: &Registry, props: &Props) -> api::Result<Self> {
         let class = props.get("connector.class").map_or("", |class| class.trim());
-        let plugin = registry.find(&CONNECTORS, class)?;
+        let plugin = find_connector(registry, class)?;
         let mut options = base(plugin).clone();
         let named = named_plugins(props);
         for stage in &named {
@@ -55,6 +55,18 @@ impl ConnectorDefinition {
         }
         Ok(Self { plugin, options, named })
     }
+}
+
+/// The connector of that name. An alias may stand for a source and a sink (`file`): then the name does not say enough.
+fn find_connector(registry: &Registry, class: &str) -> api::Result<&'static Plugin> {
+    let plugin = registry.find(&CONNECTORS, class)?;
+    let other = registry.find(&["sink"], class).ok().filter(|other| !std::ptr::eq(*other, plugin));
+    other.map_or(Ok(plugin), |other| {
+        let (one, other) = (plugin.simple_name(), other.simple_name());
+        Err(api::Error::bad_config(format!(
+            "connector.class {class} stands for both {one} and {other}: say which"
+        )))
+    })
 }
 
 /// The options of every source or every sink.

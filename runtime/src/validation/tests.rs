@@ -111,7 +111,9 @@ const fn plugin(
     kind: PluginKind,
     config: fn() -> &'static configs::ConfigDef,
 ) -> Plugin {
-    Plugin { class, aliases: &[], version: "1", documentation: "For tests.", config, kind }
+    let aliases: &[&str] =
+        if matches!(kind, PluginKind::Source(_) | PluginKind::Sink(_)) { &["both"] } else { &[] };
+    Plugin { class, aliases, version: "1", documentation: "For tests.", config, kind }
 }
 
 pub(crate) static PLUGINS: [&Plugin; 11] = [
@@ -340,6 +342,11 @@ async fn no_class_and_unknown_classes_are_refused_without_values() {
     let text = refused(props(&[("name", "a"), ("password", "CANARY-7")], &[])).await;
     assert_eq!(text, "Connector config {name, password} contains no connector type: set connector.class");
     let text = refused(props(&[("connector.class", "Nope")], &[])).await;
+    let ambiguous = refused(props(&[("connector.class", "both")], &[])).await;
+    assert!(
+        ambiguous.contains("stands for both FileSourceConnector and FileSinkConnector: say which"),
+        "{ambiguous}"
+    );
     assert!(text.contains("Failed to find any class") && text.contains("FileSourceConnector"), "{text}");
 }
 
