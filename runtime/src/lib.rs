@@ -9,9 +9,13 @@
 //! Invariant: what REST answered with success is durable in the config topic; everything that runs follows from that
 //! topic alone.
 
+pub mod cli;
 pub mod config;
 pub mod herder;
+pub mod logging;
 mod membership;
 pub mod metrics;
+pub mod rest;
 mod store;
+pub mod validation;
 pub mod worker;

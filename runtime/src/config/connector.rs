@@ -91,7 +91,7 @@ config! {
         errors_retry_delay_max: std::time::Duration = default("errors.retry.delay.max.ms", 60_000).importance(Medium)
             .group("Error Handling").width(Width::Medium).display_name("Maximum Delay Between Retries for Errors");
         /// What to do with a record that cannot be converted, transformed or delivered: `none` fails the task, `all` skips the record.
-        errors_tolerance: ErrorTolerance = default("errors.tolerance", "none").importance(Medium).check(one_of(&["none", "all"]))
+        errors_tolerance: ErrorTolerance = default("errors.tolerance", "none").importance(Medium)
             .group("Error Handling").width(Width::Short).display_name("Error Tolerance");
         /// Whether each tolerated error is written to the log too.
         errors_log_enable: bool = default("errors.log.enable", false).importance(Medium)

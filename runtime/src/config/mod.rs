@@ -18,6 +18,7 @@ mod worker;
 pub use accepted::notices;
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError};
 pub use policy::OverridePolicy;
 pub use sink::SinkConfig;

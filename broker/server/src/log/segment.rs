@@ -1,0 +1,188 @@
+//! One segment: a `.log` file of batches, named by its first offset, with its indexes beside it.
+//!
+//! Only the last segment of a log is written; a segment is closed once it and its indexes are on disk, and then never
+//! changes (compaction and retention replace or remove it as a whole).
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    error::LogError,
+    index::{self, ActiveIndex, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES},
+    scan::{Scan, ScanError},
+};
+
+/// Segments smaller than this may do without index entries.
+const UNINDEXED_BYTES_MAX: u64 = 64 * 1024;
+
+/// Path of a segment's file.
+pub(crate) fn file_path(folder: &Path, base_offset: i64, extension: &str) -> PathBuf {
+    folder.join(format!("{base_offset:020}.{extension}"))
+}
+
+/// The first offset that a segment file's name says, if it is one with this extension.
+pub(crate) fn base_offset_of(path: &Path, extension: &str) -> Option<i64> {
+    if path.extension()? != extension {
+        return None;
+    }
+    path.file_stem()?.to_str().filter(|stem| stem.len() == 20)?.parse().ok()
+}
+
+/// A closed segment. Files are opened on first use and stay open for readers that are under way when it is removed.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: i64,
+    pub(crate) size: u64,
+    folder: PathBuf,
+    log: OnceLock<Arc<File>>,
+    indexes: OnceLock<Indexes>,
+}
+
+#[derive(Debug)]
+struct Indexes {
+    offsets: File,
+    times: File,
+    newest: Option<(i64, u32)>,
+}
+
+impl Segment {
+    pub(crate) fn new(folder: &Path, base_offset: i64, size: u64) -> Self {
+        let (log, indexes) = (OnceLock::new(), OnceLock::new());
+        Self { base_offset, size, folder: folder.to_owned(), log, indexes }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        file_path(&self.folder, self.base_offset, "log")
+    }
+
+    /// The `.log` file.
+    pub(crate) fn file(&self) -> Result<Arc<File>, LogError> {
+        if let Some(file) = self.log.get() {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path();
+        let file = File::open(&path).map_err(|error| LogError::io("open", path, error))?;
+        Ok(Arc::clone(self.log.get_or_init(|| Arc::new(file))))
+    }
+
+    /// Where to start reading for an offset of this segment.
+    pub(crate) fn position(&self, offset: i64) -> Result<u64, LogError> {
+        let indexes = self.indexes()?;
+        let position = index::position_in(&indexes.offsets, self.relative(offset));
+        let position = position.map_err(|error| LogError::io("read the index of", self.path(), error))?;
+        // A damaged index may point anywhere; the reader checks what it finds and starts over from 0.
+        Ok(u64::from(position).min(self.size))
+    }
+
+    /// Highest time stamp and the base offset of the batch that has it.
+    pub(crate) fn newest(&self) -> Result<Option<(i64, i64)>, LogError> {
+        let newest = self.indexes()?.newest;
+        Ok(newest.map(|(timestamp, relative)| (timestamp, self.base_offset + i64::from(relative))))
+    }
+
+    /// Highest time stamp, -1 without any.
+    pub(crate) fn max_timestamp(&self) -> Result<i64, LogError> {
+        Ok(self.newest()?.map_or(-1, |(timestamp, _)| timestamp))
+    }
+
+    /// Offset from where to look for the first batch with at least this time stamp.
+    pub(crate) fn offset_before(&self, timestamp: i64) -> Result<i64, LogError> {
+        let relative = index::offset_before_in(&self.indexes()?.times, timestamp);
+        let relative =
+            relative.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
+        Ok(self.base_offset + i64::from(relative))
+    }
+
+    fn relative(&self, offset: i64) -> u32 {
+        u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX)
+    }
+
+    fn indexes(&self) -> Result<&Indexes, LogError> {
+        if let Some(indexes) = self.indexes.get() {
+            return Ok(indexes);
+        }
+        let indexes = match self.open_indexes() {
+            Ok(Some(indexes)) => indexes,
+            Ok(None) => self.rebuild_indexes()?,
+            Err(error) => return Err(LogError::io("open the indexes of", self.path(), error)),
+        };
+        Ok(self.indexes.get_or_init(|| indexes))
+    }
+
+    /// Opens the files; `None` if they are missing or cannot be right.
+    fn open_indexes(&self) -> io::Result<Option<Indexes>> {
+        let open = |extension| match File::open(file_path(&self.folder, self.base_offset, extension)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        };
+        let (Some(offsets), Some(times)) = (open("index")?, open("timeindex")?) else { return Ok(None) };
+        let (offset_bytes, time_bytes) = (offsets.metadata()?.len(), times.metadata()?.len());
+        let whole = offset_bytes % OFFSET_ENTRY_BYTES == 0 && time_bytes % TIME_ENTRY_BYTES == 0;
+        if !whole || (offset_bytes == 0 && self.size > UNINDEXED_BYTES_MAX) {
+            return Ok(None);
+        }
+        let newest = index::newest_in(&times)?;
+        Ok(Some(Indexes { offsets, times, newest }))
+    }
+
+    fn rebuild_indexes(&self) -> Result<Indexes, LogError> {
+        tracing::warn!(segment = %self.path().display(), "index missing or damaged; building it again");
+        let file = self.file()?;
+        let mut scan = Scan::headers(&file, 0, self.size);
+        let mut indexes = ActiveIndex::default();
+        loop {
+            match scan.next() {
+                Ok(Some((position, header))) => {
+                    let position = u32::try_from(position).unwrap_or(u32::MAX);
+                    indexes.add(self.relative(header.base_offset), position, header.max_timestamp);
+                }
+                Ok(None) => break,
+                // What lies before the damage can still be found; reading on reports the damage itself.
+                Err(ScanError::Bad { .. }) => break,
+                Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path(), error)),
+            }
+        }
+        write_indexes(&self.folder, self.base_offset, &mut indexes)?;
+        let opened =
+            self.open_indexes().map_err(|error| LogError::io("open the indexes of", self.path(), error))?;
+        opened.ok_or_else(|| LogError::Corrupt {
+            path: self.path(),
+            position: 0,
+            reason: "no batch can be read, so the segment cannot be indexed".to_owned(),
+        })
+    }
+
+    /// Removes the segment's files; readers that have them open can finish.
+    pub(crate) fn remove(&self) -> Result<(), LogError> {
+        for extension in ["index", "timeindex", "snapshot", "log"] {
+            remove_file(&file_path(&self.folder, self.base_offset, extension))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove_file(path: &Path) -> Result<(), LogError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes both index files and syncs them.
+pub(crate) fn write_indexes(
+    folder: &Path,
+    base_offset: i64,
+    indexes: &mut ActiveIndex,
+) -> Result<(), LogError> {
+    let (offsets, times) = indexes.encode();
+    for (extension, contents) in [("index", offsets), ("timeindex", times)] {
+        let path = file_path(folder, base_offset, extension);
+        super::disk::replace_file(&path, &contents).map_err(|error| LogError::io("write", path, error))?;
+    }
+    Ok(())
+}

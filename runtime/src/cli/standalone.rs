@@ -1,0 +1,178 @@
+//! `millrace standalone`: one worker, with REST and, unless it uses another, a broker of its own.
+//!
+//! Only wires: what is opened first is what fails most (files, ports), so that a mistake is told before anything is written.
+//! Invariant: things stop in the opposite order of their start: REST first, then connectors, the broker last.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Registry;
+use broker_server::{Broker, BrokerConfig};
+use configs::connector_file::ConnectorFile;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Exit, asked_to_stop, chain, files};
+use crate::config::{Listener, WorkerConfig};
+use crate::herder::{Herder, HerderErrorKind, TargetState};
+use crate::logging::Levels;
+use crate::metrics::Metrics;
+use crate::rest::{self, RestState};
+use crate::validation::{Mask, PluginCalls, Validator};
+
+/// How long a connector may take to check its configuration against the world.
+const VALIDATION_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long requests under way may take to end at the stop.
+const REST_GRACE: Duration = Duration::from_secs(2);
+
+/// The broker inside this process, while it runs.
+type OwnBroker = Arc<Mutex<Option<Broker>>>;
+
+/// Runs a worker with these files.
+pub(super) async fn run(
+    registry: Registry,
+    levels: Levels,
+    worker: Option<PathBuf>,
+    connectors: Vec<PathBuf>,
+) -> Result<(), Exit> {
+    let (worker, connectors) = files::sort(worker, connectors);
+    let props = files::read_properties(worker.as_deref())?;
+    let in_file = |error: configs::ConfigErrors| match &worker {
+        Some(file) => Exit::start(format!("{}: {error}", file.display())),
+        None => Exit::start(error),
+    };
+    let config = WorkerConfig::parse(&props).map_err(in_file)?;
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
+    let connectors = files::read_connectors(&connectors)?;
+    let sockets = bind(&config).await?;
+    let worker_id = worker_id(&config, &sockets);
+    let broker = start_broker(&config).await?;
+    tracing::info!(worker_id, "standalone worker");
+    let validator = Validator::new(registry.clone(), &config, PluginCalls::new(VALIDATION_DEADLINE));
+    let state = RestState {
+        herder: Herder {},
+        validator: validator.map_err(in_file)?,
+        mask: Mask::new(registry),
+        levels,
+        metrics: Metrics::default(),
+        request_timeout: config.rest.request_timeout,
+    };
+    let served = serve(&config, sockets, &state);
+    let outcome = match submit(&state.herder, connectors).await {
+        Ok(()) => asked_to_stop().await,
+        Err(exit) => Err(exit),
+    };
+    served.stop().await;
+    stop_broker(broker).await.and(outcome)
+}
+
+/// Opens the sockets of REST.
+async fn bind(config: &WorkerConfig) -> Result<Vec<(Listener, TcpListener)>, Exit> {
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        let socket = rest::bind(listener).await.map_err(Exit::start)?;
+        if !listener.is_loopback() {
+            tracing::warn!(
+                "REST listens on {listener}: whoever reaches it can run connectors here; it asks for no password"
+            );
+        }
+        sockets.push((listener.clone(), socket));
+    }
+    Ok(sockets)
+}
+
+/// What others call this worker, as Connect does: its advertised host and port.
+fn worker_id(config: &WorkerConfig, sockets: &[(Listener, TcpListener)]) -> String {
+    let first = sockets.first();
+    let host = config.rest.advertised_host.clone().or_else(|| Some(first?.0.advertised_host().to_owned()));
+    let bound = first.and_then(|(_, socket)| socket.local_addr().ok()).map(|address| address.port());
+    let port = config.rest.advertised_port.or(bound).unwrap_or_default();
+    format!("{}:{port}", host.unwrap_or_default())
+}
+
+/// Starts the broker inside this process, unless the worker uses another.
+async fn start_broker(config: &WorkerConfig) -> Result<OwnBroker, Exit> {
+    let Some(props) = config.embedded_broker() else { return Ok(OwnBroker::default()) };
+    let broker =
+        BrokerConfig::from_props(&props).map_err(|errors| Exit::start(errors.prefixed("broker.")))?;
+    let hint = "settings of the broker inside this worker have the prefix \"broker.\"";
+    let started = Broker::start(broker).await;
+    let broker = started.map_err(|error| Exit::start(format!("{} ({hint})", chain(&error))))?;
+    Ok(Arc::new(Mutex::new(Some(broker))))
+}
+
+async fn stop_broker(broker: OwnBroker) -> Result<(), Exit> {
+    let running = broker.lock().take();
+    match running {
+        Some(broker) => broker.shutdown().await.map_err(|error| Exit::start(chain(&error))),
+        None => Ok(()),
+    }
+}
+
+/// REST while it serves.
+struct Served {
+    stop: CancellationToken,
+    servers: TaskTracker,
+}
+
+fn serve(config: &WorkerConfig, sockets: Vec<(Listener, TcpListener)>, state: &RestState) -> Served {
+    let (stop, servers) = (CancellationToken::new(), TaskTracker::new());
+    for (listener, socket) in sockets {
+        let router = rest::router(state.clone(), rest::access(config, &listener));
+        let stopped = stop.clone().cancelled_owned();
+        tracing::info!("REST on {listener}");
+        servers.spawn(async move {
+            if let Err(error) = rest::serve(socket, router, stopped).await {
+                tracing::error!("REST on {listener} broke down: {error}");
+            }
+        });
+    }
+    servers.close();
+    Served { stop, servers }
+}
+
+impl Served {
+    /// Takes no more requests, and gives those under way a moment.
+    async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(REST_GRACE, self.servers.wait()).await.is_err() {
+            tracing::warn!("REST requests were cut off: they did not end within {REST_GRACE:?}");
+        }
+    }
+}
+
+/// Creates the connectors of the command line, or brings those that are there up to date.
+async fn submit(herder: &Herder, connectors: Vec<ConnectorFile>) -> Result<(), Exit> {
+    for connector in connectors {
+        let name = connector.name.clone();
+        let refused = |error: String| Exit::connector(format!("connector {name}: {error}"));
+        let initial = connector
+            .initial_state
+            .as_deref()
+            .map(|state| initial_state(state).map_err(refused))
+            .transpose()?;
+        let known = match herder.config(&name).await {
+            Ok(_) => true,
+            Err(error) if error.kind == HerderErrorKind::NotFound => false,
+            Err(error) => return Err(refused(error.message)),
+        };
+        let outcome = match known {
+            true => herder.put_config(&name, connector.config).await.map(drop),
+            false => herder.create(&name, connector.config, initial).await.map(drop),
+        };
+        outcome.map_err(|error| refused(error.message))?;
+        tracing::info!("{} connector {name}", if known { "updated" } else { "created" });
+    }
+    Ok(())
+}
+
+fn initial_state(state: &str) -> Result<TargetState, String> {
+    let known = TargetState::of_name(&state.trim().to_ascii_uppercase());
+    known.ok_or_else(|| format!("unknown initial_state {state}; expected RUNNING, PAUSED or STOPPED"))
+}
