@@ -6,7 +6,7 @@
 mod config;
 pub(crate) mod config_record;
 mod error;
-mod flat_json;
+pub(crate) mod flat_json;
 mod history;
 mod internal_topic;
 mod offset;

@@ -140,6 +140,23 @@ impl StatusStore {
 }
 
 impl Known {
+    fn take_unwritten(&mut self) -> BTreeMap<String, StatusRecord> {
+        let batch = std::mem::take(&mut self.unwritten);
+        self.writing = batch.keys().cloned().collect();
+        batch
+    }
+
+    /// Ends a write: what it did not write is to be written again, unless it was set anew.
+    fn written(&mut self, outcome: Result<()>, batch: BTreeMap<String, StatusRecord>) -> Result<()> {
+        self.writing.clear();
+        if outcome.is_err() {
+            for (key, record) in batch {
+                self.unwritten.entry(key).or_insert(record);
+            }
+        }
+        outcome
+    }
+
     fn is_written(&self) -> bool {
         self.unwritten.is_empty() && self.writing.is_empty()
     }
@@ -204,25 +221,14 @@ async fn write_for_ever(log: TopicLog, shared: Arc<Shared>, stop: CancellationTo
             () = shared.changed.notified() => {}
         }
         loop {
-            let batch = {
-                let mut known = shared.known.lock();
-                let batch = std::mem::take(&mut known.unwritten);
-                known.writing = batch.keys().cloned().collect();
-                batch
-            };
+            let batch = shared.known.lock().take_unwritten();
             if batch.is_empty() {
                 shared.written.notify_waiters();
                 break;
             }
             let change = |record: &StatusRecord| (record.key().into(), record.value().map(Into::into));
             let outcome = log.write(&batch.values().map(change).collect::<Vec<_>>()).await;
-            let mut known = shared.known.lock();
-            known.writing.clear();
-            let Err(error) = outcome else { continue };
-            for (key, record) in batch {
-                known.unwritten.entry(key).or_insert(record);
-            }
-            drop(known);
+            let Err(error) = shared.known.lock().written(outcome, batch) else { continue };
             tracing::warn!(%error, "cannot write statuses; trying again");
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -5,7 +5,6 @@
 //! was there has been folded; [`TopicLog::write`] once the broker has acknowledged; [`TopicLog::read_to_end`] once everything
 //! acknowledged before the call has been folded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Bytes, Error, Result, Text};
@@ -13,6 +12,8 @@ use broker_client::{
     Client, ConsumerConfig, Delivery, FetchedRecords, OffsetSpec, PartitionConsumer, Producer, ProducerConfig,
     ProducerRecord, TopicPartition,
 };
+use futures::FutureExt;
+use futures::future::try_join_all;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -91,15 +92,11 @@ impl TopicLog {
     /// `Retriable` when the broker cannot be asked or does not deliver in time.
     pub(crate) async fn read_to_end(&self) -> Result<()> {
         let partitions = i32::try_from(self.positions.borrow().len()).unwrap_or(i32::MAX);
-        let latest = |partition| async move {
-            let end = self.client.list_offsets(&self.topic, partition, OffsetSpec::Latest).await;
-            end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
-        };
-        let ends = futures::future::try_join_all((0..partitions).map(latest)).await?;
-        let mut positions = self.positions.clone();
-        let reached = positions.wait_for(|now| now.iter().zip(&ends).all(|(now, end)| now >= end));
+        let ends: Vec<_> = (0..partitions).map(|partition| self.end_of(partition).boxed()).collect();
+        let ends = try_join_all(ends).await?;
+        let reached = reached(self.positions.clone(), &ends);
         match tokio::time::timeout(STORE_TIMEOUT, reached).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 Err(Error::fatal(format!("topic {} is no longer read", self.topic)).with_source(error))
             }
@@ -110,6 +107,11 @@ impl TopicLog {
             ))
             .with_source(elapsed)),
         }
+    }
+
+    async fn end_of(&self, partition: i32) -> Result<i64> {
+        let end = self.client.list_offsets(&self.topic, partition, OffsetSpec::Latest).await;
+        end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
     }
 
     /// Writes changes, in order, and returns once all are acknowledged.
@@ -154,6 +156,20 @@ impl std::fmt::Debug for TopicLog {
     }
 }
 
+/// Waits until every position has come to its end.
+async fn reached(
+    mut positions: watch::Receiver<Vec<i64>>,
+    ends: &[i64],
+) -> std::result::Result<(), watch::error::RecvError> {
+    loop {
+        let there = positions.borrow_and_update().iter().zip(ends).all(|(now, end)| now >= end);
+        if there {
+            return Ok(());
+        }
+        positions.changed().await?;
+    }
+}
+
 /// Reads the topic for ever.
 struct Follower {
     topic: Text,
@@ -170,7 +186,10 @@ impl Follower {
                 polled = self.consumer.poll() => polled,
             };
             match polled {
-                Ok(fetched) => fetched.into_iter().for_each(|records| self.take_in(records)),
+                Ok(fetched) => {
+                    fetched.into_iter().for_each(|records| self.take_in(records));
+                    self.publish_positions();
+                }
                 Err(error) => {
                     tracing::warn!(topic = %self.topic, %error, "cannot read an internal topic; trying again");
                     tokio::time::sleep(FETCH_BACKOFF).await;
@@ -186,10 +205,14 @@ impl Follower {
             value: record.value,
         });
         (self.fold)(records.collect());
-        let index = usize::try_from(fetched.partition).ok();
+    }
+
+    /// Says how far the log has been folded; an answer without records may have moved it, too, past markers and gaps.
+    fn publish_positions(&self) {
         self.positions.send_modify(|positions| {
-            if let Some(position) = index.and_then(|index| positions.get_mut(index)) {
-                *position = fetched.next_offset;
+            for (partition, position) in (0..).zip(positions.iter_mut()) {
+                let partition = TopicPartition::new(self.topic.clone(), partition);
+                *position = self.consumer.position(&partition).unwrap_or(*position).max(*position);
             }
         });
     }

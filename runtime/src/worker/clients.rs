@@ -2,15 +2,17 @@
 //!
 //! Connect's order: the defaults here, then the worker's `producer.*`, then the connector's `producer.override.*`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Error, Props, Result};
 use broker_client::{
-    Acks, Client, Compression, ConsumerConfig, GroupConfig, Isolation, OffsetReset, Producer, ProducerConfig,
+    Acks, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset, Producer,
+    ProducerConfig, Subscription,
 };
 
 use super::settings::parse;
-use crate::config::{ConsumerOptions, ProducerOptions, WorkerConfig, layered};
+use crate::config::{ConsumerOptions, ProducerOptions, SinkConfig, WorkerConfig, layered};
 
 /// A record is tried to be written this long: Connect's own choice, since giving up would lose it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -90,6 +92,20 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
         ..group
     };
     Ok(SinkConsumer { group, records_max: options.max_poll_records.unwrap_or(RECORDS_MAX) })
+}
+
+/// Joins the group with the connector's topics, or those that its pattern matches as a whole.
+pub(crate) fn join(client: &Client, group: GroupConfig, sink: &SinkConfig) -> Result<GroupConsumer> {
+    let pattern = sink.topics_regex.trim();
+    let subscription = match pattern.is_empty() {
+        true => Subscription::Topics(sink.topics.clone()),
+        false => {
+            let pattern = configs::check::compile(&format!("^(?:{pattern})$"));
+            let pattern = pattern.map_err(|error| Error::bad_config("topics.regex is malformed").with_source(error))?;
+            Subscription::Matching(Arc::new(move |topic: &str| pattern.is_match(topic).unwrap_or(false)))
+        }
+    };
+    Ok(GroupConsumer::new(client, group, subscription))
 }
 
 /// The group of a sink connector, unless `consumer.override.group.id` names another.

@@ -5,7 +5,6 @@
 //! the tolerance says.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use api::{Error, ErrantRecordReporter, Result, SinkRecord, TopicPartition};
 use async_trait::async_trait;

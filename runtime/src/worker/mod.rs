@@ -35,7 +35,6 @@ pub(crate) use clients::sink_group;
 pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
 pub(crate) use isolated::{note_panics, spawn_isolated};
 pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};
-pub(crate) use source::now_ms;
 pub use tolerance::ErrorPolicy;
 
 use crate::config::WorkerConfig;

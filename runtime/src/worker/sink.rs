@@ -29,7 +29,7 @@ use super::source::now_ms;
 use super::task::TaskSetup;
 use super::tolerance::{Stage, Tolerance, Verdict};
 use crate::config::SinkConfig;
-use crate::metrics::{SinkMetrics, TaskMetrics};
+use crate::metrics::TaskMetrics;
 use crate::store::{StatusStore, broker_error};
 
 /// The first and the longest pause before a batch is put again, if the sink does not ask for another.
@@ -284,7 +284,8 @@ impl SinkLoop {
             loop {
                 match decode_one(&mut self.pipeline, &self.tolerance, partition, raw, from.take()) {
                     Ok(record) => batch.extend(record),
-                    Err(Refused { failure, resume }) => {
+                    Err(refused) => {
+                        let Refused { failure, resume } = *refused;
                         let verdict = self.tolerance.judge(&failure.error, Instant::now());
                         self.errant.failed(verdict, &failure, partition, raw).await?;
                         match verdict {
