@@ -9,6 +9,7 @@
 mod admin;
 mod client;
 mod config;
+mod consumer;
 mod error;
 mod metadata;
 mod net;
@@ -21,6 +22,7 @@ pub use client::Client;
 pub use config::{
     Acks, Assignor, ClientConfig, ConsumerConfig, GroupConfig, Isolation, OffsetReset, ProducerConfig,
 };
+pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
 pub use error::{Error, Result};
 pub use producer::{Delivery, Producer};
 pub use types::{
