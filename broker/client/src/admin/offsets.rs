@@ -25,8 +25,7 @@ pub(crate) const OFFSET_VERSION_MAX: i16 = 9;
 impl Client {
     /// The first, the last, or the offset at a time stamp. Behind the last record if no record is that young.
     pub async fn list_offsets(&self, topic: &str, partition: i32, at: OffsetSpec) -> Result<i64> {
-        let offset =
-            self.retrying(|| self.list_offset(topic, partition, wire_timestamp(at), 0)).await?;
+        let offset = self.retrying(|| self.list_offset(topic, partition, wire_timestamp(at), 0)).await?;
         if offset >= 0 {
             return Ok(offset);
         }
