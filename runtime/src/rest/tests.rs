@@ -215,7 +215,7 @@ async fn plugins_are_listed_with_their_options() {
     let options = server.get("/connector-plugins/FileSink/config").await.json();
     let expected = json!({
         "name": "file", "type": "STRING", "required": true, "default_value": null, "importance": "HIGH",
-        "documentation": "Where to.", "group": null, "width": "NONE", "display_name": "file", "dependents": [], "order": -1,
+        "documentation": "Where to.", "group": null, "order_in_group": -1, "width": "NONE", "display_name": "file", "dependents": [],
     });
     assert_eq!(options[0], expected);
     let names: Vec<&str> =
@@ -245,7 +245,7 @@ async fn validation_answers_as_connect_does() {
         "errors": ["Invalid value 0 for configuration tasks.max: Value must be at least 1"],
     });
     assert_eq!(tasks_max["value"], value);
-    assert_eq!(tasks_max["definition"]["order"], json!(4));
+    assert_eq!(tasks_max["definition"]["order_in_group"], json!(4));
     assert!(
         infos["warnings"][0].as_str().unwrap().contains("did you mean \"file\"?"),
         "{}",
@@ -287,6 +287,16 @@ async fn allowed_pages_get_cors_headers() {
     let preflight = server.send("OPTIONS", "/connectors", headers, b"").await;
     assert_eq!(preflight.status, 204);
     assert!(preflight.head.contains("access-control-allow-methods: get,post,head"), "{}", preflight.head);
+}
+
+#[tokio::test]
+async fn options_tell_what_a_path_allows() {
+    let server = Server::start(&[]).await;
+    let answer = server.send("OPTIONS", "/connectors", "", b"").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert!(answer.head.contains("allow: get,head,post"), "{}", answer.head);
+    let answer = server.send("PUT", "/connectors", "", b"").await;
+    assert!(answer.status == 405 && answer.head.contains("allow: get,head,post"), "{}", answer.head);
 }
 
 #[tokio::test]
