@@ -56,7 +56,7 @@ pub(super) async fn run(
     tracing::info!(worker_id, "standalone worker");
     let validator = Validator::new(registry.clone(), &config, PluginCalls::new(VALIDATION_DEADLINE));
     let state = RestState {
-        herder: Herder {},
+        herder: Herder::detached(),
         validator: validator.map_err(in_file)?,
         mask: Mask::new(registry),
         levels,

@@ -11,6 +11,7 @@ mod listener;
 mod policy;
 mod sink;
 mod source;
+mod supervision;
 mod topic_creation;
 mod worker;
 
@@ -22,6 +23,7 @@ pub use listener::{Listener, ListenerError};
 pub use policy::OverridePolicy;
 pub use sink::SinkConfig;
 pub use source::{ExactlyOnceSupport, SourceConfig, TransactionBoundary};
+pub use supervision::SupervisionConfig;
 pub use topic_creation::{
     TopicCreationGroup, TopicCreationRule, topic_creation_definition, topic_creation_rules,
 };

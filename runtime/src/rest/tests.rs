@@ -35,7 +35,7 @@ impl Server {
         let registry = api::Registry::new().with(&crate::validation::tests::PLUGINS);
         let calls = PluginCalls::new(Duration::from_secs(5));
         let state = RestState {
-            herder: Herder {},
+            herder: Herder::detached(),
             validator: Validator::new(registry.clone(), &worker, calls).unwrap(),
             mask: Mask::new(registry),
             levels: Levels::parse("info").unwrap(),

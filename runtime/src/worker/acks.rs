@@ -8,12 +8,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use api::{FlatMap, SourceOffset};
+use api::{FlatMap, Result, SourceOffset};
 
 /// Whether everything that a batch appended has been acknowledged.
 pub(crate) trait Acknowledged {
     /// True once it has; it stays true.
-    fn is_acknowledged(&self) -> bool;
+    ///
+    /// # Errors
+    /// When a record of the batch will never be acknowledged.
+    fn is_acknowledged(&self) -> Result<bool>;
 }
 
 /// An offset to commit, and the source partition that it stands for.
@@ -67,17 +70,23 @@ impl<D: Acknowledged + Clone> Acks<D> {
     }
 
     /// Takes in what has been acknowledged since.
-    pub(crate) fn advance(&mut self) {
+    ///
+    /// # Errors
+    /// When a batch failed; what is before it stays committable.
+    pub(crate) fn advance(&mut self) -> Result<()> {
         for queue in &mut self.partitions {
-            while queue.submitted.front().is_some_and(|batch| batch.delivery.is_acknowledged()) {
+            while let Some(batch) = queue.submitted.front() {
+                if !batch.delivery.is_acknowledged()? {
+                    break;
+                }
                 queue.committable = queue.submitted.pop_front().map(|batch| batch.offset);
             }
         }
+        Ok(())
     }
 
     /// Takes the newest committable offset of each partition that has a new one.
     pub(crate) fn take_committable(&mut self) -> Vec<Committable> {
-        self.advance();
         let take =
             |queue: &mut PartitionQueue<D>| Some((Arc::clone(&queue.partition), queue.committable.take()?));
         let taken = self.partitions.iter_mut().filter_map(take).collect();
@@ -121,9 +130,14 @@ mod tests {
     type Flag = Rc<Cell<bool>>;
 
     impl Acknowledged for Flag {
-        fn is_acknowledged(&self) -> bool {
-            self.get()
+        fn is_acknowledged(&self) -> Result<bool> {
+            Ok(self.get())
         }
+    }
+
+    fn take(acks: &mut Acks<Flag>) -> Vec<Committable> {
+        acks.advance().unwrap();
+        acks.take_committable()
     }
 
     fn partition(name: &str) -> Arc<FlatMap> {
@@ -146,12 +160,12 @@ mod tests {
         acks.submit(&a, offset(1), Rc::clone(&first), 5);
         acks.submit(&a, offset(2), Rc::clone(&second), 5);
         second.set(true);
-        assert!(acks.take_committable().is_empty());
+        assert!(take(&mut acks).is_empty());
         assert_eq!(acks.active_records(), 10);
         first.set(true);
-        assert_eq!(number(&acks.take_committable()[0].1), 2);
+        assert_eq!(number(&take(&mut acks)[0].1), 2);
         assert!(acks.is_idle());
-        assert!(acks.take_committable().is_empty(), "an offset is taken once");
+        assert!(take(&mut acks).is_empty(), "an offset is taken once");
     }
 
     #[test]
@@ -161,7 +175,7 @@ mod tests {
         acks.submit(&partition("slow"), offset(1), slow, 1);
         acks.submit(&partition("fast"), offset(7), Rc::clone(&fast), 1);
         fast.set(true);
-        let taken = acks.take_committable();
+        let taken = take(&mut acks);
         assert_eq!(taken.len(), 1);
         assert_eq!((taken[0].0.get("p").unwrap().as_str(), number(&taken[0].1)), (Some("fast"), 7));
     }
@@ -172,13 +186,13 @@ mod tests {
         let done = Rc::new(Cell::new(true));
         let a = partition("a");
         acks.submit(&a, offset(1), Rc::clone(&done), 1);
-        let taken = acks.take_committable();
+        let taken = take(&mut acks);
         acks.submit(&a, offset(2), done, 1);
-        acks.advance();
+        acks.advance().unwrap();
         acks.give_back(taken.clone());
-        assert_eq!(number(&acks.take_committable()[0].1), 2);
+        assert_eq!(number(&take(&mut acks)[0].1), 2);
         acks.give_back(taken);
-        assert_eq!(number(&acks.take_committable()[0].1), 1);
+        assert_eq!(number(&take(&mut acks)[0].1), 1);
     }
 
     /// Thousands of orders of submits, acknowledgements and commits: no offset is ever ahead, none goes back, and at the end
@@ -192,7 +206,7 @@ mod tests {
             let mut sent: Vec<Vec<Flag>> = vec![Vec::new(); 3];
             let mut committed = [-1_i64; 3];
             let check = |acks: &mut Acks<Flag>, sent: &[Vec<Flag>], committed: &mut [i64; 3]| {
-                for (name, offset) in acks.take_committable() {
+                for (name, offset) in take(acks) {
                     let at = names.iter().position(|known| *known == name).unwrap();
                     let offset = number(&offset);
                     assert!(offset > committed[at], "seed {seed}: went back to {offset}");

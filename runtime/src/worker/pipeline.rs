@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use api::{Bytes, Converted, Converter, Error, HeaderConverter, Headers, Record, SchemaAndValue, Text};
+use api::{Converted, Converter, Error, HeaderConverter, Headers, Record, SchemaAndValue, Text};
+use broker_client::{ConsumerRecord, Header};
 
 use super::chain::{Chain, ChainFailure};
 use super::tolerance::Stage;
@@ -47,14 +48,14 @@ impl StageFailure {
 }
 
 /// A record as bytes, in the pipeline's buffers.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Encoded<'a> {
     /// The key.
     pub(crate) key: Option<&'a [u8]>,
     /// The value; none is a tombstone.
     pub(crate) value: Option<&'a [u8]>,
     /// The headers, in order.
-    pub(crate) headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    pub(crate) headers: Vec<Header<'a>>,
 }
 
 /// A task's transforms and converters.
@@ -130,7 +131,12 @@ impl Pipeline {
     }
 
     /// Turns bytes from a topic into a record for a sink: key, value and headers. The caller says where it lay.
-    pub(crate) fn decode(&mut self, topic: &Text, raw: &RawRecord) -> Result<Record, StageFailure> {
+    pub(crate) fn decode(
+        &mut self,
+        topic: &Text,
+        partition: i32,
+        raw: &ConsumerRecord,
+    ) -> Result<Record, StageFailure> {
         let Converters { key, value, header } = &mut self.converters;
         let decoded_key = key
             .plugin
@@ -151,31 +157,14 @@ impl Pipeline {
         let topic = topic.clone();
         Ok(Record {
             topic,
-            partition: Some(raw.partition),
+            partition: Some(partition),
             key: decoded_key,
             value: decoded_value,
-            timestamp: raw.timestamp,
+            timestamp: (raw.timestamp >= 0).then_some(raw.timestamp),
             headers,
             kafka_offset: Some(raw.offset),
         })
     }
-}
-
-/// A record as it was read from a topic: what the dead letter queue gets if it cannot be understood.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RawRecord {
-    /// The partition.
-    pub(crate) partition: i32,
-    /// The offset.
-    pub(crate) offset: i64,
-    /// The timestamp, in milliseconds.
-    pub(crate) timestamp: Option<i64>,
-    /// The key.
-    pub(crate) key: Option<Bytes>,
-    /// The value.
-    pub(crate) value: Option<Bytes>,
-    /// The headers, in order.
-    pub(crate) headers: Vec<(Text, Option<Bytes>)>,
 }
 
 fn convert(
@@ -194,7 +183,8 @@ fn place(error: Error, what: &str, record: &Record) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use api::Header;
+    use api::Bytes;
+    use broker_client::TimestampType;
 
     use super::*;
 
@@ -229,7 +219,7 @@ mod tests {
         fn from_connect_header(
             &mut self,
             topic: &str,
-            header: &Header,
+            header: &api::Header,
             buffer: &mut Vec<u8>,
         ) -> api::Result<Converted> {
             self.from_connect_data(topic, &header.value, buffer)
@@ -264,7 +254,8 @@ mod tests {
         for _ in 0..2 {
             let encoded = pipeline.encode(&record).unwrap();
             assert_eq!((encoded.key, encoded.value), (None, Some(&b"~v"[..])));
-            assert_eq!(encoded.headers, [("a", Some(&b"~1"[..])), ("b", None)]);
+            let headers: Vec<_> = encoded.headers.iter().map(|header| (header.key, header.value)).collect();
+            assert_eq!(headers, [("a", Some(&b"~1"[..])), ("b", None)]);
         }
     }
 
@@ -282,19 +273,19 @@ mod tests {
 
     #[test]
     fn a_sinks_record_knows_where_it_lay() {
-        let raw = RawRecord {
-            partition: 3,
+        let raw = ConsumerRecord {
             offset: 42,
-            timestamp: Some(7),
+            timestamp: 7,
+            timestamp_type: TimestampType::CreateTime,
             key: None,
             value: Some(Bytes::from_static(b"v")),
             headers: vec![("h".into(), Some(Bytes::from_static(b"1")))],
         };
-        let record = pipeline().decode(&"t".into(), &raw).unwrap();
+        let record = pipeline().decode(&"t".into(), 3, &raw).unwrap();
         assert_eq!((record.partition, record.kafka_offset, record.timestamp), (Some(3), Some(42), Some(7)));
         assert_eq!(record.value.value.as_str(), Some("v"));
         assert_eq!(record.headers.last("h").unwrap().value.value.as_str(), Some("1"));
-        let torn = RawRecord { value: Some(Bytes::from_static(b"\xff")), ..raw };
-        assert_eq!(pipeline().decode(&"t".into(), &torn).unwrap_err().stage, Stage::ValueConverter);
+        let torn = ConsumerRecord { value: Some(Bytes::from_static(b"\xff")), ..raw };
+        assert_eq!(pipeline().decode(&"t".into(), 3, &torn).unwrap_err().stage, Stage::ValueConverter);
     }
 }
