@@ -181,7 +181,9 @@ impl Desk {
         }
         Err(HerderError::new(
             HerderErrorKind::Conflict,
-            format!("the configuration of connector {name} changed again and again while it was being patched"),
+            format!(
+                "the configuration of connector {name} changed again and again while it was being patched"
+            ),
         ))
     }
 
@@ -204,7 +206,12 @@ impl Desk {
     }
 
     /// Writes the tasks that a connector asked for, unless it has been changed, stopped or deleted since.
-    pub(crate) async fn publish_tasks(&self, name: &str, revision: i64, tasks: Vec<Props>) -> api::Result<()> {
+    pub(crate) async fn publish_tasks(
+        &self,
+        name: &str,
+        revision: i64,
+        tasks: Vec<Props>,
+    ) -> api::Result<()> {
         let _one_at_a_time = self.writes.lock().await;
         self.configs.read_to_end().await?;
         let state = self.state();

@@ -64,7 +64,8 @@ impl Herder {
     async fn desk(&self) -> HerderResult<Arc<Desk>> {
         let mut desk = self.desk.clone();
         let opened = desk.wait_for(Option::is_some).await;
-        let opened = opened.map_err(|error| HerderError::internal(format!("the herder is not running: {error}")))?;
+        let opened =
+            opened.map_err(|error| HerderError::internal(format!("the herder is not running: {error}")))?;
         opened.clone().ok_or_else(|| HerderError::internal("the herder is not running"))
     }
 

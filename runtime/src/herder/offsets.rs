@@ -52,12 +52,17 @@ impl Desk {
 
     fn group_of(&self, name: &str, config: &Props) -> HerderResult<String> {
         let options = layered(&self.context.config.props, config, "consumer.");
-        let options = ConsumerOptions::parse(&options).map_err(|errors| HerderError::bad_request(errors.to_string()))?;
+        let options = ConsumerOptions::parse(&options)
+            .map_err(|errors| HerderError::bad_request(errors.to_string()))?;
         Ok(options.group_id.unwrap_or_else(|| sink_group(name)))
     }
 
     /// Sets or forgets offsets of a stopped connector.
-    pub(crate) async fn alter_offsets(&self, name: &str, offsets: Vec<ConnectorOffset>) -> HerderResult<String> {
+    pub(crate) async fn alter_offsets(
+        &self,
+        name: &str,
+        offsets: Vec<ConnectorOffset>,
+    ) -> HerderResult<String> {
         if offsets.is_empty() {
             return Err(HerderError::bad_request(
                 "Partitions / offsets need to be provided for an alter offsets request",
@@ -86,9 +91,14 @@ impl Desk {
             ConnectorKind::Sink => {
                 let group = self.group_of(name, &config)?;
                 let deleted = self.context.client.delete_group(&group).await;
-                deleted.or_else(|error| if is_unknown_group(&error) { Ok(()) } else { Err(error) }).map_err(|error| {
-                    failed(broker_error(format!("cannot reset the offsets of consumer group {group}"), error))
-                })?;
+                deleted.or_else(|error| if is_unknown_group(&error) { Ok(()) } else { Err(error) }).map_err(
+                    |error| {
+                        failed(broker_error(
+                            format!("cannot reset the offsets of consumer group {group}"),
+                            error,
+                        ))
+                    },
+                )?;
             }
             ConnectorKind::Unknown => return Err(unknown(&config)),
         }
@@ -109,11 +119,17 @@ impl Desk {
         )))
     }
 
-    async fn alter_source(&self, name: &str, config: &Arc<Props>, offsets: Vec<ConnectorOffset>) -> HerderResult<()> {
+    async fn alter_source(
+        &self,
+        name: &str,
+        config: &Arc<Props>,
+        offsets: Vec<ConnectorOffset>,
+    ) -> HerderResult<()> {
         let pairs: Vec<_> = offsets.into_iter().map(|offset| (offset.partition, offset.offset)).collect();
         let checked = self.check_source(name, config, pairs.clone()).await;
         checked.map_err(|error| failed(error.context("the connector refuses these offsets")))?;
-        let written: Vec<_> = pairs.into_iter().map(|(partition, offset)| (Arc::new(partition), offset)).collect();
+        let written: Vec<_> =
+            pairs.into_iter().map(|(partition, offset)| (Arc::new(partition), offset)).collect();
         self.context.offsets.write(name, &written).await.map_err(failed)
     }
 
@@ -192,7 +208,8 @@ fn sink_partition(map: &FlatMap) -> Result<TopicPartition, String> {
 
 fn sink_offset(map: &FlatMap) -> Result<OffsetAndMetadata, String> {
     let offset = map.get("kafka_offset").and_then(whole).filter(|offset| *offset >= 0);
-    let offset = offset.ok_or("The offset for a sink connector must have the key 'kafka_offset' (a number, not below 0)")?;
+    let offset = offset
+        .ok_or("The offset for a sink connector must have the key 'kafka_offset' (a number, not below 0)")?;
     Ok(OffsetAndMetadata::new(offset))
 }
 

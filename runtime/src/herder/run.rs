@@ -73,7 +73,11 @@ pub(crate) struct HerderTask {
 
 impl HerderTask {
     /// A herder over these stores; restart requests from before its time are none of its business.
-    pub(crate) fn new(desk: Arc<Desk>, membership: Box<dyn Membership>, commands: mpsc::Receiver<Command>) -> Self {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        membership: Box<dyn Membership>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
         let changes = desk.configs.watch();
         let state = desk.state();
         Self {
@@ -197,7 +201,9 @@ impl HerderTask {
 
     fn connector_answered(&mut self, outcome: Outcome) {
         let Outcome { name, run, connector, result, ran } = outcome;
-        if self.connector_runs.get(&name) != Some(&run) || self.running.connectors.get(&name) != Some(&connector) {
+        if self.connector_runs.get(&name) != Some(&run)
+            || self.running.connectors.get(&name) != Some(&connector)
+        {
             return;
         }
         let numbers = self.desk.context.metrics.worker();
@@ -464,7 +470,8 @@ impl HerderTask {
             }
         }
         for name in self.running.connectors.keys() {
-            let stopped = self.state.connector(name).is_some_and(|state| state.target() == TargetState::Stopped);
+            let stopped =
+                self.state.connector(name).is_some_and(|state| state.target() == TargetState::Stopped);
             if !stopped {
                 self.set_connector_status(name, State::Unassigned, None);
             }

@@ -9,6 +9,8 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::validation::PluginCalls;
 
+mod live;
+
 /// A server on a free port of loopback, until it is dropped.
 struct Server {
     address: std::net::SocketAddr,
@@ -29,24 +31,19 @@ impl Answer {
 }
 
 impl Server {
+    /// A server without a herder.
     async fn start(worker: &[(&str, &str)]) -> Self {
-        let said = worker.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let worker = WorkerConfig::parse(&said).unwrap();
-        let registry = api::Registry::new().with(&crate::validation::tests::PLUGINS);
-        let calls = PluginCalls::new(Duration::from_secs(5));
-        let state = RestState {
-            herder: Herder::detached(),
-            validator: Validator::new(registry.clone(), &worker, calls).unwrap(),
-            mask: Mask::new(registry),
-            levels: Levels::parse("info").unwrap(),
-            metrics: Metrics::default(),
-            request_timeout: worker.rest.request_timeout,
-        };
+        let worker = worker_config(worker);
+        let state = state(&worker, Herder::detached());
+        Self::serve(&worker, state).await
+    }
+
+    async fn serve(worker: &WorkerConfig, state: RestState) -> Self {
         let listener = Listener { port: 0, ..worker.listeners[0].clone() };
         let socket = bind(&listener).await.unwrap();
         let address = socket.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let router = router(state, access(&worker, &listener));
+        let router = router(state, access(worker, &listener));
         tokio::spawn(serve(socket, router, async move { drop(stopped.await) }));
         Self { address, stop: Some(stop) }
     }
@@ -78,6 +75,30 @@ impl Server {
 
     async fn json(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         self.send(method, path, "Content-Type: application/json\r\n", body).await
+    }
+}
+
+fn worker_config(said: &[(&str, &str)]) -> WorkerConfig {
+    let said = said.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    WorkerConfig::parse(&said).unwrap()
+}
+
+fn registry() -> api::Registry {
+    api::Registry::new().with(&crate::validation::tests::PLUGINS)
+}
+
+fn validator(worker: &WorkerConfig) -> Validator {
+    Validator::new(registry(), worker, PluginCalls::new(Duration::from_secs(2))).unwrap()
+}
+
+fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
+    RestState {
+        herder,
+        validator: validator(worker),
+        mask: Mask::new(registry()),
+        levels: Levels::parse("info").unwrap(),
+        metrics: Metrics::default(),
+        request_timeout: worker.rest.request_timeout,
     }
 }
 

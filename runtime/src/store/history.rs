@@ -109,10 +109,7 @@ mod tests {
         take_in(&mut texts, &record(history_key("c\"", "t"), Some(b"shape")));
         take_in(&mut texts, &record(Bytes::from_static(b"?"), Some(b"x")));
         take_in(&mut texts, &record(history_key("c", "u"), Some(b"\xff")));
-        assert_eq!(
-            texts,
-            BTreeMap::from([(("c\"".to_owned(), "t".to_owned()), "shape".to_owned())])
-        );
+        assert_eq!(texts, BTreeMap::from([(("c\"".to_owned(), "t".to_owned()), "shape".to_owned())]));
         take_in(&mut texts, &record(history_key("c\"", "t"), None));
         assert!(texts.is_empty());
     }

@@ -67,11 +67,11 @@ async fn create(client: &Client, topic: &InternalTopic, option: &str) -> Result<
 }
 
 async fn check_compacted(client: &Client, name: &str, option: &str) -> Result<()> {
-    let configs = client
-        .topic_configs(name)
-        .await
-        .map_err(|error| broker_error(format!("cannot read the settings of topic {name} ({option})"), error))?;
-    let policy = configs.into_iter().find(|entry| entry.name == "cleanup.policy").and_then(|entry| entry.value);
+    let configs = client.topic_configs(name).await.map_err(|error| {
+        broker_error(format!("cannot read the settings of topic {name} ({option})"), error)
+    })?;
+    let policy =
+        configs.into_iter().find(|entry| entry.name == "cleanup.policy").and_then(|entry| entry.value);
     let policy = policy.unwrap_or_default();
     if policy == "compact" {
         return Ok(());

@@ -55,7 +55,11 @@ impl OffsetStore {
     ///
     /// # Errors
     /// `Retriable` when they may not have been written; `Fatal` when an offset is not flat.
-    pub(crate) async fn write(&self, connector: &str, offsets: &[(Arc<FlatMap>, Option<FlatMap>)]) -> Result<()> {
+    pub(crate) async fn write(
+        &self,
+        connector: &str,
+        offsets: &[(Arc<FlatMap>, Option<FlatMap>)],
+    ) -> Result<()> {
         let changes = offsets.iter().map(|(partition, offset)| change(connector, partition, offset.as_ref()));
         self.log.write(&changes.collect::<Result<Vec<_>>>()?).await
     }

@@ -104,7 +104,13 @@ impl StatusStore {
 
     /// Notes that a task used a topic, if that is not known yet.
     pub(crate) fn note_topic(&self, id: &TaskId, topic: &str, now_ms: i64) {
-        let known = self.shared.known.lock().topics.get(&id.connector).is_some_and(|topics| topics.contains_key(topic));
+        let known = self
+            .shared
+            .known
+            .lock()
+            .topics
+            .get(&id.connector)
+            .is_some_and(|topics| topics.contains_key(topic));
         if known {
             return;
         }
@@ -166,13 +172,19 @@ impl Known {
         match StatusRecord::parse(&record.key, record.value.as_deref()) {
             Ok(Some(parsed)) => {
                 let key = parsed.key();
-                if !self.unwritten.contains_key(&key) && !self.writing.contains(&key) && !self.is_stale(&parsed) {
+                if !self.unwritten.contains_key(&key)
+                    && !self.writing.contains(&key)
+                    && !self.is_stale(&parsed)
+                {
                     self.apply(parsed);
                 }
             }
             Ok(None) => {}
             Err(problem) => {
-                tracing::error!(offset = record.offset, "passing over a record of the status topic: {problem}");
+                tracing::error!(
+                    offset = record.offset,
+                    "passing over a record of the status topic: {problem}"
+                );
             }
         }
     }

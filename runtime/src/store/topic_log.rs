@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use api::{Bytes, Error, Result, Text};
 use broker_client::{
-    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetSpec, PartitionConsumer, Producer, ProducerConfig,
-    ProducerRecord, TopicPartition,
+    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetSpec, PartitionConsumer, Producer,
+    ProducerConfig, ProducerRecord, TopicPartition,
 };
 use futures::FutureExt;
 use futures::future::try_join_all;
@@ -62,8 +62,7 @@ impl TopicLog {
         let topic_text = Text::from(topic);
         let mut start = Vec::new();
         for partition in 0..partitions {
-            let offset =
-                client.list_offsets(topic, partition, OffsetSpec::Earliest).await.map_err(failed)?;
+            let offset = client.list_offsets(topic, partition, OffsetSpec::Earliest).await.map_err(failed)?;
             start.push((TopicPartition::new(topic_text.clone(), partition), offset));
         }
         let offsets = start.iter().map(|(_, offset)| *offset).collect();

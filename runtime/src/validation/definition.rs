@@ -7,7 +7,8 @@ use api::{Plugin, PluginKind, Registry};
 use configs::{ConfigDef, ConfigKey, ConfigType, Importance, Props, Width, default, optional, required};
 
 use crate::config::{
-    ConnectorConfig, ConsumerOptions, ProducerOptions, SinkConfig, SourceConfig, topic_creation_definition,
+    ConnectorConfig, ConsumerOptions, ProducerOptions, SinkConfig, SourceConfig, SupervisionConfig,
+    topic_creation_definition,
 };
 
 /// The kinds of connectors.
@@ -79,7 +80,7 @@ fn find_connector(registry: &Registry, class: &str) -> api::Result<&'static Plug
 
 /// The options of every source or every sink.
 pub(crate) fn base(plugin: &Plugin) -> ConfigDef {
-    let common = ConnectorConfig::definition().clone();
+    let common = ConnectorConfig::definition().clone().merge(SupervisionConfig::definition());
     match plugin.kind {
         PluginKind::Source(_) => common.merge(SourceConfig::definition()),
         PluginKind::Sink(_) => common.merge(SinkConfig::definition()),

@@ -101,7 +101,8 @@ pub(crate) fn join(client: &Client, group: GroupConfig, sink: &SinkConfig) -> Re
         true => Subscription::Topics(sink.topics.clone()),
         false => {
             let pattern = configs::check::compile(&format!("^(?:{pattern})$"));
-            let pattern = pattern.map_err(|error| Error::bad_config("topics.regex is malformed").with_source(error))?;
+            let pattern =
+                pattern.map_err(|error| Error::bad_config("topics.regex is malformed").with_source(error))?;
             Subscription::Matching(Arc::new(move |topic: &str| pattern.is_match(topic).unwrap_or(false)))
         }
     };

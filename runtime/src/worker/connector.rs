@@ -23,7 +23,11 @@ const CONNECTOR_CALL_MAX: Duration = Duration::from_secs(60);
 pub(crate) const CONNECTOR_KINDS: [&str; 2] = ["source", "sink"];
 
 /// Asks a connector for the configurations of its tasks, references in place of secrets.
-pub(crate) async fn task_configs(context: Arc<WorkerContext>, name: &str, raw: Arc<Props>) -> Result<Vec<Props>> {
+pub(crate) async fn task_configs(
+    context: Arc<WorkerContext>,
+    name: &str,
+    raw: Arc<Props>,
+) -> Result<Vec<Props>> {
     let work = async move { split(&context, &raw) };
     let answer = spawn_isolated(&format!("connector {name}"), work)?;
     let answer = tokio::time::timeout(CONNECTOR_CALL_MAX, answer).await.unwrap_or_else(|elapsed| {

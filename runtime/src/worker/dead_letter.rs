@@ -156,7 +156,10 @@ mod tests {
             headers.iter().find(|(key, _)| *key == format!("__connect.errors.{name}")).unwrap().1.clone()
         };
         assert_eq!(headers.len(), 10);
-        assert_eq!((find("topic"), find("partition"), find("offset")), ("orders".into(), "3".into(), "42".into()));
+        assert_eq!(
+            (find("topic"), find("partition"), find("offset")),
+            ("orders".into(), "3".into(), "42".into())
+        );
         assert_eq!((find("stage"), find("class.name")), ("VALUE_CONVERTER".into(), "x.JsonConverter".into()));
         assert_eq!(find("exception.class.name"), "org.apache.kafka.connect.errors.DataException");
         assert_eq!(find("exception.stacktrace"), "value\nCaused by: not JSON");

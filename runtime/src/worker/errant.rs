@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use api::{Error, ErrantRecordReporter, Result, SinkRecord, TopicPartition};
+use api::{ErrantRecordReporter, Error, Result, SinkRecord, TopicPartition};
 use async_trait::async_trait;
 use broker_client::{ConsumerRecord, FetchedRecords};
 use parking_lot::Mutex;

@@ -39,7 +39,8 @@ pub(crate) fn spawn_isolated<T: Send + 'static>(
         drop(sender.send(outcome));
     };
     let spawned = std::thread::Builder::new().name(thread_name(name)).spawn(run);
-    spawned.map_err(|error| Error::retriable(format!("cannot start a thread for {name}")).with_source(error))?;
+    spawned
+        .map_err(|error| Error::retriable(format!("cannot start a thread for {name}")).with_source(error))?;
     Ok(Isolated(receiver))
 }
 

@@ -137,7 +137,11 @@ impl TaskLife {
 }
 
 /// Starts a run. Everything that can fail about the task fails in it, and is reported.
-pub(crate) fn start(context: &Arc<WorkerContext>, spec: TaskSpec, reports: mpsc::Sender<Report>) -> TaskHandle {
+pub(crate) fn start(
+    context: &Arc<WorkerContext>,
+    spec: TaskSpec,
+    reports: mpsc::Sender<Report>,
+) -> TaskHandle {
     let (target, target_seen) = watch::channel(spec.target);
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     let (id, run) = (spec.id.clone(), spec.run);

@@ -220,7 +220,11 @@ impl SinkLoop {
         Ok(())
     }
 
-    async fn give_partitions(&mut self, task: &mut dyn SinkTask, partitions: &[TopicPartition]) -> Result<()> {
+    async fn give_partitions(
+        &mut self,
+        task: &mut dyn SinkTask,
+        partitions: &[TopicPartition],
+    ) -> Result<()> {
         self.waiting.retain(|fetched| !partitions.contains(&partition_of(fetched)));
         self.commit(task).await?;
         if let Err(error) = task.close(partitions).await {
@@ -261,10 +265,17 @@ impl SinkLoop {
         Ok(())
     }
 
-    fn count_put(&self, partition: &TopicPartition, read: &[ConsumerRecord], sent: usize, high_watermark: i64) {
+    fn count_put(
+        &self,
+        partition: &TopicPartition,
+        read: &[ConsumerRecord],
+        sent: usize,
+        high_watermark: i64,
+    ) {
         let Some(sink) = &self.metrics.sink else { return };
         let bytes = |record: &ConsumerRecord| {
-            record.key.as_ref().map_or(0, |key| key.len()) + record.value.as_ref().map_or(0, |value| value.len())
+            record.key.as_ref().map_or(0, |key| key.len())
+                + record.value.as_ref().map_or(0, |value| value.len())
         };
         sink.record_read.fetch_add(count(read.len()), Relaxed);
         sink.record_read_bytes.fetch_add(count(read.iter().map(bytes).sum()), Relaxed);
@@ -277,7 +288,11 @@ impl SinkLoop {
     }
 
     /// Turns bytes into the sink's records; those that fail are passed over, or end the task.
-    async fn decode(&mut self, partition: &TopicPartition, raws: &[ConsumerRecord]) -> Result<Vec<SinkRecord>> {
+    async fn decode(
+        &mut self,
+        partition: &TopicPartition,
+        raws: &[ConsumerRecord],
+    ) -> Result<Vec<SinkRecord>> {
         let mut batch = Vec::with_capacity(raws.len());
         for raw in raws {
             let mut from = None;
@@ -407,7 +422,8 @@ impl SinkLoop {
 
     /// Has the sink flush, and commits what it says. What cannot be committed now is committed with the next.
     async fn commit(&mut self, task: &mut dyn SinkTask) -> Result<()> {
-        let behind = |(partition, offset): (&TopicPartition, &i64)| self.committed.get(partition) != Some(offset);
+        let behind =
+            |(partition, offset): (&TopicPartition, &i64)| self.committed.get(partition) != Some(offset);
         if !self.consumed.iter().any(behind) {
             return Ok(());
         }
@@ -422,7 +438,8 @@ impl SinkLoop {
             }
             Err(error) => return Err(error.context("flushing the sink")),
         };
-        let sound: Vec<_> = offsets.into_iter().filter(|(partition, offset)| self.is_sound(partition, offset)).collect();
+        let sound: Vec<_> =
+            offsets.into_iter().filter(|(partition, offset)| self.is_sound(partition, offset)).collect();
         if sound.is_empty() {
             return Ok(());
         }
@@ -430,7 +447,8 @@ impl SinkLoop {
             .iter()
             .map(|(partition, offset)| {
                 let metadata = offset.metadata.clone();
-                let offset = broker_client::OffsetAndMetadata { offset: offset.offset, leader_epoch: -1, metadata };
+                let offset =
+                    broker_client::OffsetAndMetadata { offset: offset.offset, leader_epoch: -1, metadata };
                 (to_client(partition), offset)
             })
             .collect();
@@ -526,12 +544,8 @@ fn decode_one(
         broker_client::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
         broker_client::TimestampType::CreateTime => TimestampType::CreateTime,
     };
-    let sink_record = |record| SinkRecord {
-        record,
-        timestamp_type,
-        original: partition.clone(),
-        offset: raw.offset,
-    };
+    let sink_record =
+        |record| SinkRecord { record, timestamp_type, original: partition.clone(), offset: raw.offset };
     Ok(transformed.map(sink_record))
 }
 

@@ -233,7 +233,8 @@ impl SourceLoop {
             match step? {
                 Step::Done => break,
                 Step::Prepare => {
-                    let topic = work.current.as_ref().map(|(_, record)| record.topic.clone()).unwrap_or_default();
+                    let topic =
+                        work.current.as_ref().map(|(_, record)| record.topic.clone()).unwrap_or_default();
                     let prepared = self.topics.prepare(&self.producer, &topic);
                     self.life.unless_stopped(prepared).await.transpose()?;
                 }
@@ -360,7 +361,9 @@ impl SourceLoop {
         self.tell_committed(task).await;
         match flushed {
             Ok(Ok(())) => finished,
-            Ok(Err(error)) => finished.and(Err(crate::store::broker_error("cannot write the last records", error))),
+            Ok(Err(error)) => {
+                finished.and(Err(crate::store::broker_error("cannot write the last records", error)))
+            }
             Err(_elapsed) => {
                 tracing::warn!(
                     timeout = ?self.flush_timeout,

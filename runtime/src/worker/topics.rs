@@ -55,7 +55,8 @@ impl TaskTopics {
 
     async fn create(&self, topic: &str) -> Result<()> {
         let known = self.client.topics().await;
-        let known = known.map_err(|error| broker_error(format!("cannot see whether topic {topic} exists"), error))?;
+        let known =
+            known.map_err(|error| broker_error(format!("cannot see whether topic {topic} exists"), error))?;
         if known.iter().any(|known| known.name == topic) {
             return Ok(());
         }
