@@ -104,8 +104,10 @@ impl Pipeline {
         })?;
         self.encode_headers(record)?;
         let ranges = record.headers.iter().zip(&self.header_ranges);
-        let headers = ranges
-            .map(|(header, range)| (&*header.key, range.clone().and_then(|range| self.headers.get(range))));
+        let headers = ranges.map(|(header, range)| Header {
+            key: &header.key,
+            value: range.clone().and_then(|range| self.headers.get(range)),
+        });
         Ok(Encoded {
             key: key.then_some(&*self.key),
             value: value.then_some(&*self.value),
