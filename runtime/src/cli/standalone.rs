@@ -11,6 +11,7 @@ use std::time::Duration;
 use api::Registry;
 use broker_server::{Broker, BrokerConfig};
 use configs::connector_file::ConnectorFile;
+use configs::{ConfigError, ConfigErrors};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
@@ -43,7 +44,7 @@ pub(super) async fn run(
 ) -> Result<(), Exit> {
     let (worker, connectors) = files::sort(worker, connectors);
     let props = files::read_properties(worker.as_deref())?;
-    let in_file = |error: configs::ConfigErrors| match &worker {
+    let in_file = |error: ConfigErrors| match &worker {
         Some(file) => Exit::start(format!("{}: {error}", file.display())),
         None => Exit::start(error),
     };
@@ -51,6 +52,7 @@ pub(super) async fn run(
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
+    check_converters(&config, &registry).map_err(in_file)?;
     let connectors = files::read_connectors(&connectors)?;
     let sockets = bind(&config).await?;
     let broker = start_broker(&config).await?;
@@ -114,6 +116,22 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(loopback);
     }
     address
+}
+
+/// The worker's converters are used by every connector that names none, so they are looked for before anything starts.
+fn check_converters(config: &WorkerConfig, registry: &Registry) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::new();
+    for (option, kinds) in [
+        ("key.converter", &["converter"][..]),
+        ("value.converter", &["converter"]),
+        ("header.converter", &["header_converter", "converter"]),
+    ] {
+        let class = config.converter(option).class;
+        if let Err(unknown) = registry.find(kinds, &class) {
+            errors.push(ConfigError::invalid(option, class, unknown));
+        }
+    }
+    errors.into_result(())
 }
 
 /// Opens the sockets of REST.

@@ -14,7 +14,7 @@ mod live;
 /// A server on a free port of loopback, until it is dropped.
 struct Server {
     address: std::net::SocketAddr,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    _stop: tokio_util::sync::DropGuard,
 }
 
 /// An answer.
@@ -42,10 +42,10 @@ impl Server {
         let listener = Listener { port: 0, ..worker.listeners[0].clone() };
         let socket = bind(&listener).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stop = tokio_util::sync::CancellationToken::new();
         let router = router(state, access(worker, &listener));
-        tokio::spawn(serve(socket, router, async move { drop(stopped.await) }));
-        Self { address, stop: Some(stop) }
+        tokio::spawn(serve(socket, router, stop.clone().cancelled_owned()));
+        Self { address, _stop: stop.drop_guard() }
     }
 
     /// Sends a request as it stands, and reads all that comes back.
@@ -99,12 +99,6 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
         levels: Levels::parse("info").unwrap(),
         metrics: Metrics::default(),
         request_timeout: worker.rest.request_timeout,
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
     }
 }
 

@@ -26,6 +26,8 @@ struct Worker {
 
 impl Worker {
     async fn start() -> Self {
+        // The worker's panic hook writes to the log: without one, a failed assertion would be silent.
+        drop(tracing_subscriber::fmt().with_test_writer().with_env_filter("warn").try_init());
         let folder = tempfile::tempdir().unwrap();
         let said = [
             ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
@@ -33,7 +35,11 @@ impl Worker {
         ];
         let props = said.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
         let broker = Broker::start(BrokerConfig::from_props(&props).unwrap()).await.unwrap();
-        let config = worker_config(&[]);
+        let config = worker_config(&[
+            ("key.converter", "test.StringConverter"),
+            ("value.converter", "test.StringConverter"),
+            ("header.converter", "test.HeaderConverter"),
+        ]);
         let setup = HerderSetup {
             registry: registry(),
             config: config.clone(),
@@ -176,13 +182,13 @@ async fn a_failed_task_says_why_and_is_restarted_on_demand() {
 async fn a_stuck_connector_holds_nobody_up() {
     let worker = Worker::start().await;
     let config = |mood: &str| json!({"connector.class": "FileSource", "file": "/f", "mood": mood});
-    let (stuck, others) =
-        tokio::join!(worker.create(&json!({"name": "stuck", "config": config("hang")})), async {
-            let began = Instant::now();
-            let created = worker.create(&json!({"name": "good", "config": config("good")})).await;
-            let listed = worker.server.get("/connectors").await;
-            (created.status, listed.status, began.elapsed())
-        });
+    let hanging = json!({"name": "stuck", "config": config("hang")});
+    let (stuck, others) = tokio::join!(worker.create(&hanging), async {
+        let began = Instant::now();
+        let created = worker.create(&json!({"name": "good", "config": config("good")})).await;
+        let listed = worker.server.get("/connectors").await;
+        (created.status, listed.status, began.elapsed())
+    });
     assert_error(&stuck, 500, "Validating the configuration of connector stuck did not end", "stuck");
     assert!((others.0, others.1) == (201, 200) && others.2 < Duration::from_secs(2), "{others:?}");
     let refused = worker.create(&json!({"name": "bad", "config": {"connector.class": "FileSource"}})).await;
