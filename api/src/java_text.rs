@@ -64,6 +64,16 @@ pub fn append_float(number: f32, text: &mut String) {
     append_floating(&shortest, same.then_some(&two_digits), text);
 }
 
+/// A Decimal as `BigDecimal.toString` does, which is a JSON number as well: `12.34`, `1E-7`. None when the schema says no
+/// scale, or when there are more digits than anyone means (about 10,000).
+#[must_use]
+pub fn big_decimal(schema: &Schema, unscaled: &[u8]) -> Option<String> {
+    let scale = schema.parameter(logical::SCALE)?.parse().ok()?;
+    let mut text = String::new();
+    (unscaled.len() <= DECIMAL_BYTES_MAX).then(|| append_big_decimal(unscaled, scale, &mut text))?;
+    Some(text)
+}
+
 fn append_display(value: &impl std::fmt::Display, text: &mut String) {
     let written = write!(text, "{value}");
     debug_assert!(written.is_ok(), "a String takes all that is written to it");
@@ -72,10 +82,9 @@ fn append_display(value: &impl std::fmt::Display, text: &mut String) {
 /// Says whether it knew the logical type and printed it.
 fn append_logical(name: &str, schema: &Schema, value: &Value, text: &mut String) -> bool {
     match (name, value) {
-        (logical::DECIMAL, Value::Bytes(bytes)) if bytes.len() <= DECIMAL_BYTES_MAX => {
-            let scale = schema.parameter(logical::SCALE).and_then(|scale| scale.parse::<i32>().ok());
-            let Some(scale) = scale else { return false };
-            append_big_decimal(bytes, scale, text);
+        (logical::DECIMAL, Value::Bytes(unscaled)) => {
+            let Some(decimal) = big_decimal(schema, unscaled) else { return false };
+            text.push_str(&decimal);
         }
         (logical::DATE, Value::Int32(days)) => append_java_date(i64::from(*days) * 86_400_000, text),
         (logical::TIME, Value::Int32(millis)) => append_java_date(i64::from(*millis), text),

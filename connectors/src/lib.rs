@@ -7,6 +7,7 @@
 use api::Plugin;
 
 pub mod file;
+pub mod http;
 
 /// Every connector.
-pub static ALL: &[&Plugin] = &[&file::SOURCE, &file::SINK];
+pub static ALL: &[&Plugin] = &[&file::SOURCE, &file::SINK, &http::SINK];

@@ -3,6 +3,7 @@
 //! Only wires: what is opened first is what fails most (files, ports), so that a mistake is told before anything is written.
 //! Invariant: things stop in the opposite order of their start: REST first, then connectors, the broker last.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,16 @@ use std::time::Duration;
 use api::Registry;
 use broker_server::{Broker, BrokerConfig};
 use configs::connector_file::ConnectorFile;
+use configs::{ConfigError, ConfigErrors};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Exit, asked_to_stop, chain, files};
 use crate::config::{Listener, WorkerConfig};
-use crate::herder::{Herder, HerderErrorKind, TargetState};
+use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::rest::{self, RestState};
@@ -41,7 +44,7 @@ pub(super) async fn run(
 ) -> Result<(), Exit> {
     let (worker, connectors) = files::sort(worker, connectors);
     let props = files::read_properties(worker.as_deref())?;
-    let in_file = |error: configs::ConfigErrors| match &worker {
+    let in_file = |error: ConfigErrors| match &worker {
         Some(file) => Exit::start(format!("{}: {error}", file.display())),
         None => Exit::start(error),
     };
@@ -49,27 +52,86 @@ pub(super) async fn run(
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
+    check_converters(&config, &registry).map_err(in_file)?;
     let connectors = files::read_connectors(&connectors)?;
     let sockets = bind(&config).await?;
-    let worker_id = worker_id(&config, &sockets);
     let broker = start_broker(&config).await?;
-    tracing::info!(worker_id, "standalone worker");
-    let validator = Validator::new(registry.clone(), &config, PluginCalls::new(VALIDATION_DEADLINE));
-    let state = RestState {
-        herder: Herder::detached(),
-        validator: validator.map_err(in_file)?,
-        mask: Mask::new(registry),
-        levels,
-        metrics: Metrics::default(),
-        request_timeout: config.rest.request_timeout,
+    let calls = PluginCalls::new(VALIDATION_DEADLINE);
+    let validator = Validator::new(registry.clone(), &config, calls).map_err(in_file)?;
+    let metrics = Metrics::default();
+    let stop = CancellationToken::new();
+    let setup = HerderSetup {
+        registry: registry.clone(),
+        config: config.clone(),
+        checker: Arc::new(validator.clone()),
+        metrics: metrics.clone(),
+        worker_id: worker_id(&config, &sockets),
+        bootstrap_servers: bootstrap_servers(&config, &broker),
     };
+    let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
+    let mask = Mask::new(registry);
+    let state =
+        RestState { herder, validator, mask, levels, metrics, request_timeout: config.rest.request_timeout };
     let served = serve(&config, sockets, &state);
-    let outcome = match submit(&state.herder, connectors).await {
-        Ok(()) => asked_to_stop().await,
-        Err(exit) => Err(exit),
-    };
+    let outcome = live(&state.herder, connectors, task, stop).await;
     served.stop().await;
     stop_broker(broker).await.and(outcome)
+}
+
+/// Submits the connectors and waits for the end: asked for, or forced by an error. The herder has put everything down then.
+async fn live(
+    herder: &Herder,
+    connectors: Vec<ConnectorFile>,
+    mut task: JoinHandle<api::Result<()>>,
+    stop: CancellationToken,
+) -> Result<(), Exit> {
+    let ended = |outcome: Result<api::Result<()>, JoinError>| match outcome {
+        Ok(outcome) => outcome.map_err(|error| Exit::start(error.report())),
+        Err(panicked) => Err(Exit::start(format!("the herder broke down: {panicked}"))),
+    };
+    let submitted_until_asked = async {
+        submit(herder, connectors).await?;
+        asked_to_stop().await
+    };
+    let outcome = tokio::select! {
+        outcome = submitted_until_asked => outcome,
+        outcome = &mut task => return ended(outcome),
+    };
+    stop.cancel();
+    ended(task.await).and(outcome)
+}
+
+/// Where the herder finds its broker: where the settings say, or inside this process.
+fn bootstrap_servers(config: &WorkerConfig, broker: &OwnBroker) -> Vec<String> {
+    let own = broker.lock();
+    let Some(broker) = own.as_ref() else { return config.options.bootstrap_servers.clone() };
+    broker.addresses().iter().map(|address| reachable(*address).to_string()).collect()
+}
+
+/// An address that listens on every address is reached over loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback =
+            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    address
+}
+
+/// The worker's converters are used by every connector that names none, so they are looked for before anything starts.
+fn check_converters(config: &WorkerConfig, registry: &Registry) -> Result<(), ConfigErrors> {
+    let mut errors = ConfigErrors::new();
+    for (option, kinds) in [
+        ("key.converter", &["converter"][..]),
+        ("value.converter", &["converter"]),
+        ("header.converter", &["header_converter", "converter"]),
+    ] {
+        let class = config.converter(option).class;
+        if let Err(unknown) = registry.find(kinds, &class) {
+            errors.push(ConfigError::invalid(option, class, unknown));
+        }
+    }
+    errors.into_result(())
 }
 
 /// Opens the sockets of REST.

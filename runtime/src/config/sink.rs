@@ -35,8 +35,7 @@ impl SinkConfig {
         let (topics, pattern) = (said("topics"), said("topics.regex"));
         let dead_letters = said("errors.deadletterqueue.topic.name");
         let mut errors = ConfigErrors::new();
-        let mut refuse =
-            |name: &str, value: &str, reason: String| errors.push(ConfigError::invalid(name, value, reason));
+        let mut refuse = |name: &str, reason: &str| errors.push(ConfigError::other(name, reason));
         let both = match (topics.is_empty(), pattern.is_empty()) {
             (false, false) => {
                 Some("topics and topics.regex are mutually exclusive options, but both are set.")
@@ -45,32 +44,23 @@ impl SinkConfig {
             _ => None,
         };
         if let Some(reason) = both {
-            refuse("topics", props.get("topics").map_or("null", String::as_str), reason.to_owned());
-            refuse(
-                "topics.regex",
-                props.get("topics.regex").map_or("null", String::as_str),
-                reason.to_owned(),
-            );
+            refuse("topics", reason);
+            refuse("topics.regex", reason);
         }
         if dead_letters.is_empty() {
             return errors;
         }
         if topics.split(',').any(|topic| topic.trim() == dead_letters) {
             let what = "may not be included in the list of topics";
-            refuse(
-                "topics",
-                topics,
-                format!(
-                    "The DLQ topic '{dead_letters}' {what} ('topics={topics}') consumed by the connector"
-                ),
+            let reason = format!(
+                "The DLQ topic '{dead_letters}' {what} ('topics={topics}') consumed by the connector"
             );
+            refuse("topics", &reason);
         }
         if !pattern.is_empty() && whole_match(pattern, dead_letters) {
             let what = "may not be included in the regex matching the topics";
-            let reason = format!(
-                "The DLQ topic '{dead_letters}' {what} ('topics.regex={pattern}') consumed by the connector"
-            );
-            refuse("topics.regex", pattern, reason);
+            let from = format!("('topics.regex={pattern}') consumed by the connector");
+            refuse("topics.regex", &format!("The DLQ topic '{dead_letters}' {what} {from}"));
         }
         errors
     }
@@ -97,10 +87,7 @@ mod tests {
         assert_eq!(reasons(&[("topics", " "), ("topics.regex", "a.*")]), Vec::<String>::new());
         let neither = reasons(&[]);
         assert_eq!(neither.len(), 2);
-        assert_eq!(
-            neither[0],
-            "Invalid value null for configuration topics: Must configure one of topics or topics.regex"
-        );
+        assert_eq!(neither[0], "Must configure one of topics or topics.regex");
         assert_eq!(reasons(&[("topics", "a"), ("topics.regex", "b")]).len(), 2);
     }
 

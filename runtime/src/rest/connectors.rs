@@ -41,7 +41,7 @@ pub(super) async fn list(State(rest): State<RestState>, asked: Asked) -> Result<
     }
     let answer = async {
         let names = rest.herder.connectors().await?;
-        if !status && !info {
+        if asked.values("expand").next().is_none() {
             return Ok(Json(names).into_response());
         }
         let mut expanded = BTreeMap::new();
@@ -61,7 +61,7 @@ async fn expand(rest: &RestState, name: &str, status: bool, info: bool) -> Herde
     let status = match status {
         true => match rest.herder.status(name).await {
             Err(error) if gone(error.kind) => return Ok(None),
-            outcome => Some(outcome?.into()),
+            outcome => Some(StatusView::of(outcome?, rest.version(name).await)),
         },
         false => None,
     };

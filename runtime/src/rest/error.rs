@@ -4,7 +4,7 @@
 //! exist, a method, a body or a herder that does not answer.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -83,9 +83,12 @@ pub(super) async fn not_found() -> Failure {
     Failure::plain(StatusCode::NOT_FOUND)
 }
 
-/// For methods that a path does not have.
-pub(super) async fn method_not_allowed() -> Failure {
-    Failure::plain(StatusCode::METHOD_NOT_ALLOWED)
+/// For methods that a path does not have; `OPTIONS` asks which it has, and the `Allow` header that axum adds says so.
+pub(super) async fn method_not_allowed(method: Method) -> Response {
+    match method {
+        Method::OPTIONS => StatusCode::OK.into_response(),
+        _ => Failure::plain(StatusCode::METHOD_NOT_ALLOWED).into_response(),
+    }
 }
 
 /// The time limit passed; `stage` is what the worker says that it is doing, if it says anything.

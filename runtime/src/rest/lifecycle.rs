@@ -18,7 +18,9 @@ pub(super) async fn status(
     State(rest): State<RestState>,
     Name(name): Name,
 ) -> Result<Json<StatusView>, Failure> {
-    Ok(Json(rest.ask(rest.herder.status(&name)).await?.into()))
+    let answer = async { Ok((rest.herder.status(&name).await?, rest.version(&name).await)) };
+    let (status, version) = rest.ask(answer).await?;
+    Ok(Json(StatusView::of(status, version)))
 }
 
 /// `POST /connectors/{name}/restart`: 204 for the connector alone, 202 with the plan otherwise (KIP-745).
@@ -30,7 +32,10 @@ pub(super) async fn restart(
     let (tasks, failed) = (asked.flag("includeTasks")?, asked.flag("onlyFailed")?);
     Ok(match rest.ask(rest.herder.restart(&name, tasks, failed)).await? {
         None => StatusCode::NO_CONTENT.into_response(),
-        Some(plan) => (StatusCode::ACCEPTED, Json(StatusView::from(plan))).into_response(),
+        Some(plan) => {
+            let version = rest.version(&name).await;
+            (StatusCode::ACCEPTED, Json(StatusView::of(plan, version))).into_response()
+        }
     })
 }
 
@@ -70,7 +75,9 @@ pub(super) async fn task_status(
     State(rest): State<RestState>,
     Task(name, task): Task,
 ) -> Result<Json<TaskStateView>, Failure> {
-    Ok(Json(rest.ask(rest.herder.task_status(&name, task)).await?.into()))
+    let answer = async { Ok((rest.herder.task_status(&name, task).await?, rest.version(&name).await)) };
+    let (status, version) = rest.ask(answer).await?;
+    Ok(Json(TaskStateView::of(status, version)))
 }
 
 /// `POST /connectors/{name}/tasks/{task}/restart`

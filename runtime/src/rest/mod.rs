@@ -67,6 +67,13 @@ impl RestState {
         }
     }
 
+    /// The version of a connector's plugin, if there is such a connector and the worker knows its class.
+    async fn version(&self, connector: &str) -> Option<&'static str> {
+        let config = self.herder.config(connector).await.ok()?;
+        let class = config.get("connector.class")?.trim();
+        self.validator.registry().find(&["source", "sink"], class).ok().map(|plugin| plugin.version)
+    }
+
     /// Says what the worker is busy with.
     async fn timed_out(&self) -> Failure {
         let stage = tokio::time::timeout(Duration::from_secs(1), self.herder.ready()).await;

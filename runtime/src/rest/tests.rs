@@ -9,10 +9,12 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::validation::PluginCalls;
 
+mod live;
+
 /// A server on a free port of loopback, until it is dropped.
 struct Server {
     address: std::net::SocketAddr,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    _stop: tokio_util::sync::DropGuard,
 }
 
 /// An answer.
@@ -29,26 +31,21 @@ impl Answer {
 }
 
 impl Server {
+    /// A server without a herder.
     async fn start(worker: &[(&str, &str)]) -> Self {
-        let said = worker.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let worker = WorkerConfig::parse(&said).unwrap();
-        let registry = api::Registry::new().with(&crate::validation::tests::PLUGINS);
-        let calls = PluginCalls::new(Duration::from_secs(5));
-        let state = RestState {
-            herder: Herder::detached(),
-            validator: Validator::new(registry.clone(), &worker, calls).unwrap(),
-            mask: Mask::new(registry),
-            levels: Levels::parse("info").unwrap(),
-            metrics: Metrics::default(),
-            request_timeout: worker.rest.request_timeout,
-        };
+        let worker = worker_config(worker);
+        let state = state(&worker, Herder::detached());
+        Self::serve(&worker, state).await
+    }
+
+    async fn serve(worker: &WorkerConfig, state: RestState) -> Self {
         let listener = Listener { port: 0, ..worker.listeners[0].clone() };
         let socket = bind(&listener).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let router = router(state, access(&worker, &listener));
-        tokio::spawn(serve(socket, router, async move { drop(stopped.await) }));
-        Self { address, stop: Some(stop) }
+        let stop = tokio_util::sync::CancellationToken::new();
+        let router = router(state, access(worker, &listener));
+        tokio::spawn(serve(socket, router, stop.clone().cancelled_owned()));
+        Self { address, _stop: stop.drop_guard() }
     }
 
     /// Sends a request as it stands, and reads all that comes back.
@@ -81,9 +78,27 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
+fn worker_config(said: &[(&str, &str)]) -> WorkerConfig {
+    let said = said.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    WorkerConfig::parse(&said).unwrap()
+}
+
+fn registry() -> api::Registry {
+    api::Registry::new().with(&crate::validation::tests::PLUGINS)
+}
+
+fn validator(worker: &WorkerConfig) -> Validator {
+    Validator::new(registry(), worker, PluginCalls::new(Duration::from_secs(2))).unwrap()
+}
+
+fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
+    RestState {
+        herder,
+        validator: validator(worker),
+        mask: Mask::new(registry()),
+        levels: Levels::parse("info").unwrap(),
+        metrics: Metrics::default(),
+        request_timeout: worker.rest.request_timeout,
     }
 }
 
@@ -215,7 +230,7 @@ async fn plugins_are_listed_with_their_options() {
     let options = server.get("/connector-plugins/FileSink/config").await.json();
     let expected = json!({
         "name": "file", "type": "STRING", "required": true, "default_value": null, "importance": "HIGH",
-        "documentation": "Where to.", "group": null, "width": "NONE", "display_name": "file", "dependents": [], "order": -1,
+        "documentation": "Where to.", "group": null, "order_in_group": -1, "width": "NONE", "display_name": "file", "dependents": [],
     });
     assert_eq!(options[0], expected);
     let names: Vec<&str> =
@@ -245,7 +260,7 @@ async fn validation_answers_as_connect_does() {
         "errors": ["Invalid value 0 for configuration tasks.max: Value must be at least 1"],
     });
     assert_eq!(tasks_max["value"], value);
-    assert_eq!(tasks_max["definition"]["order"], json!(4));
+    assert_eq!(tasks_max["definition"]["order_in_group"], json!(4));
     assert!(
         infos["warnings"][0].as_str().unwrap().contains("did you mean \"file\"?"),
         "{}",
@@ -287,6 +302,16 @@ async fn allowed_pages_get_cors_headers() {
     let preflight = server.send("OPTIONS", "/connectors", headers, b"").await;
     assert_eq!(preflight.status, 204);
     assert!(preflight.head.contains("access-control-allow-methods: get,post,head"), "{}", preflight.head);
+}
+
+#[tokio::test]
+async fn options_tell_what_a_path_allows() {
+    let server = Server::start(&[]).await;
+    let answer = server.send("OPTIONS", "/connectors", "", b"").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert!(answer.head.contains("allow: get,head,post"), "{}", answer.head);
+    let answer = server.send("PUT", "/connectors", "", b"").await;
+    assert!(answer.status == 405 && answer.head.contains("allow: get,head,post"), "{}", answer.head);
 }
 
 #[tokio::test]

@@ -56,6 +56,8 @@ pub(super) struct StateView {
     state: &'static str,
     worker_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
 }
 
@@ -66,22 +68,26 @@ pub(super) struct TaskStateView {
     state: &'static str,
     worker_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
 }
 
-impl From<ConnectorStatus> for StatusView {
-    fn from(status: ConnectorStatus) -> Self {
+impl StatusView {
+    /// Shows a status; the version is that of the connector's plugin, if the worker knows it.
+    pub(super) fn of(status: ConnectorStatus, version: Option<&'static str>) -> Self {
         let trace = status.trace.filter(|trace| !trace.is_empty());
-        let connector = StateView { state: status.state.name(), worker_id: status.worker_id, trace };
-        let tasks = status.tasks.into_iter().map(TaskStateView::from).collect();
+        let connector = StateView { state: status.state.name(), worker_id: status.worker_id, version, trace };
+        let tasks = status.tasks.into_iter().map(|task| TaskStateView::of(task, version)).collect();
         Self { name: status.name, connector, tasks, kind: status.kind.name() }
     }
 }
 
-impl From<TaskStatus> for TaskStateView {
-    fn from(status: TaskStatus) -> Self {
+impl TaskStateView {
+    /// Shows a task's status.
+    pub(super) fn of(status: TaskStatus, version: Option<&'static str>) -> Self {
         let trace = status.trace.filter(|trace| !trace.is_empty());
-        Self { id: status.id, state: status.state.name(), worker_id: status.worker_id, trace }
+        Self { id: status.id, state: status.state.name(), worker_id: status.worker_id, version, trace }
     }
 }
 
@@ -105,10 +111,10 @@ pub(super) struct KeyView {
     importance: &'static str,
     documentation: String,
     group: Option<String>,
+    order_in_group: i32,
     width: &'static str,
     display_name: String,
     dependents: Vec<String>,
-    order: i32,
 }
 
 impl From<&ConfigKey> for KeyView {
@@ -125,10 +131,10 @@ impl From<&ConfigKey> for KeyView {
             importance: key.importance.as_str(),
             documentation: key.documentation.clone().into_owned(),
             group: key.group.clone().map(Into::into),
+            order_in_group: key.order,
             width: key.width.as_str(),
             display_name: key.display_name.clone().into_owned(),
             dependents: key.dependents.iter().map(ToString::to_string).collect(),
-            order: key.order,
         }
     }
 }

@@ -4,14 +4,22 @@
 //! plugin code but the functions that give its declared options.
 
 use api::{Plugin, PluginKind, Registry};
-use configs::{ConfigDef, ConfigKey, Props, default, optional, required};
+use configs::{ConfigDef, ConfigKey, ConfigType, Importance, Props, Width, default, optional, required};
 
 use crate::config::{
-    ConnectorConfig, ConsumerOptions, ProducerOptions, SinkConfig, SourceConfig, topic_creation_definition,
+    ConnectorConfig, ConsumerOptions, ProducerOptions, SinkConfig, SourceConfig, SupervisionConfig,
+    topic_creation_definition,
 };
 
 /// The kinds of connectors.
 pub(crate) const CONNECTORS: [&str; 2] = ["source", "sink"];
+
+/// The options that name converters, and the kind of each.
+pub(crate) const CONVERTERS: [(&str, &str); 3] = [
+    ("key.converter", "converter"),
+    ("value.converter", "converter"),
+    ("header.converter", "header_converter"),
+];
 
 /// A plugin that the connector names, and where: `transforms.t.`, `key.converter.`.
 #[derive(Debug, Clone)]
@@ -44,12 +52,13 @@ impl ConnectorDefinition {
     pub fn of(registry: &Registry, props: &Props) -> api::Result<Self> {
         let class = props.get("connector.class").map_or("", |class| class.trim());
         let plugin = find_connector(registry, class)?;
-        let mut options = base(plugin).clone();
         let named = named_plugins(props);
-        for stage in &named {
-            options = options.merge(&stage.definition(registry));
-        }
-        options = options.merge((plugin.config)()).merge(&overrides(props));
+        let joined = |options: ConfigDef, stages: &mut dyn Iterator<Item = &NamedPlugin>| {
+            stages.fold(options, |options, stage| options.merge(&stage.definition(registry)))
+        };
+        let options = joined(base(plugin), &mut named.iter().filter(|stage| stage.alias().is_some()));
+        let options = options.merge((plugin.config)()).merge(&overrides(props));
+        let mut options = joined(options, &mut named.iter().filter(|stage| stage.alias().is_none()));
         if matches!(plugin.kind, PluginKind::Source(_)) {
             options = topic_creation_definition(props).iter().fold(options, ConfigDef::merge);
         }
@@ -71,7 +80,7 @@ fn find_connector(registry: &Registry, class: &str) -> api::Result<&'static Plug
 
 /// The options of every source or every sink.
 pub(crate) fn base(plugin: &Plugin) -> ConfigDef {
-    let common = ConnectorConfig::definition().clone();
+    let common = ConnectorConfig::definition().clone().merge(SupervisionConfig::definition());
     match plugin.kind {
         PluginKind::Source(_) => common.merge(SourceConfig::definition()),
         PluginKind::Sink(_) => common.merge(SinkConfig::definition()),
@@ -80,39 +89,27 @@ pub(crate) fn base(plugin: &Plugin) -> ConfigDef {
 }
 
 impl NamedPlugin {
-    /// The options under its prefix. For a transform or predicate they begin with `type`; a class that is not known adds none.
+    /// The options under its prefix. For a transform or predicate they begin with `type`; a class that is not known adds none, and
+    /// whatever is said for it is not judged.
     fn definition(&self, registry: &Registry) -> ConfigDef {
-        let own = registry
-            .find(&[self.kind], &self.class)
-            .map_or_else(|_| ConfigDef::default(), |plugin| (plugin.config)().clone());
-        let own = own.prefixed(&self.prefix);
-        let Some(alias) = self.alias() else { return own };
+        let known = registry.find(&[self.kind], &self.class);
+        let own = known.as_ref().map_or_else(|_| ConfigDef::default(), |plugin| (plugin.config)().clone());
+        let Some(alias) = self.alias() else { return own.prefixed(&self.prefix) };
         let (heading, kind) = match self.kind {
-            "predicate" => ("Predicates", "predicate"),
-            _ => ("Transforms", "transformation"),
+            "predicate" => ("Predicates", "Predicate"),
+            _ => ("Transforms", "Transformation"),
         };
-        let mut keys = vec![
-            required("type")
-                .kind(configs::ConfigType::Class)
-                .importance(configs::Importance::High)
-                .width(configs::Width::Long)
-                .documentation(&format!("Class for the '{alias}' {kind}.")),
-        ];
-        if self.kind == "transformation" {
-            keys.extend(implicit());
+        let heading = format!("{heading}: {alias}");
+        let mut first = type_key(alias, kind);
+        first.group = Some(heading.clone().into());
+        let first = ConfigDef::new(vec![first]).prefixed(&self.prefix);
+        let mut rest = vec![version_key(alias, kind)];
+        if known.is_ok() && self.kind == "transformation" {
+            rest.extend(implicit());
         }
-        keys.push(
-            optional("plugin.version")
-                .importance(configs::Importance::Low)
-                .documentation(&format!("Version of the '{alias}' {kind}.")),
-        );
-        let mut implicit =
-            ConfigDef::new(keys).prefixed(&self.prefix).merge(&own).grouped(&format!("{heading}: {alias}"));
-        if own.keys().is_empty() {
-            // An unknown class: whatever is said for it cannot be judged, and its own error says enough.
-            implicit = implicit.open(self.prefix.clone());
-        }
-        implicit
+        let rest = ConfigDef::new(rest).merge(&own).prefixed(&self.prefix).grouped(&heading);
+        let joined = first.merge(&rest);
+        if known.is_ok() { joined } else { joined.open(self.prefix.clone()) }
     }
 
     fn alias(&self) -> Option<&str> {
@@ -123,15 +120,30 @@ impl NamedPlugin {
     }
 }
 
+/// The option that names the class of a transformation or predicate.
+fn type_key(alias: &str, kind: &str) -> ConfigKey {
+    let mut key =
+        required("type").kind(ConfigType::Class).importance(Importance::High).width(Width::Long).order(0);
+    key.display_name = format!("{kind} type for {alias}").into();
+    key.documentation(&format!("Class for the '{alias}' {}.", kind.to_lowercase()))
+}
+
+/// Its version: every plugin is built in, in one.
+fn version_key(alias: &str, kind: &str) -> ConfigKey {
+    let mut key = optional("plugin.version").importance(Importance::High).width(Width::Long);
+    key.display_name = format!("{kind} version for {alias}").into();
+    key.documentation(&format!("Version of the '{alias}' {}.", kind.to_lowercase()))
+}
+
 /// What every transformation understands, whatever it is.
 fn implicit() -> [ConfigKey; 2] {
     [
-        default("predicate", "").importance(configs::Importance::Medium).documentation(
+        default("predicate", "").importance(Importance::Medium).documentation(
             "The alias of a predicate used to determine whether to apply this transformation.",
         ),
         default("negate", false)
-            .kind(configs::ConfigType::Boolean)
-            .importance(configs::Importance::Medium)
+            .kind(ConfigType::Boolean)
+            .importance(Importance::Medium)
             .documentation("Whether the configured predicate should be negated."),
     ]
 }
@@ -147,11 +159,7 @@ fn named_plugins(props: &Props) -> Vec<NamedPlugin> {
             named.push(NamedPlugin { option, prefix, kind, class });
         }
     }
-    for (option, kind) in [
-        ("key.converter", "converter"),
-        ("value.converter", "converter"),
-        ("header.converter", "header_converter"),
-    ] {
+    for (option, kind) in CONVERTERS {
         if let Some(class) = props.get(option) {
             let class = class.trim().to_owned();
             named.push(NamedPlugin { option: option.to_owned(), prefix: format!("{option}."), kind, class });

@@ -7,10 +7,13 @@ use api::{PluginKind, Registry};
 use configs::{Props, strip_prefix};
 
 use super::answer::ConfigInfos;
-use super::definition::NamedPlugin;
+use super::definition::{CONVERTERS, NamedPlugin};
 
 /// Checks every named plugin, and writes what is wrong into the answer.
 pub(super) fn check(registry: &Registry, named: &[NamedPlugin], props: &Props, infos: &mut ConfigInfos) {
+    for (option, kind) in CONVERTERS {
+        infos.recommend(option, classes(registry, kind));
+    }
     for plugin in named {
         infos.recommend(&plugin.option, classes(registry, plugin.kind));
         if plugin.class.is_empty() && !props.contains_key(&plugin.option) {

@@ -1,10 +1,12 @@
 //! Kafka Connect's own table of bad configurations (`ConnectorValidationIntegrationTest`), and what it lacks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::{
     Converted, Converter, Error, Header, HeaderConverter, Plugin, PluginKind, Predicate, Record, Registry,
-    SchemaAndValue, SinkConnector, SinkTask, SourceConnector, SourceTask, Transform, async_trait,
+    SchemaAndValue, SinkConnector, SinkContext, SinkOffsets, SinkRecord, SinkTask, SourceConnector,
+    SourceContext, SourceRecord, SourceTask, TopicPartition, Transform, async_trait,
 };
 use configs::{ConfigError, ConfigErrors, HIDDEN, Props, config};
 
@@ -60,7 +62,7 @@ impl SourceConnector for Connector {
         Ok(vec![config.clone()])
     }
     fn task(&self) -> Box<dyn SourceTask> {
-        unreachable!("validation starts no task")
+        Box::new(Idle)
     }
 }
 
@@ -70,8 +72,43 @@ impl SinkConnector for Connector {
         act(config).await
     }
     fn task(&self) -> Box<dyn SinkTask> {
-        unreachable!("validation starts no task")
+        Box::new(Idle)
     }
+}
+
+/// A task that moves nothing, or fails at once.
+struct Idle;
+
+fn start(config: &Props) -> api::Result<()> {
+    match config.get("mood").map(String::as_str) {
+        Some("fail") => Err(Error::fatal("the task was told to fail")),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl SourceTask for Idle {
+    async fn start(&mut self, context: SourceContext) -> api::Result<()> {
+        start(&context.config)
+    }
+    async fn poll(&mut self) -> api::Result<Vec<SourceRecord>> {
+        std::future::pending().await
+    }
+    async fn stop(&mut self) {}
+}
+
+#[async_trait]
+impl SinkTask for Idle {
+    async fn start(&mut self, context: SinkContext) -> api::Result<()> {
+        start(&context.config)
+    }
+    async fn put(&mut self, _: &[SinkRecord]) -> api::Result<()> {
+        Ok(())
+    }
+    async fn pre_commit(&mut self, consumed: &BTreeMap<TopicPartition, i64>) -> api::Result<SinkOffsets> {
+        Ok(api::consumed_offsets(consumed))
+    }
+    async fn stop(&mut self) {}
 }
 
 struct Stage;
