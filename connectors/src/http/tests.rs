@@ -136,7 +136,8 @@ async fn obeys_the_laws() {
     }
     let endpoints = Mutex::new(Vec::new());
     for _ in 0..10 {
-        endpoints.lock().unwrap().push(Endpoint::good().await);
+        let endpoint = Endpoint::good().await;
+        endpoints.lock().unwrap().push(endpoint);
     }
     let text = |partition, offset| record(partition, offset, format!("{partition}@{offset}").into());
     let laws = SinkLaws {

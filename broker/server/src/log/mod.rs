@@ -4,8 +4,9 @@
 //! - `open`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
 //! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once
 //! - `flusher`: group commit; `directory`, `disk`: lock, failure, the seam to the disk
-//! - `retention`, `compaction`: how old records go
+//! - `retention`, `compaction`, `cleaner`, `swap`: how old records go
 
+mod cleaner;
 mod compaction;
 mod config;
 mod directory;
@@ -22,6 +23,7 @@ mod retention;
 mod scan;
 mod segment;
 mod snapshot;
+mod swap;
 
 pub use self::{
     config::{CleanupPolicy, LogConfig},
@@ -36,6 +38,9 @@ pub(crate) use self::{
     flusher::{FlushQueue, Flusher},
     partition::remove_folder,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// File of a partition folder that names the topic's id, as in Kafka.
 const PARTITION_METADATA_FILE: &str = "partition.metadata";

@@ -23,7 +23,8 @@ fn expired(segments: &[Age], active_bytes: u64, start_offset: i64, config: &LogC
     let too_old = |age: &&Age| {
         config.retention_ms.is_some_and(|retention| now_ms.saturating_sub(age.max_timestamp) > retention)
     };
-    let by_time = segments.iter().take_while(|age| age.max_timestamp >= 0).take_while(too_old).count();
+    let timed = |age: &&Age| age.max_timestamp >= 0 || age.size == 0;
+    let by_time = segments.iter().take_while(timed).take_while(too_old).count();
     let mut left = active_bytes + segments.iter().map(|age| age.size).sum::<u64>();
     let too_much = |age: &&Age| {
         let rest = left - age.size;

@@ -55,6 +55,10 @@ impl Segment {
         Self { base_offset, size, folder: folder.to_owned(), log, indexes }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         file_path(&self.folder, self.base_offset, "log")
     }
@@ -107,7 +111,10 @@ impl Segment {
         }
         let indexes = match self.open_indexes() {
             Ok(Some(indexes)) => indexes,
-            Ok(None) => self.rebuild_indexes()?,
+            Ok(None) => {
+                tracing::warn!(segment = %self.path().display(), "index missing or damaged; building it again");
+                self.rebuild_indexes()?
+            }
             Err(error) => return Err(LogError::io("open the indexes of", self.path(), error)),
         };
         Ok(self.indexes.get_or_init(|| indexes))
@@ -129,8 +136,14 @@ impl Segment {
         Ok(Some(Indexes { offsets, times, newest }))
     }
 
+    /// Writes the indexes of a segment that has none yet.
+    pub(crate) fn build_indexes(&self) -> Result<(), LogError> {
+        let indexes = self.rebuild_indexes()?;
+        self.indexes.get_or_init(|| indexes);
+        Ok(())
+    }
+
     fn rebuild_indexes(&self) -> Result<Indexes, LogError> {
-        tracing::warn!(segment = %self.path().display(), "index missing or damaged; building it again");
         let file = self.file()?;
         let mut scan = Scan::headers(&file, 0, self.size);
         let mut indexes = ActiveIndex::default();

@@ -181,6 +181,37 @@ async fn a_truncated_file_is_gone_on_with_and_an_old_note_does_not_cut_it_wrongl
     assert_eq!(lines.delivered().len(), 7);
 }
 
+/// Where the disk's files end: a write beyond is cut short and then refused, as on a full disk.
+fn longest_file(file: &fs::File) -> u64 {
+    let (mut possible, mut impossible) = (0, u64::MAX);
+    while impossible - possible > 1 {
+        let length = possible + (impossible - possible) / 2;
+        match file.set_len(length) {
+            Ok(()) => possible = length,
+            Err(_too_long) => impossible = length,
+        }
+    }
+    possible
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_loses_nothing_and_leaves_no_torn_line() {
+    let lines = Lines::new();
+    let file = fs::File::create(lines.path()).unwrap();
+    let start = longest_file(&file) - 10;
+    file.set_len(start).unwrap();
+    let mut task = lines.start(&SinkOffsets::new()).await;
+    put(&mut task, 0..1).await;
+    let batch: Vec<_> = (1..3).map(|offset| text(0, offset)).collect();
+    for _ in 0..2 {
+        let error = task.put(&batch).await.unwrap_err();
+        assert!(error.is_retriable() && error.to_string().contains("out.txt"), "{error}");
+        assert_eq!(file.metadata().unwrap().len(), start + 4, "the torn line is cut off");
+    }
+    task.put(&batch[..1]).await.unwrap();
+    assert_eq!(file.metadata().unwrap().len(), start + 8);
+}
+
 #[tokio::test]
 async fn offsets_that_a_user_reset_cut_nothing() {
     let lines = Lines::new();
