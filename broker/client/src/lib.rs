@@ -9,10 +9,13 @@
 mod admin;
 mod client;
 mod config;
+mod consumer;
 mod error;
 mod metadata;
 mod net;
 mod producer;
+#[cfg(test)]
+mod scripted;
 mod types;
 
 pub use broker_protocol::ErrorCode;
@@ -21,6 +24,7 @@ pub use client::Client;
 pub use config::{
     Acks, Assignor, ClientConfig, ConsumerConfig, GroupConfig, Isolation, OffsetReset, ProducerConfig,
 };
+pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
 pub use error::{Error, Result};
 pub use producer::{Delivery, Producer};
 pub use types::{

@@ -16,7 +16,7 @@ use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
     group::{Coordinator, run_timer},
-    log::{FlushQueue, Flusher, LogDirectory, LogError, SystemDisk},
+    log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
     server,
@@ -178,26 +178,40 @@ fn raise_file_limit() {
 
 /// Retention and compaction, now and then.
 async fn housekeeping(state: Arc<State>) {
-    let mut ticks = tokio::time::interval(state.config.retention_check_interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ticks.tick().await;
-    while state.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let cleaned = Arc::clone(&state);
-        if let Err(error) = tokio::task::spawn_blocking(move || clean_logs(&cleaned)).await {
-            tracing::error!(%error, "housekeeping failed; it goes on with the next round");
+    let ticks = |period| {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks
+    };
+    let mut retention = ticks(state.config.retention_check_interval);
+    let mut compaction = ticks(state.config.cleaner_backoff);
+    loop {
+        tokio::select! {
+            _ = retention.tick() => {
+                for_each_log(&state, |log| log.apply_retention(now_ms()).map(|_| ())).await;
+                Coordinator::expire_offsets(&state).await;
+            }
+            _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
+            () = state.shutdown.cancelled() => return,
         }
-        Coordinator::expire_offsets(&state).await;
     }
 }
 
-fn clean_logs(state: &State) {
-    for topic in state.topics.all() {
-        for log in topic.partitions().iter() {
-            match log.apply_retention(now_ms()) {
-                Ok(_) | Err(LogError::Deleted { .. }) => {}
-                Err(error) => tracing::warn!(partition = log.name(), "cannot remove old segments: {error}"),
+/// Does something that blocks to every log; what fails for one is tried again with the next round.
+async fn for_each_log(state: &Arc<State>, work: fn(&PartitionLog) -> Result<(), LogError>) {
+    let state = Arc::clone(state);
+    let round = tokio::task::spawn_blocking(move || {
+        for topic in state.topics.all() {
+            for log in topic.partitions().iter() {
+                match work(log) {
+                    Ok(()) | Err(LogError::Deleted { .. } | LogError::Closed { .. }) => {}
+                    Err(error) => tracing::warn!(partition = log.name(), "housekeeping failed: {error}"),
+                }
             }
         }
+    });
+    if let Err(error) = round.await {
+        tracing::error!(%error, "housekeeping panicked; it goes on with the next round");
     }
 }
 

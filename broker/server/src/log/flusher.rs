@@ -43,6 +43,12 @@ impl FlushQueue {
         self.changed.notify_one();
     }
 
+    /// Forgets what is queued, as the end of the process does.
+    #[cfg(test)]
+    pub(crate) fn clear(&self) {
+        self.state.lock().waiting.clear();
+    }
+
     fn take(&self) -> Option<Arc<dyn Flush>> {
         let mut state = self.state.lock();
         loop {
