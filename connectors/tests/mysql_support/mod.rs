@@ -3,7 +3,13 @@
 //! Each server has its own data directory and port and ends with the test. MySQL comes from `tests/servers/provide mysql`
 //! (or `MILLRACE_MYSQLD`); where there is none, its tests say so and pass.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "each test binary uses its own part of it; a test fails by panicking and says what it skips"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -269,6 +275,20 @@ impl Run {
         }
         assert_eq!(records.len(), count, "too many: {:?}", records.iter().map(brief).collect::<Vec<_>>());
         records
+    }
+
+    /// Polls until there are any records.
+    pub async fn some(&mut self) -> Vec<SourceRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no records, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(records) if records.is_empty() => {}
+                Ok(records) => return records,
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
     }
 
     /// Polls until an error that is not retriable.
