@@ -27,7 +27,7 @@ use mysql_async::{Conn, OptsBuilder};
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,10 +295,11 @@ impl Run {
     pub async fn failure(&mut self) -> api::Error {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "no failure");
+            assert!(Instant::now() < deadline, "no failure, errors {:?}", self.errors);
             match self.task.poll().await {
                 Err(error) if !error.is_retriable() => return error,
-                _ => {}
+                Err(error) => self.errors.push(error),
+                Ok(_) => {}
             }
         }
     }
