@@ -2,5 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod bad_input;
+mod clients;
+mod drop_in;
+mod kcat;
+mod pipeline;
+mod samples;
 mod servers;
 mod tidy;

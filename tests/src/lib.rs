@@ -6,10 +6,14 @@
 #![allow(clippy::print_stderr, reason = "the harness speaks to the person who runs it")]
 
 pub mod arrivals;
+pub mod broker;
 pub mod database;
+pub mod far_end;
+pub mod kcat;
 pub mod millrace;
 pub mod pipeline;
 pub mod places;
+pub mod process;
 pub mod receiver;
 pub mod shop;
 pub mod wait;

@@ -1,21 +1,18 @@
 //! The built binary as a user runs it: `millrace standalone` with a worker file, reached over REST.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::process::Process;
 use crate::{places, wait};
 
 /// How long a started worker may take until REST answers. Generous: test machines are slow and shared.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// How long a worker may take to stop after SIGTERM.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A worker with its own broker, folder and ports.
 #[derive(Debug)]
@@ -23,7 +20,8 @@ pub struct Millrace {
     folder: PathBuf,
     rest_port: u16,
     broker_port: u16,
-    process: Option<Child>,
+    connectors: Vec<String>,
+    process: Option<Process>,
     http: reqwest::Client,
 }
 
@@ -35,6 +33,21 @@ impl Millrace {
     /// When it does not come up, with the end of its log.
     pub async fn standalone(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let mut millrace = Self::prepare(folder, settings)?;
+        millrace.start().await?;
+        Ok(millrace)
+    }
+
+    /// Starts a worker as [`Millrace::standalone`], with connector files on its command line.
+    ///
+    /// # Errors
+    /// As [`Millrace::standalone`].
+    pub async fn standalone_with(
+        folder: &Path,
+        settings: &[(&str, &str)],
+        connectors: &[&str],
+    ) -> Result<Self> {
+        let mut millrace = Self::prepare(folder, settings)?;
+        millrace.connectors = connectors.iter().map(ToString::to_string).collect();
         millrace.start().await?;
         Ok(millrace)
     }
@@ -55,7 +68,14 @@ impl Millrace {
         fs::write(folder.join("worker.properties"), text)?;
         install_crypto();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
-        Ok(Self { folder: folder.to_path_buf(), rest_port, broker_port, process: None, http })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            rest_port,
+            broker_port,
+            connectors: Vec::new(),
+            process: None,
+            http,
+        })
     }
 
     /// Starts the process (again) and waits until REST answers. Gives the time that took.
@@ -64,75 +84,26 @@ impl Millrace {
     /// When it ends or does not answer, with the end of its log.
     pub async fn start(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        self.process = Some(self.spawn(&["standalone", "worker.properties"])?);
+        let process =
+            self.process.insert(Process::start(&self.folder, &["standalone", "worker.properties"])?);
         while began.elapsed() < START_LIMIT {
-            if let Some(status) = self.exited()? {
-                bail!("millrace ended with {status} at its start:\n{}", self.log_tail());
+            if let Some(status) = process.exited()? {
+                bail!("millrace ended with {status} at its start:\n{}", process.log_tail());
             }
-            if self.get("/").await.is_ok() {
+            if self.http.get(format!("http://127.0.0.1:{}/", self.rest_port)).send().await.is_ok() {
                 return Ok(began.elapsed());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        bail!("millrace did not answer within {START_LIMIT:?}:\n{}", self.log_tail())
+        bail!("millrace did not answer within {START_LIMIT:?}:\n{}", process.log_tail())
     }
 
-    /// Runs the binary with these arguments in the worker's folder, its output appended to the log.
+    /// The process, while it runs.
     ///
     /// # Errors
-    /// When it cannot be started.
-    pub fn spawn(&self, arguments: &[&str]) -> Result<Child> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let mut command = Command::new(places::millrace_binary()?);
-        // A group of its own: Ctrl-C is for whoever runs the harness, which then stops the worker itself.
-        command.args(arguments).current_dir(&self.folder).process_group(0);
-        command.stdout(log.try_clone()?).stderr(log).spawn().context("starting millrace")
-    }
-
-    /// The process id, while it runs.
-    #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
-    }
-
-    /// How the process ended, if it did.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.process.as_mut().map_or(Ok(None), |process| process.try_wait().context("looking after millrace"))
-    }
-
-    /// `kill -9`.
-    ///
-    /// # Errors
-    /// When there is nothing to kill.
-    pub fn kill(&mut self) -> Result<()> {
-        let mut process = self.process.take().context("millrace does not run")?;
-        process.kill()?;
-        process.wait()?;
-        Ok(())
-    }
-
-    /// SIGTERM, and waits for the end.
-    ///
-    /// # Errors
-    /// When it does not end in time.
-    pub async fn terminate(&mut self) -> Result<ExitStatus> {
-        let mut process = self.process.take().context("millrace does not run")?;
-        let sent = Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
-        ensure!(sent.success(), "could not send SIGTERM");
-        let began = Instant::now();
-        loop {
-            if let Some(status) = process.try_wait()? {
-                return Ok(status);
-            }
-            if began.elapsed() > STOP_LIMIT {
-                process.kill()?;
-                bail!("millrace did not stop within {STOP_LIMIT:?}:\n{}", self.log_tail());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    /// When it was not started or has been stopped.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("millrace does not run")
     }
 
     /// `127.0.0.1:port` of its broker.
@@ -151,20 +122,6 @@ impl Millrace {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// The file that takes its output.
-    #[must_use]
-    pub fn log_path(&self) -> PathBuf {
-        self.folder.join("millrace.log")
-    }
-
-    /// The last lines of its output.
-    #[must_use]
-    pub fn log_tail(&self) -> String {
-        let text = fs::read_to_string(self.log_path()).unwrap_or_else(|error| format!("(no log: {error})"));
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
     /// A REST call: the status code and the body (null when there is none; text when it is not JSON).
@@ -234,32 +191,6 @@ impl Millrace {
             .lines()
             .filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
         Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
-    }
-
-    /// The resident memory of the process in bytes: now, and its peak.
-    ///
-    /// # Errors
-    /// When the process is gone.
-    pub fn memory(&self) -> Result<(u64, u64)> {
-        let process = self.process_id().context("millrace does not run")?;
-        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let kibibytes = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        };
-        let now = kibibytes("VmRSS:").context("no VmRSS")?;
-        let peak = kibibytes("VmHWM:").context("no VmHWM")?;
-        Ok((now * 1024, peak * 1024))
-    }
-}
-
-impl Drop for Millrace {
-    fn drop(&mut self) {
-        if self.process.is_some()
-            && let Err(error) = self.kill()
-        {
-            eprintln!("stopping millrace: {error:#}");
-        }
     }
 }
 

@@ -60,7 +60,7 @@ async fn run(options: &Options) -> Result<bool> {
     let end = (options.seconds > 0).then(|| Instant::now() + Duration::from_secs(options.seconds));
     demo.keep_changing(end).await?;
     let complete = demo.finish().await?;
-    demo.millrace.terminate().await?;
+    demo.millrace.process()?.terminate().await?;
     Ok(complete)
 }
 
@@ -156,10 +156,10 @@ impl Demo {
     }
 
     /// Waits for the stragglers and says whether all is well.
-    async fn finish(&self) -> Result<bool> {
+    async fn finish(&mut self) -> Result<bool> {
         println!("\nNo more changes; waiting for the last ones to arrive ...");
         if let Err(error) = self.arrived().await {
-            eprintln!("{error:#}\n{}", self.millrace.log_tail());
+            eprintln!("{error:#}\n{}", self.millrace.process()?.log_tail());
         }
         let (file, http) = self.reports()?;
         tell("in the file", self.shop.journal().len(), &file);
