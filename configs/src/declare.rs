@@ -42,12 +42,12 @@ macro_rules! config {
             }
 
             /// The typed options, or everything that is wrong with what was said.
-            $visibility fn parse(props: &$crate::Props) -> Result<Self, $crate::ConfigErrors> {
+            $visibility fn parse(props: &$crate::Props) -> ::std::result::Result<Self, $crate::ConfigErrors> {
                 Self::parse_prefixed(props, "")
             }
 
             /// The same for options that stand under a prefix (`transforms.a.`); errors name them with it.
-            $visibility fn parse_prefixed(props: &$crate::Props, prefix: &str) -> Result<Self, $crate::ConfigErrors> {
+            $visibility fn parse_prefixed(props: &$crate::Props, prefix: &str) -> ::std::result::Result<Self, $crate::ConfigErrors> {
                 #[allow(unused_mut, reason = "a declaration without options reads none")]
                 let mut reader = $crate::Reader::new(Self::definition(), props, prefix);
                 $( let $field = reader.read::<$kind>(); )*
@@ -96,11 +96,11 @@ macro_rules! config_enum {
         impl $crate::FromConfig for $name {
             const KIND: $crate::ConfigType = $crate::ConfigType::String;
 
-            fn check() -> Option<$crate::Check> {
+            fn check() -> ::std::option::Option<$crate::Check> {
                 Some($crate::check::one_of_ignoring_case(Self::ALL))
             }
 
-            fn from_parsed(parsed: Option<$crate::Parsed>) -> Result<Self, String> {
+            fn from_parsed(parsed: ::std::option::Option<$crate::Parsed>) -> ::std::result::Result<Self, ::std::string::String> {
                 match parsed.as_ref().and_then($crate::Parsed::as_text) {
                     $(Some(text) if text.eq_ignore_ascii_case($text) => Ok(Self::$variant),)+
                     _ => Err($crate::check::one_of_ignoring_case(Self::ALL).expectation()),

@@ -7,5 +7,6 @@ mod clients;
 mod drop_in;
 mod kcat;
 mod pipeline;
+mod samples;
 mod servers;
 mod tidy;

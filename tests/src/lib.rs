@@ -8,6 +8,7 @@
 pub mod arrivals;
 pub mod broker;
 pub mod database;
+pub mod far_end;
 pub mod kcat;
 pub mod millrace;
 pub mod pipeline;

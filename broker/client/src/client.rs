@@ -31,7 +31,7 @@ pub struct Client {
 struct Shared {
     config: Arc<ClientConfig>,
     pool: Pool,
-    metadata: RwLock<(Arc<Metadata>, Option<Instant>)>,
+    metadata: RwLock<Arc<Metadata>>,
     /// Which bootstrap server to try first, so that a dead one is not tried first for ever.
     turn: AtomicUsize,
 }
@@ -61,13 +61,7 @@ impl Client {
 
     /// What is known now, perhaps nothing.
     pub(crate) fn metadata(&self) -> Arc<Metadata> {
-        Arc::clone(&self.shared.metadata.read().0)
-    }
-
-    /// Whether what is known is old, or nothing is known.
-    pub(crate) fn metadata_is_stale(&self) -> bool {
-        let fetched = self.shared.metadata.read().1;
-        fetched.is_none_or(|at| at.elapsed() > self.shared.config.metadata_age_max)
+        Arc::clone(&self.shared.metadata.read())
     }
 
     /// Asks for some topics, or for all, and remembers the answer. `create` lets the broker create what is missing.
@@ -81,8 +75,7 @@ impl Client {
         let connection = self.any().await?;
         let response = connection.call(&request, i16::MAX, None).await?;
         let mut metadata = self.shared.metadata.write();
-        metadata.0 = Arc::new(metadata.0.merged(&response, topics.is_none()));
-        metadata.1 = Some(Instant::now());
+        *metadata = Arc::new(metadata.merged(&response, topics.is_none()));
         Ok(response)
     }
 
@@ -147,7 +140,11 @@ impl Client {
 
     /// Repeats `attempt` while it fails with a retriable error and there is time. Metadata is asked for anew in between, if the error
     /// says that it is old.
-    pub(crate) async fn retrying<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    /// The attempt is a closure that returns a future, not an async closure: the futures of those are not known to be `Send`.
+    pub(crate) async fn retrying<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let config = &self.shared.config;
         let deadline = Instant::now() + config.operation_timeout;
         loop {

@@ -24,8 +24,6 @@ pub struct ClientConfig {
     pub reconnect_backoff_max: Duration,
     /// Pause before a request is tried again.
     pub retry_backoff: Duration,
-    /// Age at which what is known of topics is asked for anew.
-    pub metadata_age_max: Duration,
     /// Largest response that is accepted.
     pub response_bytes_max: usize,
 }
@@ -41,7 +39,6 @@ impl Default for ClientConfig {
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),
             retry_backoff: Duration::from_millis(100),
-            metadata_age_max: Duration::from_secs(300),
             response_bytes_max: 100 << 20,
         }
     }

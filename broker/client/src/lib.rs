@@ -9,9 +9,13 @@
 mod admin;
 mod client;
 mod config;
+mod consumer;
 mod error;
 mod metadata;
 mod net;
+mod producer;
+#[cfg(test)]
+mod scripted;
 mod types;
 
 pub use broker_protocol::ErrorCode;
@@ -20,7 +24,9 @@ pub use client::Client;
 pub use config::{
     Acks, Assignor, ClientConfig, ConsumerConfig, GroupConfig, Isolation, OffsetReset, ProducerConfig,
 };
+pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
 pub use error::{Error, Result};
+pub use producer::{Delivery, Producer};
 pub use types::{
     AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
     GroupDescription, GroupEvent, GroupListing, GroupMember, Header, NewTopic, OffsetAndMetadata, OffsetSpec,

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::{ConfigType, Importance, Password, Props};
 
+/// A caller's own names must not get into the macros' way.
+#[allow(dead_code, reason = "it only stands in scope")]
+type Result<T> = std::result::Result<T, ()>;
+
 crate::config_enum! {
     /// How decimals are written.
     pub(super) enum DecimalFormat {

@@ -1,8 +1,8 @@
 //! Questions and orders to the cluster: topics, settings, offsets, groups.
 
 mod groups;
-mod offsets;
-mod topics;
+pub(crate) mod offsets;
+pub(crate) mod topics;
 
 use broker_protocol::{ApiKey, ErrorCode};
 use bytestring::ByteString;

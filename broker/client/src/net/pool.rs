@@ -39,10 +39,6 @@ impl Pool {
         Self { config, slots: Mutex::new(HashMap::new()) }
     }
 
-    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
-        &self.config
-    }
-
     /// The open connection to `address`, or a new one.
     pub(crate) async fn connection(&self, address: &str) -> Result<Arc<Connection>> {
         let slot = Arc::clone(self.slots.lock().entry(address.to_owned()).or_default());

@@ -20,6 +20,9 @@ use crate::types::ProducerRecord;
 /// Beyond this multiple of `buffer_bytes_max` nothing is taken: who never waits for `ready` must not eat all memory.
 const HARD_LIMIT_FACTOR: usize = 4;
 
+/// No record may be larger, whatever the settings: a batch's length field ends at 2 GiB.
+const RECORD_BYTES_MAX: usize = 1 << 30;
+
 /// A batch that records are added to.
 #[derive(Debug)]
 pub(crate) struct GrowingBatch {
@@ -105,20 +108,17 @@ impl Accumulator {
         let topic = self.topic_index(record.topic)?;
         let partition = choose_partition(&mut self.topics[topic], record)?;
         let size = BatchBuilder::record_size_max(record.key, record.value, record.headers);
+        if size > RECORD_BYTES_MAX {
+            return Err(too_large(record, partition, size, RECORD_BYTES_MAX));
+        }
         let mut wake = self.make_room((topic, partition), size, config);
         let timestamp = record.timestamp.unwrap_or_else(now_ms);
         let queue = &mut self.topics[topic].partitions[partition];
         let Some(batch) = queue.open.as_mut() else { return Err(Error::Closed { what: "batch" }) };
         let before = batch.builder.size();
-        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        batch.builder.append(timestamp, record.key, record.value, record.headers).map_err(|_too_large| {
-            Error::RecordTooLarge {
-                topic: record.topic.to_owned(),
-                partition,
-                size,
-                limit: config.request_bytes_max,
-            }
-        })?;
+        // Cannot fail: the size was looked at, and there was room made.
+        let appended = batch.builder.append(timestamp, record.key, record.value, record.headers);
+        appended.map_err(|_too_large| too_large(record, partition, size, RECORD_BYTES_MAX))?;
         batch.deliveries.add(delivery);
         let added = batch.builder.size() - before;
         batch.counted_bytes += added;
@@ -127,7 +127,7 @@ impl Accumulator {
             queue.closed.extend(queue.open.take());
             wake = true;
         }
-        Ok(Appended { partition, wake })
+        Ok(Appended { partition: i32::try_from(partition).unwrap_or(i32::MAX), wake })
     }
 
     #[inline]
@@ -164,8 +164,13 @@ impl Accumulator {
         self.outstanding.insert(ordinal);
         self.active.insert(place);
         let opened_at = Instant::now();
-        queue.open =
-            Some(GrowingBatch { builder, deliveries: Deliveries::default(), opened_at, ordinal, counted_bytes });
+        queue.open = Some(GrowingBatch {
+            builder,
+            deliveries: Deliveries::default(),
+            opened_at,
+            ordinal,
+            counted_bytes,
+        });
         true
     }
 
@@ -199,7 +204,7 @@ impl Accumulator {
     }
 
     fn is_due(&self, open: &GrowingBatch, now: Instant, linger: Duration) -> bool {
-        open.builder.count() > 0 && (open.ordinal < self.flush_before || open.opened_at + linger <= now)
+        open.ordinal < self.flush_before || open.opened_at + linger <= now
     }
 
     /// Takes the first batch of a partition.
@@ -260,11 +265,6 @@ impl Accumulator {
         self.outstanding.first().is_none_or(|first| *first >= ordinal)
     }
 
-    /// Whether anything is on its way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.outstanding.is_empty()
-    }
-
     /// Bytes waiting.
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
@@ -273,6 +273,11 @@ impl Accumulator {
     /// The first failure since this was last asked.
     pub(crate) fn take_first_error(&mut self) -> Option<Error> {
         self.first_error.take()
+    }
+
+    /// Why nothing is taken any more, if so.
+    pub(crate) fn fatal(&self) -> Option<&Error> {
+        self.fatal.as_ref()
     }
 
     /// Takes nothing any more.
@@ -294,6 +299,11 @@ fn choose_partition(topic: &mut TopicQueue, record: &ProducerRecord<'_>) -> Resu
     }
     topic.turn = (topic.turn + 1) % count.max(1);
     Ok(topic.turn)
+}
+
+fn too_large(record: &ProducerRecord<'_>, partition: usize, size: usize, limit: usize) -> Error {
+    let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+    Error::RecordTooLarge { topic: record.topic.to_owned(), partition, size, limit }
 }
 
 fn now_ms() -> i64 {

@@ -88,9 +88,18 @@ impl Deliveries {
     }
 
     /// All records arrived (or failed, with this error).
-    pub(crate) fn settle(self, error: Option<&Error>) {
-        for (delivery, records) in self.runs {
+    pub(crate) fn settle(mut self, error: Option<&Error>) {
+        for (delivery, records) in std::mem::take(&mut self.runs) {
             delivery.settle(records, error);
+        }
+    }
+}
+
+impl Drop for Deliveries {
+    /// A batch that is dropped on the way (the runtime shuts down) must not leave anyone waiting.
+    fn drop(&mut self) {
+        for (delivery, records) in std::mem::take(&mut self.runs) {
+            delivery.settle(records, Some(&Error::Closed { what: "producer" }));
         }
     }
 }

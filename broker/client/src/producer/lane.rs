@@ -58,6 +58,8 @@ pub(crate) struct Lane {
     pub(crate) identity: Identity,
     queue: VecDeque<SealedBatch>,
     in_flight: usize,
+    /// Who has what is under way.
+    broker: i32,
     failed: Vec<SealedBatch>,
     renew: bool,
     pub(crate) muted_until: Option<Instant>,
@@ -66,7 +68,7 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(identity: Identity) -> Self {
         let (queue, failed) = (VecDeque::new(), Vec::new());
-        Self { identity, queue, in_flight: 0, failed, renew: false, muted_until: None }
+        Self { identity, queue, in_flight: 0, broker: -1, failed, renew: false, muted_until: None }
     }
 
     /// Whether a batch may leave now.
@@ -104,9 +106,15 @@ impl Lane {
         }
     }
 
-    /// A batch leaves.
-    pub(crate) fn sent(&mut self) {
+    /// A batch leaves for a broker.
+    pub(crate) fn sent(&mut self, broker: i32) {
         self.in_flight += 1;
+        self.broker = broker;
+    }
+
+    /// Whether a batch may go to this broker: not while another one still has an earlier batch.
+    pub(crate) fn may_go_to(&self, broker: i32) -> bool {
+        self.in_flight == 0 || self.broker == broker
     }
 
     /// A numbered batch was given up before it was sent.

@@ -81,6 +81,7 @@ impl Outcomes {
             None => (ErrorCode::UNKNOWN_SERVER_ERROR, Some(silence)),
         };
         let subject = || format!("partition {place} ({} bytes)", sending.batch.bytes.len());
-        code.check().map_err(|code| refused(connection, ProduceRequest::KEY, subject(), code, message.as_ref()))
+        code.check()
+            .map_err(|code| refused(connection, ProduceRequest::KEY, subject(), code, message.as_ref()))
     }
 }

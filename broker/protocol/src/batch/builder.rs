@@ -158,6 +158,8 @@ impl BatchBuilder {
             compressed.resize(HEADER_BYTES, 0);
             compression::deflate(compression, &batch[HEADER_BYTES..], &mut compressed)?;
             if compressed.len() < batch.len() {
+                // It may wait long to be sent: keep no room that it does not need.
+                compressed.shrink_to(compressed.len() * 5 / 4);
                 spare = Some(std::mem::replace(&mut batch, compressed));
             } else {
                 compression = Compression::None;
