@@ -343,3 +343,21 @@ async fn a_member_that_falls_silent_is_missed_and_the_others_go_on() -> TestResu
     assert_eq!(returned.error_code, ErrorCode::UNKNOWN_MEMBER_ID);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_nothing_behind() -> TestResult {
+    let (broker, _folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    for _ in 0..20 {
+        let mut leaving = Client::connect(&broker).await?;
+        leaving.send(&fetch_request("t", 0, Duration::from_secs(1_000_000), 1), 12).await?;
+        drop(leaving);
+    }
+    let begun = Instant::now();
+    while broker.metrics().connections > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", broker.metrics());
+        client.ask(ApiVersionsRequest::default(), 0).await?;
+    }
+    Ok(())
+}
