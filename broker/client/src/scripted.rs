@@ -43,6 +43,8 @@ impl Default for Manners {
 #[derive(Debug)]
 pub(crate) struct ScriptedBroker {
     pub(crate) address: String,
+    /// Fetches are left without an answer, as if nothing were ever written: for tests that are about something else.
+    pub(crate) never_answers_fetches: bool,
     requests: mpsc::UnboundedReceiver<Received>,
 }
 
@@ -74,7 +76,7 @@ impl ScriptedBroker {
                 tokio::spawn(served);
             }
         });
-        Self { address, requests }
+        Self { address, never_answers_fetches: false, requests }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -92,11 +94,36 @@ impl ScriptedBroker {
 
     /// The next request, which must be an `R`.
     pub(crate) async fn expect<R: Request>(&mut self) -> (R, Answer) {
-        let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
-        let Received { header, body, answer: sender } = received.await.expect("no request came").unwrap();
+        let Received { header, body, answer: sender } = self.any().await;
         assert_eq!(header.api().unwrap(), R::KEY, "another request was expected");
         let request = R::decode(body, header.api_version).unwrap();
         (request, Answer { header, sender })
+    }
+
+    /// The next request, which must be an `A` (`Ok`) or a `B` (`Err`).
+    pub(crate) async fn expect_either<A: Request, B: Request>(
+        &mut self,
+    ) -> std::result::Result<(A, Answer), (B, Answer)> {
+        let Received { header, body, answer: sender } = self.any().await;
+        let (api, version) = (header.api().unwrap(), header.api_version);
+        let answer = Answer { header, sender };
+        if api == A::KEY {
+            return Ok((A::decode(body, version).unwrap(), answer));
+        }
+        assert_eq!(api, B::KEY, "another request was expected");
+        Err((B::decode(body, version).unwrap(), answer))
+    }
+
+    /// The next request, whatever it is.
+    pub(crate) async fn any(&mut self) -> Received {
+        loop {
+            let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
+            let received = received.await.expect("no request came").unwrap();
+            let is_fetch = received.header.api() == Ok(ApiKey::Fetch);
+            if !(is_fetch && self.never_answers_fetches) {
+                return received;
+            }
+        }
     }
 
     /// Nothing may be waiting.
