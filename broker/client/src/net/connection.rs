@@ -112,10 +112,15 @@ impl Connection {
             client_software_name: "millrace".into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let mut response = self.start_version(&request, 3, true)?.wait(self.request_timeout).await?;
-        if response.error_code == ErrorCode::UNSUPPORTED_VERSION {
-            response = self.start_version(&request, 0, true)?.wait(self.request_timeout).await?;
-        }
+        let answer = self.start_version(&request, 3, true)?.wait(self.request_timeout).await;
+        let response = match answer {
+            Ok(response) if response.error_code != ErrorCode::UNSUPPORTED_VERSION => response,
+            // Some refuse in a form of their own (librdkafka's mock cluster does): version 0 is understood by all.
+            Ok(_) | Err(Error::Response { .. }) => {
+                self.start_version(&request, 0, true)?.wait(self.request_timeout).await?
+            }
+            Err(error) => return Err(error),
+        };
         match response.error_code.check() {
             Ok(()) => Ok(Versions::new(&response)),
             Err(code) => Err(Error::Refused {
