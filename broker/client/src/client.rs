@@ -140,7 +140,11 @@ impl Client {
 
     /// Repeats `attempt` while it fails with a retriable error and there is time. Metadata is asked for anew in between, if the error
     /// says that it is old.
-    pub(crate) async fn retrying<T>(&self, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    /// The attempt is a closure that returns a future, not an async closure: the futures of those are not known to be `Send`.
+    pub(crate) async fn retrying<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let config = &self.shared.config;
         let deadline = Instant::now() + config.operation_timeout;
         loop {

@@ -13,7 +13,7 @@ use crate::types::{GroupDescription, GroupListing, GroupMember};
 impl Client {
     /// The groups of all brokers.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>> {
-        self.retrying(async || {
+        self.retrying(|| async move {
             self.refresh(Some(&[]), false).await?;
             let metadata = self.metadata();
             let mut groups = Vec::new();
@@ -37,10 +37,11 @@ impl Client {
     /// One group. A group that nobody knows is described as `Dead`, as Kafka does.
     pub async fn describe_group(&self, group: &str) -> Result<GroupDescription> {
         let request = DescribeGroupsRequest { groups: vec![group.into()], ..Default::default() };
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
             // From version 6 on an unknown group is an error and not `Dead`.
-            let response = connection.call(&request, 5, None).await?;
+            let response = connection.call(request, 5, None).await?;
             let described = response.groups.into_iter().next().unwrap_or_default();
             described.error_code.check().map_err(|code| {
                 refused(&connection, ApiKey::DescribeGroups, format!("group {group}"), code, None)
@@ -53,9 +54,10 @@ impl Client {
     /// Deletes a group without members, and its offsets.
     pub async fn delete_group(&self, group: &str) -> Result<()> {
         let request = DeleteGroupsRequest { groups_names: vec![group.into()] };
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
-            let response = connection.call(&request, i16::MAX, None).await?;
+            let response = connection.call(request, i16::MAX, None).await?;
             let code = response.results.first().map(|result| result.error_code).unwrap_or_default();
             code.check().map_err(|code| {
                 refused(&connection, ApiKey::DeleteGroups, format!("group {group}"), code, None)

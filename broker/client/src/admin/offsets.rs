@@ -28,13 +28,12 @@ pub(crate) const OFFSET_VERSION_MAX: i16 = 9;
 impl Client {
     /// The first, the last, or the offset at a time stamp. Behind the last record if no record is that young.
     pub async fn list_offsets(&self, topic: &str, partition: i32, at: OffsetSpec) -> Result<i64> {
-        let offset =
-            self.retrying(async || self.list_offset(topic, partition, wire_timestamp(at), 0).await).await?;
+        let offset = self.retrying(|| self.list_offset(topic, partition, wire_timestamp(at), 0)).await?;
         if offset >= 0 {
             return Ok(offset);
         }
         let latest = wire_timestamp(OffsetSpec::Latest);
-        self.retrying(async || self.list_offset(topic, partition, latest, 0).await).await
+        self.retrying(|| self.list_offset(topic, partition, latest, 0)).await
     }
 
     pub(crate) async fn list_offset(
@@ -72,7 +71,7 @@ impl Client {
 
     /// All offsets that a group committed.
     pub async fn group_offsets(&self, group: &str) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>> {
-        self.retrying(async || {
+        self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
             fetch_group_offsets(&connection, group, None).await
         })
@@ -86,9 +85,10 @@ impl Client {
         offsets: &[(TopicPartition, OffsetAndMetadata)],
     ) -> Result<()> {
         let request = commit_request(group, offsets);
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
-            let response = connection.call(&request, OFFSET_VERSION_MAX, None).await?;
+            let response = connection.call(request, OFFSET_VERSION_MAX, None).await?;
             check_commit(&connection, group, &response).map_err(|error| match error {
                 Error::MembershipLost { code, .. } => {
                     let advice = ByteString::from_static("the group has members; stop its consumers first");
@@ -112,9 +112,10 @@ impl Client {
                     .push(OffsetDeleteRequestTopic { name: topic.clone(), partitions: vec![partition] }),
             }
         }
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
-            let response = connection.call(&request, i16::MAX, None).await?;
+            let response = connection.call(request, i16::MAX, None).await?;
             let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
             let mut codes = std::iter::once(response.error_code).chain(partitions.map(|it| it.error_code));
             codes.find(|code| !code.is_ok()).map_or(Ok(()), |code| {

@@ -23,7 +23,7 @@ const DEFAULT_SOURCE: i8 = 5;
 impl Client {
     /// Who the cluster is: its id, its brokers, its controller.
     pub async fn cluster(&self) -> Result<ClusterDescription> {
-        self.retrying(async || {
+        self.retrying(|| async move {
             let connection = self.any().await?;
             if !connection.versions().offers(ApiKey::DescribeCluster) {
                 self.refresh(Some(&[]), false).await?;
@@ -51,7 +51,7 @@ impl Client {
 
     /// Every topic there is.
     pub async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        self.retrying(async || {
+        self.retrying(|| async move {
             self.refresh(None, false).await?;
             Ok(self.metadata().describe_topics())
         })
@@ -62,7 +62,7 @@ impl Client {
     /// not there is [`Error::UnknownTopic`] at once.
     pub async fn partitions_for(&self, topic: &str, create: bool) -> Result<i32> {
         let found = self
-            .retrying(async || {
+            .retrying(|| async move {
                 let response = self.refresh(Some(&[topic]), create).await?;
                 if let Some(count) = self.metadata().partition_count(topic).filter(|count| *count > 0) {
                     return Ok(Some(count));
@@ -86,10 +86,11 @@ impl Client {
             timeout_ms: millis(self.config().request_timeout),
             validate_only: false,
         };
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.controller().await?;
             // Before version 4 there are no broker defaults to ask for with -1; brokers of that age are not supported anyway.
-            let response = connection.call(&request, i16::MAX, None).await?;
+            let response = connection.call(request, i16::MAX, None).await?;
             let outcomes = response.topics.iter().map(|topic| {
                 let result = match topic.error_code {
                     ErrorCode::NONE => TopicResult::Done,
@@ -121,9 +122,10 @@ impl Client {
             topic_names: topics.iter().map(|name| (*name).into()).collect(),
             timeout_ms: millis(self.config().request_timeout),
         };
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.controller().await?;
-            let response = connection.call(&request, i16::MAX, None).await?;
+            let response = connection.call(request, i16::MAX, None).await?;
             let outcomes = response.responses.iter().map(|topic| {
                 let name = topic.name.as_ref().map(ToString::to_string).unwrap_or_default();
                 let result = match topic.error_code {
@@ -156,9 +158,10 @@ impl Client {
             configuration_keys: None,
         };
         let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
-        self.retrying(async || {
+        let request = &request;
+        self.retrying(|| async move {
             let connection = self.any().await?;
-            let response = connection.call(&request, i16::MAX, None).await?;
+            let response = connection.call(request, i16::MAX, None).await?;
             let result = response.results.into_iter().next().unwrap_or_default();
             result.error_code.check().map_err(|code| {
                 let message = result.error_message.as_ref();
