@@ -45,7 +45,7 @@ pub(crate) struct ScriptedBroker {
     pub(crate) address: String,
     /// Fetches are left without an answer, as if nothing were ever written: for tests that are about something else.
     pub(crate) never_answers_fetches: bool,
-    requests: mpsc::UnboundedReceiver<Received>,
+    requests: mpsc::Receiver<Received>,
 }
 
 /// A request that waits for an answer.
@@ -67,7 +67,7 @@ impl ScriptedBroker {
     pub(crate) async fn start(manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (sender, requests) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::channel(100);
         let own = address.clone();
         tokio::spawn(async move {
             let ids = Arc::new(AtomicI64::new(1000));
@@ -150,22 +150,22 @@ async fn serve(
     address: String,
     manners: Manners,
     ids: Arc<AtomicI64>,
-    script: mpsc::UnboundedSender<Received>,
+    script: mpsc::Sender<Received>,
 ) {
     let (mut reading, mut writing) = stream.split();
-    let (sender, mut answers) = mpsc::unbounded_channel::<oneshot::Receiver<Option<Encoded>>>();
+    let (sender, mut answers) = mpsc::channel::<oneshot::Receiver<Option<Encoded>>>(100);
     let read = async {
         let mut buffer = BytesMut::new();
         loop {
             while let Some(request) = frame::take_frame(&mut buffer, 10 << 20).unwrap() {
                 let (answer, waiting) = oneshot::channel();
-                sender.send(waiting).unwrap();
+                sender.send(waiting).await.unwrap();
                 let mut reader = Reader::new(request, false);
                 let header = RequestHeader::read(&mut reader).unwrap();
                 let body = reader.into_rest();
                 match by_itself(&header, &body, &address, &manners, &ids) {
                     Some(encoded) => drop(answer.send(Some(encoded))),
-                    None => drop(script.send(Received { header, body, answer })),
+                    None => drop(script.send(Received { header, body, answer }).await),
                 }
             }
             if reading.read_buf(&mut buffer).await.unwrap_or(0) == 0 {

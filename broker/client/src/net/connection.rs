@@ -25,6 +25,9 @@ use super::versions::Versions;
 use crate::config::ClientConfig;
 use crate::error::{Error, Result};
 
+/// Requests that may wait for their answers on one connection; brokers work them off one after the other.
+const REQUESTS_MAX: usize = 1024;
+
 type Answer = std::result::Result<Bytes, Arc<io::Error>>;
 
 /// Who waits for which answer; the error once the connection is over.
@@ -49,7 +52,7 @@ pub(crate) struct Connection {
     request_timeout: Duration,
     versions: Versions,
     next_id: AtomicI32,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    outgoing: mpsc::Sender<Outgoing>,
     waiting: Arc<Mutex<Waiting>>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -80,7 +83,7 @@ impl Connection {
 
     fn start_tasks(stream: TcpStream, address: &str, config: &ClientConfig) -> Self {
         let (reading, writing) = stream.into_split();
-        let (outgoing, frames) = mpsc::unbounded_channel();
+        let (outgoing, frames) = mpsc::channel(REQUESTS_MAX);
         let waiting = Arc::new(Mutex::new(Waiting::Open(HashMap::new())));
         let stop = CancellationToken::new();
         let (ending, halt) = (Arc::clone(&waiting), stop.clone());
@@ -182,15 +185,18 @@ impl Connection {
             let Waiting::Ended(error) = &*waiting else { unreachable!("either open or ended") };
             return Err(ended(Arc::clone(error)));
         };
+        if senders.len() >= REQUESTS_MAX {
+            return Err(ended(Arc::new(io::Error::other(format!("{REQUESTS_MAX} requests wait already")))));
+        }
         let written = if answered {
             senders.insert(id, sender);
             None
         } else {
             Some(sender)
         };
-        if self.outgoing.send(Outgoing { frame, written }).is_err() {
+        if let Err(error) = self.outgoing.try_send(Outgoing { frame, written }) {
             senders.remove(&id);
-            return Err(ended(Arc::new(io::ErrorKind::BrokenPipe.into())));
+            return Err(ended(Arc::new(io::Error::other(error.to_string()))));
         }
         let (broker, stop) = (Arc::clone(&self.broker), self.stop.clone());
         Ok(Pending { broker, version, answer, stop, request: PhantomData })
@@ -232,10 +238,7 @@ fn end(waiting: &Mutex<Waiting>, error: &Arc<io::Error>) {
     }
 }
 
-async fn write_requests(
-    mut socket: OwnedWriteHalf,
-    mut frames: mpsc::UnboundedReceiver<Outgoing>,
-) -> io::Error {
+async fn write_requests(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<Outgoing>) -> io::Error {
     let mut batch = Vec::new();
     loop {
         if frames.recv_many(&mut batch, 64).await == 0 {
