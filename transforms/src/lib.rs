@@ -8,6 +8,8 @@ mod drop_headers;
 mod extract_field;
 mod extract_new_record_state;
 mod filter;
+mod flatten;
+mod header_from;
 mod hoist_field;
 mod insert_field;
 mod java_regex;
@@ -16,6 +18,7 @@ mod predicates;
 mod regex_router;
 mod replace_field;
 mod schema;
+mod set_schema_metadata;
 mod side;
 mod value_to_key;
 
@@ -28,6 +31,10 @@ pub static ALL: &[&Plugin] = &[
     &extract_field::VALUE,
     &extract_new_record_state::PLUGIN,
     &filter::PLUGIN,
+    &flatten::KEY,
+    &flatten::VALUE,
+    &header_from::KEY,
+    &header_from::VALUE,
     &hoist_field::KEY,
     &hoist_field::VALUE,
     &insert_field::KEY,
@@ -37,6 +44,8 @@ pub static ALL: &[&Plugin] = &[
     &regex_router::PLUGIN,
     &replace_field::KEY,
     &replace_field::VALUE,
+    &set_schema_metadata::KEY,
+    &set_schema_metadata::VALUE,
     &value_to_key::PLUGIN,
     &predicates::HAS_HEADER_KEY,
     &predicates::RECORD_IS_TOMBSTONE,

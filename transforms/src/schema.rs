@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use api::{Error, Field, Result, Schema, SchemaBuilder, SchemaRef, Value};
+use api::{Error, Field, Result, Schema, SchemaBuilder, SchemaRef, SchemaType, Value};
 
 /// How many schemas a transform remembers, as in Connect.
 const SCHEMAS_MAX: usize = 16;
@@ -42,7 +42,11 @@ impl<T, K: PartialEq> Derived<T, K> {
 /// A builder with the name, version, documentation and parameters of a schema, but not optional and without a default: Connect's
 /// `SchemaUtil.copySchemaBasics`.
 pub(crate) fn basics(schema: &Schema) -> SchemaBuilder {
-    let mut builder = Schema::builder(schema.kind());
+    let mut builder = match (schema.kind(), schema.key_schema(), schema.value_schema()) {
+        (SchemaType::Array, _, Some(items)) => Schema::array(Arc::clone(items)),
+        (SchemaType::Map, Some(keys), Some(values)) => Schema::map(Arc::clone(keys), Arc::clone(values)),
+        (kind, ..) => Schema::builder(kind),
+    };
     if let Some(name) = schema.name() {
         builder = builder.name(name.to_owned());
     }
@@ -83,7 +87,6 @@ pub(crate) fn or_default(value: Value, schema: &Schema, replace_null_with_defaul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::SchemaType;
 
     #[test]
     fn a_schema_is_derived_from_once_while_it_is_in_use() {

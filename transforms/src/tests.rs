@@ -399,6 +399,128 @@ fn value_to_key_copies_fields() {
     assert!(key("a", record(SchemaAndValue::NULL)).is_err());
 }
 
+/// A record with structs in a struct: `n` with `x=5`, `m` null.
+fn with_structs() -> Record {
+    let inner = Schema::structure()
+        .optional()
+        .field("x", Schema::plain(SchemaType::Int32))
+        .field("y", Schema::builder(SchemaType::String).optional().default_value("yy").build())
+        .build();
+    let outer = Schema::structure()
+        .optional()
+        .name("n.S")
+        .field("a", Schema::plain(SchemaType::Int32))
+        .field("n", SchemaRef::clone(&inner))
+        .field("m", SchemaRef::clone(&inner))
+        .field("l", Schema::array(Schema::plain(SchemaType::Int32)).name("LL").optional().build())
+        .build();
+    let row = Struct::of(inner, vec![5.into(), Value::Null]).expect("two fields");
+    let values = vec![1.into(), row.into(), Value::Null, Value::Null];
+    record(SchemaAndValue::of_struct(Struct::of(outer, values).expect("four fields")))
+}
+
+#[test]
+fn flatten_joins_names() {
+    let datum = value(applied("Flatten$Value", &[], with_structs()));
+    let expected = [
+        ("a", 1.into()),
+        ("n.x", 5.into()),
+        ("n.y", "yy".into()),
+        ("m.x", Value::Null),
+        ("m.y", Value::Null),
+        ("l", Value::Null),
+    ];
+    assert_eq!(fields(&datum), expected.map(|(name, value)| (name.to_owned(), value)));
+    let schema = datum.schema.as_ref().expect("a schema");
+    assert!(schema.fields().iter().all(|field| field.schema.is_optional()) && !schema.is_optional());
+    assert_eq!(schema.field("l").and_then(|(_, field)| field.schema.name()), Some("LL"));
+    assert!(datum.value.validate(schema).is_ok());
+    let nested = map(&[("a", 1.into()), ("m", Value::Map(vec![("x".into(), 1.into())])), ("z", Value::Null)]);
+    let flat = value(applied("Flatten$Value", &[("delimiter", "_")], record(nested)));
+    assert_eq!(flat, map(&[("a", 1.into()), ("m_x", 1.into()), ("z", Value::Null)]));
+    let deep = (0..1000).fold(Value::Null, |inner, _| Value::Map(vec![("x".into(), inner)]));
+    assert!(
+        applied("Flatten$Value", &[], record(SchemaAndValue::schemaless(deep)))
+            .expect_err("too deep")
+            .contains("nested deeper")
+    );
+}
+
+#[test]
+fn flatten_errors_are_connects() {
+    let maps = Schema::map(Schema::plain(SchemaType::String), Schema::plain(SchemaType::Int32)).build();
+    let row = Struct::of(Schema::structure().field("m", maps).build(), vec![Value::Map(vec![])])
+        .expect("one field");
+    let error = "Flatten transformation does not support MAP for record with schemas (for field m).";
+    assert_eq!(applied("Flatten$Value", &[], record(SchemaAndValue::of_struct(row))), Err(error.to_owned()));
+    let error = "Only Map objects supported in absence of schema for [flattening], found: java.lang.String";
+    assert_eq!(applied("Flatten$Value", &[], with_text(true)), Err(error.to_owned()));
+}
+
+#[test]
+fn header_from_moves_and_copies() {
+    let said = |operation| [("fields", "a,b"), ("headers", "ha,hb"), ("operation", operation)];
+    let headers = |record: &Record| {
+        record.headers.iter().map(|header| (header.key.to_string(), header.value.clone())).collect::<Vec<_>>()
+    };
+    let text = Schema::builder(SchemaType::String).optional().default_value("dd").build();
+    let expected = [
+        ("ha".to_owned(), SchemaAndValue::new(Schema::plain(SchemaType::Int32), 1.into())),
+        ("hb".to_owned(), SchemaAndValue::new(text, "dd".into())),
+    ];
+    let moved =
+        applied("HeaderFrom$Value", &said("move"), with_struct()).expect("it applies").expect("it stays");
+    assert_eq!(headers(&moved), expected);
+    assert_basics_kept(&moved.value);
+    assert_eq!(
+        fields(&moved.value).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["by", "ts", "dec", "l"]
+    );
+    let copied =
+        applied("HeaderFrom$Value", &said("copy"), with_struct()).expect("it applies").expect("it stays");
+    assert_eq!((headers(&copied).as_slice(), copied.value), (&expected[..], with_struct().value));
+    let said = [("fields", "a,q"), ("headers", "ha,hq"), ("operation", "move")];
+    let moved = applied("HeaderFrom$Value", &said, with_map()).expect("it applies").expect("it stays");
+    let expected =
+        [("ha".to_owned(), SchemaAndValue::schemaless(1.into())), ("hq".to_owned(), SchemaAndValue::NULL)];
+    assert_eq!((headers(&moved).as_slice(), moved.value), (&expected[..], map(&[("b", "x".into())])));
+}
+
+#[test]
+fn header_from_errors_are_connects() {
+    let error =
+        |said: &[(&str, &str)], record| applied("HeaderFrom$Value", said, record).expect_err("refused");
+    let uneven = [("fields", "a"), ("headers", "ha,b"), ("operation", "move")];
+    assert_eq!(
+        error(&uneven, with_struct()),
+        "'fields' config must have the same number of elements as 'headers' config."
+    );
+    let even = [("fields", "zz"), ("headers", "ha"), ("operation", "copy")];
+    let found = "Only Map objects supported in absence of schema for [header copy], found: null";
+    assert_eq!(error(&even, record(SchemaAndValue::NULL)), found);
+    assert_eq!(error(&even, with_struct()), "Unknown field: zz");
+}
+
+#[test]
+fn set_schema_metadata_renames() {
+    let both = [("schema.name", "z"), ("schema.version", "7")];
+    let datum = value(applied("SetSchemaMetadata$Value", &both, with_struct()));
+    let schema = datum.schema.as_ref().expect("a schema");
+    assert_eq!(
+        (schema.name(), schema.version(), schema.doc(), schema.is_optional()),
+        (Some("z"), Some(7), Some("d"), true)
+    );
+    assert!(SchemaRef::ptr_eq(schema, datum.value.as_struct().expect("a struct").schema()));
+    let text = value(applied("SetSchemaMetadata$Value", &both, with_text(false)));
+    assert_eq!((text.schema.as_ref().and_then(|schema| schema.name()), text.value), (Some("z"), "x".into()));
+    let tombstone = record(SchemaAndValue::NULL);
+    assert_eq!(applied("SetSchemaMetadata$Value", &both, tombstone.clone()), Ok(Some(tombstone)));
+    let error = applied("SetSchemaMetadata$Value", &both, with_text(true));
+    assert_eq!(error, Err("Schema required for [updating schema metadata]".to_owned()));
+    let error = applied("SetSchemaMetadata$Value", &[], with_struct());
+    assert_eq!(error, Err("Neither schema name nor version configured".to_owned()));
+}
+
 /// The second record of a schema costs no new schema: the converter behind finds the pointer it knows.
 #[test]
 fn schemas_are_derived_once() {

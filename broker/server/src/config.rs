@@ -40,6 +40,8 @@ pub struct BrokerConfig {
     pub requests_bytes_max: usize,
     /// `max.connections`.
     pub connections_max: usize,
+    /// `connections.max.idle.ms`: a connection without requests is closed after this time.
+    pub connection_idle_max: Duration,
     /// `fetch.max.bytes`: largest answer to a fetch.
     pub fetch_bytes_max: usize,
     /// `group.initial.rebalance.delay.ms`: how long the first members wait for others.
@@ -71,6 +73,7 @@ impl Default for BrokerConfig {
             request_bytes_max: 100 * 1024 * 1024,
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,
+            connection_idle_max: Duration::from_mins(10),
             fetch_bytes_max: 55 * 1024 * 1024,
             // As in the server.properties that Kafka ships: groups start at once.
             group_initial_rebalance_delay: Duration::ZERO,

@@ -34,6 +34,8 @@ config! {
         requests_bytes_max: usize = default("queued.max.request.bytes", 268_435_456).check(at_least(1024));
         /// Connections at a time.
         connections_max: usize = default("max.connections", 10_000).check(at_least(1));
+        /// Milliseconds after which a connection without requests is closed.
+        connection_idle_max: Duration = default("connections.max.idle.ms", 600_000).check(at_least(1));
         /// Bytes of the largest answer to a fetch, save for a batch that is larger by itself.
         fetch_bytes_max: usize = default("fetch.max.bytes", 57_671_680).check(at_least(1024));
         /// Milliseconds that the first members of a group wait for others.
@@ -160,6 +162,7 @@ impl BrokerSettings {
             request_bytes_max: self.request_bytes_max,
             requests_bytes_max: self.requests_bytes_max,
             connections_max: self.connections_max,
+            connection_idle_max: self.connection_idle_max,
             fetch_bytes_max: self.fetch_bytes_max,
             group_initial_rebalance_delay: self.group_initial_rebalance_delay,
             group_session_timeout_min: self.group_session_timeout_min,

@@ -30,6 +30,6 @@ api::configs::config! {
         /// How long a line is, in bytes, for `LINES`.
         line_bytes: usize = default("line.bytes", 100).kind(ConfigType::Int).importance(Low).check(range(1, 1_048_576));
         /// How many records are generated at most before they are sent.
-        batch_records_max: usize = default("batch.size", 10_000).kind(ConfigType::Int).importance(Low).check(range(1, 1_000_000));
+        batch_records_max: usize = default("batch.size", 2000).kind(ConfigType::Int).importance(Low).check(range(1, 1_000_000));
     }
 }

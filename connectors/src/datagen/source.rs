@@ -166,7 +166,7 @@ impl Started {
         let due = self.pace.due(most, now);
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
         let timestamp = clock.ok().and_then(|millis| i64::try_from(millis).ok());
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(due);
         while records.len() < due && !self.is_done() {
             records.push(self.next_record(timestamp)?);
         }

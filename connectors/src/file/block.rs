@@ -62,6 +62,15 @@ impl Block {
         Some(Ok((line, self.position())))
     }
 
+    /// How much is not handed out yet.
+    pub(super) fn remaining_bytes(&self) -> usize {
+        let all = match &self.lines {
+            Lines::Plain(text) | Lines::WithReturns(text) => text.len(),
+            Lines::Malformed(bytes) => bytes.len(),
+        };
+        all - self.cursor
+    }
+
     /// How many lines so far were not UTF-8.
     pub(super) const fn malformed_lines(&self) -> u64 {
         self.malformed_lines

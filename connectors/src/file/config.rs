@@ -12,7 +12,7 @@ api::configs::config! {
         /// The topic to write the lines to.
         topic: String = required("topic").importance(High).check(non_empty()).check(topic_name());
         /// How many lines are read at most before they are sent.
-        batch_lines_max: usize = default("batch.size", 10_000).kind(ConfigType::Int).importance(Low).check(at_least(1));
+        batch_lines_max: usize = default("batch.size", 2000).kind(ConfigType::Int).importance(Low).check(at_least(1));
         /// How long a line may be, in bytes. A longer one fails the task before it fills the memory.
         line_bytes_max: usize = default("line.bytes.max", 1_048_576).kind(ConfigType::Int).importance(Low).check(at_least(1));
         /// How long the end of the file must have been quiet until a last line without a line break is sent as it is, in

@@ -29,6 +29,8 @@ const IDENTITY: &str = "identity";
 
 /// After new lines the file is looked at again after this long, then ever more seldom.
 const WAIT_MIN: Duration = Duration::from_millis(2);
+/// How long a line is, when there is nothing better to go by than experience.
+const LINE_BYTES_EXPECTED: usize = 64;
 /// An idle `poll` returns after this long.
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
@@ -197,7 +199,8 @@ impl Started {
     fn take_lines(&mut self) -> Result<Vec<SourceRecord>> {
         let Some(current) = &mut self.current else { return Ok(Vec::new()) };
         let batch = Batch::new(&self.topic, &self.partition);
-        let mut records = Vec::new();
+        let expected = current.block.remaining_bytes() / LINE_BYTES_EXPECTED + 1;
+        let mut records = Vec::with_capacity(expected.min(self.batch_lines_max));
         while records.len() < self.batch_lines_max {
             match current.block.next_line(self.line_bytes_max) {
                 None => break,

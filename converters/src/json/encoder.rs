@@ -99,11 +99,24 @@ impl Node {
         node
     }
 
-    /// Appends one value.
+    /// Appends one value. What rows are mostly made of comes first.
     pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (&self.kind, value) {
+            (Kind::Plain(SchemaType::String), Value::String(text)) => write_string(text, out),
+            (Kind::Plain(SchemaType::Int64), Value::Int64(number)) => write_integer(*number, out),
+            (Kind::Plain(SchemaType::Int32), Value::Int32(number)) => write_integer(*number, out),
             (_, Value::Null) => out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?),
-            (Kind::Plain(kind), value) if value.kind() == Some(*kind) => return write_primitive(value, out),
+            (Kind::Struct { schema, fields }, Value::Struct(row)) => {
+                return write_struct(schema, fields, row, out);
+            }
+            _ => return self.write_other(value, out),
+        }
+        Ok(())
+    }
+
+    fn write_other(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match (&self.kind, value) {
+            (Kind::Plain(kind), value) if value.kind() == Some(*kind) => write_primitive(value, out),
             (Kind::Decimal { scale }, Value::Bytes(unscaled)) => {
                 let too_large = || {
                     Fault::new(format!(
@@ -112,24 +125,19 @@ impl Node {
                     ))
                 };
                 out.extend_from_slice(java_text::decimal(unscaled, *scale).ok_or_else(too_large)?.as_bytes());
+                Ok(())
             }
-            (Kind::Struct { schema, fields }, Value::Struct(row)) => {
-                return write_struct(schema, fields, row, out);
-            }
-            (Kind::Array(items), Value::Array(values)) => return write_array(items, values, out),
-            (Kind::ObjectMap(values), Value::Map(entries)) => return write_object(values, entries, out),
-            (Kind::PairsMap(nodes), Value::Map(entries)) => {
-                return write_pairs(&nodes.0, &nodes.1, entries, out);
-            }
+            (Kind::Array(items), Value::Array(values)) => write_array(items, values, out),
+            (Kind::ObjectMap(values), Value::Map(entries)) => write_object(values, entries, out),
+            (Kind::PairsMap(nodes), Value::Map(entries)) => write_pairs(&nodes.0, &nodes.1, entries, out),
             (Kind::Untyped(kind, options), value) if value.kind() == Some(*kind) => {
-                return write_schemaless(value, *options, out);
+                write_schemaless(value, *options, out)
             }
-            (Kind::Malformed(problem), _) => return Err(Fault::new(*problem)),
+            (Kind::Malformed(problem), _) => Err(Fault::new(*problem)),
             (kind, value) => {
-                return Err(Fault::new(format!("Invalid type for {}: {}", kind.name(), value.kind_name())));
+                Err(Fault::new(format!("Invalid type for {}: {}", kind.name(), value.kind_name())))
             }
         }
-        Ok(())
     }
 }
 

@@ -19,6 +19,14 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// How many bytes at the front need no look when read: no quotation mark, backslash or control character.
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let plain = chunks.iter().take_while(|chunk| is_unescaped_word(u64::from_le_bytes(**chunk))).count();
+    let rest = if plain == chunks.len() { rest } else { &chunks[plain] };
+    plain * 8 + rest.iter().take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count()
+}
+
 /// Whether no byte needs an escape.
 fn is_plain(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<8>();
@@ -28,13 +36,18 @@ fn is_plain(bytes: &[u8]) -> bool {
 
 /// The tests of [`is_plain_byte`] on eight bytes at once: each leaves a high bit in some byte exactly if a byte fails it.
 const fn is_plain_word(word: u64) -> bool {
+    let four_bytes = word & (word << 1) & (word << 2) & (word << 3);
+    is_unescaped_word(word) && four_bytes & HIGHS == 0
+}
+
+/// No control character, quotation mark or backslash among eight bytes.
+const fn is_unescaped_word(word: u64) -> bool {
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     let quote = word ^ (ONES * b'"' as u64);
     let quote = quote.wrapping_sub(ONES) & !quote;
     let backslash = word ^ (ONES * b'\\' as u64);
     let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let four_bytes = word & (word << 1) & (word << 2) & (word << 3);
-    (control | quote | backslash | four_bytes) & HIGHS == 0
+    (control | quote | backslash) & HIGHS == 0
 }
 
 /// Not a control character, quotation mark, backslash, nor the first byte of a character beyond U+FFFF.

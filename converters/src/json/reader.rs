@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use api::{Text, Value};
 
+use super::escape::plain_length;
 use super::fault::Fault;
 
 /// How deep lists and objects may be nested.
@@ -266,9 +267,7 @@ impl<'a> Reader<'a> {
     /// All characters up to the next quotation mark, backslash or control character.
     fn plain(&mut self) -> &'a str {
         let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let length =
-            rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(rest.len());
+        let length = plain_length(&self.text.as_bytes()[start..]);
         self.at += length;
         // Both ends stand beside ASCII characters or at an end of the text, so the slice is whole characters.
         self.text.get(start..self.at).unwrap_or_default()

@@ -314,3 +314,6 @@ impl Group {
         if self.members.contains_key(member_id) { Ok(()) } else { Err(ErrorCode::UNKNOWN_MEMBER_ID) }
     }
 }
+
+#[cfg(test)]
+mod tests;

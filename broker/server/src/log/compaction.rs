@@ -88,6 +88,9 @@ impl PartitionLog {
         }
         let _cleaning = self.cleaning.lock();
         self.check_alive()?;
+        if self.inner.lock().closed.is_empty() {
+            return Ok(false);
+        }
         let rounds = read_rounds(&self.folder)?;
         let cleaned_to = rounds.last().map_or(0, |round| round.offset);
         let segments = self.inner.lock().closed.clone();

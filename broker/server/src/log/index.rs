@@ -9,9 +9,9 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 /// Log bytes between two entries.
 pub(crate) const INTERVAL_BYTES: u64 = 4096;
 /// Bytes of one entry of an `.index` file.
-pub(crate) const OFFSET_ENTRY_BYTES: u64 = 8;
+const OFFSET_ENTRY_BYTES: u64 = 8;
 /// Bytes of one entry of a `.timeindex` file.
-pub(crate) const TIME_ENTRY_BYTES: u64 = 12;
+const TIME_ENTRY_BYTES: u64 = 12;
 
 /// The indexes of the segment that is being written.
 #[derive(Debug, Default)]
@@ -52,11 +52,6 @@ impl ActiveIndex {
         self.newest.map_or(-1, |(timestamp, _)| timestamp)
     }
 
-    /// The batch with the segment's highest time stamp: that time stamp and the batch's relative base offset.
-    pub(crate) fn newest(&self) -> Option<(i64, u32)> {
-        self.newest
-    }
-
     /// Position of the last entered batch at or before the offset, 0 if there is none.
     pub(crate) fn position(&self, relative_offset: u32) -> u32 {
         let after = self.offsets.partition_point(|(offset, _)| *offset <= relative_offset);
@@ -69,21 +64,12 @@ impl ActiveIndex {
         after.checked_sub(1).map_or(0, |at| self.times[at].1)
     }
 
-    /// Reads the two files' contents back; entries at or beyond `size` (of the log) and torn ones are left out.
-    pub(crate) fn decode(offsets: &[u8], times: &[u8], size: u64) -> Self {
+    /// Reads the two files' contents back.
+    pub(crate) fn decode(offsets: &[u8], times: &[u8]) -> Self {
         let offsets: Vec<(u32, u32)> = offsets.as_chunks().0.iter().map(split).collect();
-        let offsets: Vec<_> =
-            offsets.into_iter().take_while(|(_, position)| u64::from(*position) < size).collect();
-        let end = offsets.last().map_or(0, |(offset, _)| *offset);
-        let times = times.as_chunks().0.iter().map(split_time);
-        let times: Vec<(i64, u32)> = times.take_while(|(_, offset)| *offset <= end).collect();
+        let times: Vec<(i64, u32)> = times.as_chunks().0.iter().map(split_time).collect();
         let next_entry_at = offsets.last().map_or(0, |(_, position)| u64::from(*position) + INTERVAL_BYTES);
         Self { newest: times.last().copied(), offsets, times, next_entry_at }
-    }
-
-    /// The last entered batch: relative offset and position.
-    pub(crate) fn last(&self) -> Option<(u32, u32)> {
-        self.offsets.last().copied()
     }
 
     /// The two files' contents; the last time entry always holds the segment's highest time stamp.

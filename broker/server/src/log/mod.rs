@@ -1,11 +1,12 @@
 //! Where do records rest? One log per partition: segments of batches as the producers sent them, in Kafka's layout.
 //!
 //! - [`partition`](self): appends, high watermark, closing segments; `read`: whole batches out again
-//! - `open`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
+//! - `open`, `checkpoint`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
 //! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once
 //! - `flusher`: group commit; `directory`, `disk`: lock, failure, the seam to the disk
 //! - `retention`, `compaction`, `cleaner`, `swap`: how old records go
 
+mod checkpoint;
 mod cleaner;
 mod compaction;
 mod config;
@@ -36,6 +37,7 @@ pub use self::{
 pub(crate) use self::{
     disk::{SystemDisk, replace_file, sync_folder},
     flusher::{FlushQueue, Flusher},
+    open::belongs_to,
     partition::remove_folder,
 };
 

@@ -1,7 +1,7 @@
 //! Opening a log, after a clean shutdown or after a crash.
 //!
-//! Closed segments are on disk by construction, so only the last one is read: after a crash all of it with checksums,
-//! after a clean shutdown only what follows the last index entry. Everything up to the first bad batch is kept; the rest
+//! Closed segments are on disk by construction, so only the last one is read, from its recovery point on, with checksums; after
+//! a clean stop nothing is left to read. Everything up to the first bad batch is kept; the rest
 //! is cut off, and the log says so. If what is cut off still holds a whole valid batch, the damage is not a torn write, and the
 //! bytes are kept beside the segment. Nothing is ever deleted because something about it cannot be read.
 
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::{
     LogConfig, LogDirectory, LogError, PARTITION_METADATA_FILE, PartitionLog,
+    checkpoint::{self, Recovered},
     disk::read_at,
     flusher::FlushQueue,
     header::verify,
@@ -75,20 +76,29 @@ impl PartitionLog {
     }
 }
 
+/// Whether a partition's folder says that it belongs to this topic; one that says nothing readable does not.
+pub(crate) fn belongs_to(folder: &Path, topic_id: uuid::Uuid) -> Result<bool, LogError> {
+    let text = read_if_there(&folder.join(PARTITION_METADATA_FILE))?.unwrap_or_default();
+    Ok(topic_id_in(&String::from_utf8_lossy(&text)) == Some(topic_id))
+}
+
+fn topic_id_in(text: &str) -> Option<uuid::Uuid> {
+    let id = text.lines().find_map(|line| line.strip_prefix("topic_id:"))?;
+    uuid::Uuid::parse_str(id.trim()).ok()
+}
+
 /// Refuses a folder that says it belongs to another topic; one that says nothing readable is taken by its name.
 fn check_topic_id(folder: &Path, expected: uuid::Uuid) -> Result<(), LogError> {
     let path = folder.join(PARTITION_METADATA_FILE);
     let Some(text) = read_if_there(&path)? else { return Ok(()) };
-    let text = String::from_utf8_lossy(&text);
-    let found = text.lines().find_map(|line| line.strip_prefix("topic_id:")).map(str::trim);
-    match found.map(uuid::Uuid::parse_str) {
-        Some(Ok(found)) if found != expected => Err(LogError::Corrupt {
+    match topic_id_in(&String::from_utf8_lossy(&text)) {
+        Some(found) if found != expected => Err(LogError::Corrupt {
             path,
             position: 0,
             reason: format!("the folder belongs to topic id {found}, not {expected}; move it away to go on"),
         }),
-        Some(Ok(_)) => Ok(()),
-        _ => {
+        Some(_) => Ok(()),
+        None => {
             tracing::warn!(file = %path.display(), "cannot read the topic id; going by the folder's name");
             Ok(())
         }
@@ -106,6 +116,7 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
         flushed_offset: 0,
         flushed_position: 0,
         cleaned_to: super::compaction::read_checkpoint(folder)?,
+        point: None,
         touched: false,
     };
     let Some((base_offset, size)) = segments.pop() else { return Ok(inner) };
@@ -115,18 +126,19 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
     let path = file_path(folder, base_offset, "log");
     let file = File::options().read(true).write(true).open(&path);
     let file = file.map_err(|error| LogError::io("open", &path, error))?;
-    let mut recovery = Recovery { folder, base_offset, file: &file, path: &path, size };
-    let end = if directory.was_clean() { recovery.load_clean(&inner)? } else { None };
-    let end = match end {
-        Some(end) => end,
-        None => recovery.recover(&inner, directory)?,
-    };
+    let recovery = Recovery { folder, base_offset, file: &file, path: &path, size };
+    let recovered = checkpoint::load(folder, base_offset, size)?;
+    inner.point = recovered.as_ref().map(|recovered| recovered.point);
+    let end = recovery.recover(&inner, directory, recovered)?;
+    // What had to be read now need not be read again after the next clean stop.
+    inner.touched = inner.point.is_none_or(|point| point.position < end.size);
     inner.active =
         ActiveSegment { base_offset, size: end.size, index: end.index, ..ActiveSegment::default() };
     // The age of a segment that was found is not known; its newest batch is a safe guess for when to close it.
     inner.active.begun_ms = Some(inner.active.index.max_timestamp()).filter(|timestamp| *timestamp > 0);
     inner.active.file = Some(Arc::new(file));
     inner.producers = end.producers;
+    inner.producers.heard_all(crate::broker::now_ms());
     (inner.end_offset, inner.flushed_offset) = (end.offset, end.offset);
     inner.flushed_position = end.size;
     inner.start_offset = inner.start_offset.min(end.offset);
@@ -185,48 +197,25 @@ struct LogEnd {
 }
 
 impl Recovery<'_> {
-    /// Trusts the index and the snapshot of a clean shutdown and reads the rest; `None` if they do not fit the log.
-    fn load_clean(&mut self, inner: &Inner) -> Result<Option<LogEnd>, LogError> {
-        let read = |extension| read_if_there(&file_path(self.folder, self.base_offset, extension));
-        let (Some(offsets), Some(times)) = (read("index")?, read("timeindex")?) else { return Ok(None) };
-        let mut index = ActiveIndex::decode(&offsets, &times, self.size);
-        let (relative, position) = index.last().unwrap_or((0, 0));
-        let mut scan = Scan::headers(self.file, u64::from(position), self.size);
-        let mut offset = self.base_offset + i64::from(relative);
-        loop {
-            match scan.next() {
-                Ok(Some((at, header))) if header.base_offset >= offset => {
-                    if at > u64::from(position) || position == 0 {
-                        self.index(&mut index, at, &header);
-                    }
-                    offset = header.next_offset();
-                }
-                Ok(None) => break,
-                Ok(Some(_)) | Err(ScanError::Bad { .. }) => return Ok(None),
-                Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path, error)),
+    /// Reads the segment from its recovery point on, cuts it off at the first bad batch, and makes what is left durable.
+    fn recover(
+        &self,
+        inner: &Inner,
+        directory: &LogDirectory,
+        recovered: Option<Recovered>,
+    ) -> Result<LogEnd, LogError> {
+        let mut end = match recovered {
+            Some(Recovered { point, index, producers }) => {
+                LogEnd { offset: point.offset, size: point.position, index, producers }
             }
-        }
-        let snapshot = read_if_there(&file_path(self.folder, offset, "snapshot"))?;
-        let producers = match snapshot.as_deref().and_then(snapshot::decode) {
-            Some(producers) => producers,
-            None => {
-                let mut producers = self.producers_before(inner)?;
-                replay(self.file, &mut producers, self.size, self.path)?;
-                producers
-            }
+            None => LogEnd {
+                offset: self.base_offset,
+                size: 0,
+                index: ActiveIndex::default(),
+                producers: self.producers_before(inner)?,
+            },
         };
-        Ok(Some(LogEnd { offset, size: self.size, index, producers }))
-    }
-
-    /// Reads the whole segment, cuts it off at the first bad batch, and makes what is left durable.
-    fn recover(&mut self, inner: &Inner, directory: &LogDirectory) -> Result<LogEnd, LogError> {
-        let mut end = LogEnd {
-            offset: self.base_offset,
-            size: 0,
-            index: ActiveIndex::default(),
-            producers: self.producers_before(inner)?,
-        };
-        let mut scan = Scan::verified(self.file, 0, self.size);
+        let mut scan = Scan::verified(self.file, end.size, self.size);
         let bad = loop {
             match scan.next() {
                 Ok(Some((_, header))) if header.base_offset < end.offset => {
@@ -245,7 +234,9 @@ impl Recovery<'_> {
         if let Some(reason) = bad {
             self.cut(&end, &reason)?;
         }
-        directory.sync(self.file, self.path)?;
+        if !directory.was_clean() {
+            directory.sync(self.file, self.path)?;
+        }
         Ok(end)
     }
 

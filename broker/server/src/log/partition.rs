@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     LogConfig, LogDirectory, LogError,
+    checkpoint::RecoveryPoint,
     disk::sync_folder,
     flusher::{Flush, FlushQueue},
     header::PATCHED_BYTES,
@@ -90,6 +91,8 @@ pub(super) struct Inner {
     pub(super) flushed_position: u64,
     /// Compaction has been through up to here.
     pub(super) cleaned_to: i64,
+    /// How far the active segment need not be read again.
+    pub(super) point: Option<RecoveryPoint>,
     /// Something changed since the log was opened.
     pub(super) touched: bool,
 }
@@ -167,6 +170,7 @@ impl PartitionLog {
         inner.end_offset = header.next_offset();
         self.end.store(inner.end_offset, Ordering::Release);
         inner.producers.update(&header);
+        inner.producers.heard(header.producer_id, now_ms);
         inner.touched = true;
         drop(inner);
         self.queue_flush();
@@ -269,6 +273,7 @@ impl PartitionLog {
         if let Some(older) = inner.closed.last() {
             remove_file(&file_path(&self.folder, older.base_offset, "snapshot"))?;
         }
+        self.forget_point(inner)?;
         inner.closed.push(Arc::new(Segment::new(&self.folder, base_offset, inner.active.size)));
         inner.active = ActiveSegment { base_offset: inner.end_offset, ..ActiveSegment::default() };
         (inner.flushed_offset, inner.flushed_position) = (inner.end_offset, 0);
@@ -306,7 +311,8 @@ impl PartitionLog {
             inner.flushed_position = size;
         }
         self.publish(inner.flushed_offset);
-        result
+        result?;
+        self.take_point_if_due(&mut inner)
     }
 
     /// Flushes and writes down what saves the next start from reading the log. Nothing can be appended afterwards.
@@ -321,9 +327,7 @@ impl PartitionLog {
         if !inner.touched || inner.active.file.is_none() {
             return Ok(());
         }
-        write_indexes(&self.folder, inner.active.base_offset, &mut inner.active.index)?;
-        let path = file_path(&self.folder, inner.end_offset, "snapshot");
-        snapshot::write(&path, &inner.producers).map_err(|error| LogError::io("write", path, error))
+        self.take_point(inner)
     }
 
     /// Takes the log out of service and removes its files; whoever waits for it is told.

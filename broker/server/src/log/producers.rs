@@ -28,6 +28,8 @@ pub(crate) struct StoredBatch {
 pub(crate) struct Producer {
     pub(crate) epoch: i16,
     pub(crate) batches: VecDeque<StoredBatch>,
+    /// When it was heard of last, in milliseconds since 1970; records' own time stamps may be of any age.
+    pub(crate) seen_ms: i64,
 }
 
 /// All producers of a partition.
@@ -77,10 +79,11 @@ impl ProducerTable {
         if header.producer_id < 0 {
             return;
         }
-        let producer = self
-            .producers
-            .entry(header.producer_id)
-            .or_insert_with(|| Producer { epoch: header.producer_epoch, batches: VecDeque::new() });
+        let producer = self.producers.entry(header.producer_id).or_insert_with(|| Producer {
+            epoch: header.producer_epoch,
+            batches: VecDeque::new(),
+            seen_ms: 0,
+        });
         if header.producer_epoch != producer.epoch {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
@@ -100,10 +103,21 @@ impl ProducerTable {
         });
     }
 
-    /// Forgets producers whose newest batch is older than `oldest_ms`.
+    /// The producer of this batch was heard of.
+    pub(crate) fn heard(&mut self, producer_id: i64, now_ms: i64) {
+        if let Some(producer) = self.producers.get_mut(&producer_id) {
+            producer.seen_ms = now_ms;
+        }
+    }
+
+    /// All producers count as heard of: the log was just opened.
+    pub(crate) fn heard_all(&mut self, now_ms: i64) {
+        self.producers.values_mut().for_each(|producer| producer.seen_ms = now_ms);
+    }
+
+    /// Forgets producers that were not heard of since.
     pub(crate) fn expire(&mut self, oldest_ms: i64) {
-        self.producers
-            .retain(|_, producer| producer.batches.back().is_some_and(|batch| batch.timestamp >= oldest_ms));
+        self.producers.retain(|_, producer| producer.seen_ms >= oldest_ms);
     }
 }
 
@@ -162,6 +176,17 @@ mod tests {
             Err(LogError::OutOfOrderSequence { expected: 0, .. })
         ));
         assert_eq!(table.check(&header(4, 0, 1, 0)).unwrap(), None);
+    }
+
+    #[test]
+    fn the_silent_are_forgotten_whatever_time_their_records_bear() {
+        let mut table = ProducerTable::default();
+        table.update(&header(0, 0, 1, 0));
+        table.heard(7, 1_000);
+        table.expire(1_000);
+        assert_eq!(table.producers.len(), 1);
+        table.expire(1_001);
+        assert!(table.producers.is_empty());
     }
 
     #[test]

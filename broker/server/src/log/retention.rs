@@ -2,7 +2,15 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{LogConfig, LogError, PartitionLog, disk::replace_file, partition::Inner, segment::Segment};
+use super::{
+    LogConfig, LogError, PartitionLog,
+    disk::{replace_file, sync_folder},
+    partition::Inner,
+    segment::Segment,
+};
+
+/// A producer that was silent for so long is forgotten (Kafka's `producer.id.expiration.ms`).
+const PRODUCER_EXPIRATION_MS: i64 = 24 * 3_600_000;
 
 /// What the rule looks at of one segment.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +61,7 @@ impl PartitionLog {
         let count = expired(&ages, active_bytes, start, &config, now_ms);
         let gone: Vec<Arc<Segment>> = {
             let mut inner = self.inner.lock();
+            inner.producers.expire(now_ms.saturating_sub(PRODUCER_EXPIRATION_MS));
             let gone = inner.closed.drain(..count).collect();
             let first = inner.closed.first().map_or(inner.active.base_offset, |segment| segment.base_offset);
             self.set_start(&mut inner, first);
@@ -66,6 +75,8 @@ impl PartitionLog {
                 "expired"
             );
             segment.remove()?;
+            // One after the other also after a power loss: a hole in the middle would be taken for damage.
+            sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
         }
         Ok(count)
     }

@@ -12,12 +12,13 @@ use std::{
 
 use super::{
     error::LogError,
-    index::{self, ActiveIndex, OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES},
+    index::{self, ActiveIndex},
+    open::read_if_there,
     scan::{Scan, ScanError},
 };
 
-/// Segments smaller than this may do without index entries.
-const UNINDEXED_BYTES_MAX: u64 = 64 * 1024;
+/// The files that an index is: offsets, time stamps, and the checksums of both, which Kafka's format has no room for.
+pub(crate) const INDEX_EXTENSIONS: [&str; 3] = ["index", "timeindex", "sums"];
 
 /// Path of a segment's file.
 pub(crate) fn file_path(folder: &Path, base_offset: i64, extension: &str) -> PathBuf {
@@ -109,30 +110,28 @@ impl Segment {
         if let Some(indexes) = self.indexes.get() {
             return Ok(indexes);
         }
-        let indexes = match self.open_indexes() {
-            Ok(Some(indexes)) => indexes,
-            Ok(None) => {
+        let indexes = match self.open_indexes()? {
+            Some(indexes) => indexes,
+            None => {
                 tracing::warn!(segment = %self.path().display(), "index missing or damaged; building it again");
                 self.rebuild_indexes()?
             }
-            Err(error) => return Err(LogError::io("open the indexes of", self.path(), error)),
         };
         Ok(self.indexes.get_or_init(|| indexes))
     }
 
-    /// Opens the files; `None` if they are missing or cannot be right.
-    fn open_indexes(&self) -> io::Result<Option<Indexes>> {
-        let open = |extension| match File::open(file_path(&self.folder, self.base_offset, extension)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        };
-        let (Some(offsets), Some(times)) = (open("index")?, open("timeindex")?) else { return Ok(None) };
-        let (offset_bytes, time_bytes) = (offsets.metadata()?.len(), times.metadata()?.len());
-        let whole = offset_bytes % OFFSET_ENTRY_BYTES == 0 && time_bytes % TIME_ENTRY_BYTES == 0;
-        if !whole || (offset_bytes == 0 && self.size > UNINDEXED_BYTES_MAX) {
+    /// Opens the files; `None` if they are missing or damaged.
+    fn open_indexes(&self) -> Result<Option<Indexes>, LogError> {
+        if read_indexes(&self.folder, self.base_offset)?.is_none() {
             return Ok(None);
         }
-        let newest = index::newest_in(&times)?;
+        let open = |extension| {
+            let path = file_path(&self.folder, self.base_offset, extension);
+            File::open(&path).map_err(|error| LogError::io("open", path, error))
+        };
+        let (offsets, times) = (open("index")?, open("timeindex")?);
+        let newest = index::newest_in(&times);
+        let newest = newest.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
         Ok(Some(Indexes { offsets, times, newest }))
     }
 
@@ -160,18 +159,16 @@ impl Segment {
             }
         }
         write_indexes(&self.folder, self.base_offset, &mut indexes)?;
-        let opened =
-            self.open_indexes().map_err(|error| LogError::io("open the indexes of", self.path(), error))?;
-        opened.ok_or_else(|| LogError::Corrupt {
+        self.open_indexes()?.ok_or_else(|| LogError::Corrupt {
             path: self.path(),
             position: 0,
-            reason: "no batch can be read, so the segment cannot be indexed".to_owned(),
+            reason: "its index was written and cannot be read back".to_owned(),
         })
     }
 
     /// Removes the segment's files; readers that have them open can finish.
     pub(crate) fn remove(&self) -> Result<(), LogError> {
-        for extension in ["index", "timeindex", "snapshot", "log"] {
+        for extension in INDEX_EXTENSIONS.iter().chain(&["snapshot", "log"]) {
             remove_file(&file_path(&self.folder, self.base_offset, extension))?;
         }
         Ok(())
@@ -186,16 +183,31 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), LogError> {
     }
 }
 
-/// Writes both index files and syncs them.
+/// Writes both index files and their checksums, and syncs them. A crash in between leaves checksums that do not fit.
 pub(crate) fn write_indexes(
     folder: &Path,
     base_offset: i64,
     indexes: &mut ActiveIndex,
 ) -> Result<(), LogError> {
     let (offsets, times) = indexes.encode();
-    for (extension, contents) in [("index", offsets), ("timeindex", times)] {
+    let sums = checksums(&offsets, &times);
+    for (extension, contents) in INDEX_EXTENSIONS.iter().zip([offsets, times, sums.into_bytes()]) {
         let path = file_path(folder, base_offset, extension);
         super::disk::replace_file(&path, &contents).map_err(|error| LogError::io("write", path, error))?;
     }
     Ok(())
+}
+
+/// The contents of both index files; `None` if they are missing or not what was written.
+pub(crate) fn read_indexes(folder: &Path, base_offset: i64) -> Result<Option<(Vec<u8>, Vec<u8>)>, LogError> {
+    let read = |extension| read_if_there(&file_path(folder, base_offset, extension));
+    let [offsets, times, sums] = INDEX_EXTENSIONS;
+    let (Some(offsets), Some(times), Some(sums)) = (read(offsets)?, read(times)?, read(sums)?) else {
+        return Ok(None);
+    };
+    Ok((checksums(&offsets, &times).as_bytes() == sums).then_some((offsets, times)))
+}
+
+fn checksums(offsets: &[u8], times: &[u8]) -> String {
+    format!("{:08x} {:08x}\n", crc32c::crc32c(offsets), crc32c::crc32c(times))
 }

@@ -52,7 +52,7 @@ pub(crate) fn decode(file: &[u8]) -> Option<ProducerTable> {
             return None;
         }
         let batches: Option<VecDeque<StoredBatch>> = (0..count).map(|_| decode_batch(&mut body)).collect();
-        table.producers.insert(id, Producer { epoch, batches: batches? });
+        table.producers.insert(id, Producer { epoch, batches: batches?, seen_ms: 0 });
     }
     Some(table)
 }
@@ -87,7 +87,7 @@ mod tests {
             timestamp: 9,
         };
         let mut table = ProducerTable::default();
-        table.producers.insert(7, Producer { epoch: 2, batches: [batch(0), batch(1)].into() });
+        table.producers.insert(7, Producer { epoch: 2, batches: [batch(0), batch(1)].into(), seen_ms: 0 });
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.snapshot");
         write(&path, &table).unwrap();

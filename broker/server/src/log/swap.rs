@@ -13,7 +13,7 @@ use super::{
     LogError,
     disk::{replace_file, sync_folder},
     open::read_if_there,
-    segment::{base_offset_of, file_path, remove_file},
+    segment::{INDEX_EXTENSIONS, base_offset_of, file_path, remove_file},
 };
 
 /// Where the compacted form of a segment is written.
@@ -35,8 +35,9 @@ pub(super) fn swap(folder: &Path, sources: &[i64]) -> Result<(), LogError> {
 fn finish(folder: &Path, sources: &[i64]) -> Result<(), LogError> {
     let Some((base_offset, others)) = sources.split_first() else { return Ok(()) };
     for source in sources {
-        remove_file(&file_path(folder, *source, "index"))?;
-        remove_file(&file_path(folder, *source, "timeindex"))?;
+        for extension in INDEX_EXTENSIONS {
+            remove_file(&file_path(folder, *source, extension))?;
+        }
     }
     for other in others {
         remove_file(&file_path(folder, *other, "log"))?;

@@ -113,7 +113,11 @@ async fn next_frame(
         if buffer.capacity() - buffer.len() < 512 {
             buffer.reserve(4096);
         }
-        let received = stream.read_buf(buffer).await?;
+        let received =
+            match tokio::time::timeout(state.config.connection_idle_max, stream.read_buf(buffer)).await {
+                Ok(received) => received?,
+                Err(_idle) => return Ok(None),
+            };
         add(&state.counters.bytes_in, received as u64);
         if received == 0 {
             return Ok(None);

@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     Error,
-    log::{FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, remove_folder},
+    log::{FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to, remove_folder},
 };
 
 /// Most partitions of one topic; each costs memory even when it is idle.
@@ -304,7 +304,11 @@ impl Topics {
 
     fn remove_folders(&self, record: &TopicRecord) -> Result<(), LogError> {
         for partition in 0..record.partitions {
-            remove_folder(&self.directory.path().join(format!("{}-{partition}", record.name)))?;
+            let folder = self.directory.path().join(format!("{}-{partition}", record.name));
+            // A topic of the same name may have been created since; its folders bear another id.
+            if belongs_to(&folder, record.id)? {
+                remove_folder(&folder)?;
+            }
         }
         Ok(())
     }

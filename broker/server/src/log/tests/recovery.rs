@@ -244,3 +244,43 @@ fn deleted_records_stay_deleted() {
     assert!(test.log().apply_retention(1).unwrap() > 0);
     assert_eq!(test.records().len(), 5);
 }
+
+#[test]
+fn a_start_reads_on_from_the_recovery_point_and_damage_to_it_costs_time_only() {
+    let mut test = TestLog::new(LogConfig::default());
+    for number in 0..100 {
+        test.append(&batch(&[("k", Some("v"))], 1, Some(number)));
+    }
+    let (all, log) = (test.records(), test.path("00000000000000000000.log"));
+    assert!(test.path("recovery-point").exists());
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(test.path("")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path != &log);
+    assert_eq!(files.len(), 6, "{files:?}");
+    for file in files {
+        let sound = fs::read(&file).unwrap();
+        for bit in 0..sound.len() * 8 {
+            let mut damaged = sound.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&file, &damaged).unwrap();
+            // The id of the topic is the one thing that must be right: another topic's folder is not taken.
+            let opened = test.open_on(Arc::new(SystemDisk));
+            if !file.ends_with("partition.metadata") || opened.is_ok() {
+                opened.unwrap();
+                assert_eq!(test.log().offsets().end, 100, "{} bit {bit}", file.display());
+                let again = test.log().append(&batch(&[("k", Some("v"))], 1, Some(99)), 1).unwrap();
+                assert!(again.duplicate, "{} bit {bit}", file.display());
+            }
+        }
+        fs::write(&file, sound).unwrap();
+    }
+    test.reopen();
+    assert_eq!(test.records(), all);
+    // Damage before the point is not looked for at the start, and not served afterwards.
+    let mut damaged = fs::read(&log).unwrap();
+    damaged[100] ^= 1;
+    fs::write(&log, &damaged).unwrap();
+    test.reopen();
+    assert_eq!(test.log().offsets().end, 100);
+    assert!((0..3).any(|offset| matches!(test.log().read(offset, 1, true), Err(LogError::Corrupt { .. }))));
+}

@@ -136,8 +136,11 @@ async fn is_ready(plan: &Plan, bytes_min: u64) -> bool {
     available >= bytes_min
 }
 
+/// Why a partition cannot be read, and how far it reaches if it is there.
+type Unreadable = (ErrorCode, Option<LogOffsets>);
+
 /// The log and how far it reaches, or why the partition cannot be read.
-fn check(source: &Source) -> Result<(&Arc<PartitionLog>, LogOffsets), (ErrorCode, Option<LogOffsets>)> {
+fn check(source: &Source) -> Result<(&Arc<PartitionLog>, LogOffsets), Unreadable> {
     let log = source.log.as_ref().ok_or((source.unknown, None))?;
     let (offsets, wanted) = (log.offsets(), &source.partition);
     if wanted.current_leader_epoch > LEADER_EPOCH {
