@@ -95,7 +95,8 @@ struct Numbers;
 #[async_trait]
 impl SourceConnector for Numbers {
     fn task_configs(&self, config: &Props, tasks_max: usize) -> Result<Vec<Props>> {
-        let said = NumbersConfig::parse(config).map_err(|errors| Error::bad_config("numbers").with_source(errors))?;
+        let said = NumbersConfig::parse(config)
+            .map_err(|errors| Error::bad_config("numbers").with_source(errors))?;
         let tasks = if said.too_many { tasks_max + 1 } else { tasks_max };
         Ok((0..tasks)
             .map(|task| {
@@ -130,8 +131,8 @@ impl SourceTask for NumbersTask {
         while self.probe.blocks_start.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let said =
-            NumbersConfig::parse(&context.config).map_err(|errors| Error::bad_config("numbers").with_source(errors))?;
+        let said = NumbersConfig::parse(&context.config)
+            .map_err(|errors| Error::bad_config("numbers").with_source(errors))?;
         let number = context.config["number"].clone();
         self.partition = Arc::new(FlatMap::new().with("number", number));
         (self.topic, self.count, self.batch) = (said.topic.into(), said.count, said.batch);

@@ -150,7 +150,10 @@ pub(crate) fn props(said: &[(&str, &str)]) -> Props {
 }
 
 /// Waits until something is so: what it then is.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look().await {

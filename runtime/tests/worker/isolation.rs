@@ -23,7 +23,8 @@ async fn a_panic_fails_its_task_which_is_started_again() {
     assert!(trace.starts_with("panicked at") && trace.contains("made to panic"), "{trace}");
     assert!(trace.contains("Restart 1 of 20 comes in"), "{trace}");
     worker.tasks_are("panics", 1, State::Running).await;
-    eventually("all records", || async { (broker.values("panics").await == numbers(100)).then_some(()) }).await;
+    eventually("all records", || async { (broker.values("panics").await == numbers(100)).then_some(()) })
+        .await;
     assert_eq!(probe("panics").starts.load(Ordering::Relaxed), 3);
     worker.stop().await;
 }
@@ -39,8 +40,10 @@ async fn without_restarts_a_failed_task_waits_for_a_person() {
     assert_eq!((answer.state, answer.tasks[0].state), (State::Running, State::Restarting));
     worker.tasks_are("waits", 1, State::Running).await;
     worker.herder.restart_task("waits", 0).await.unwrap();
-    eventually("a third start", || async { (probe("waits").starts.load(Ordering::Relaxed) == 3).then_some(()) })
-        .await;
+    eventually("a third start", || async {
+        (probe("waits").starts.load(Ordering::Relaxed) == 3).then_some(())
+    })
+    .await;
     worker.stop().await;
 }
 
@@ -56,7 +59,10 @@ async fn a_blocked_task_blocks_neither_others_nor_the_herder() {
     probe("blocked-start").blocks_start.store(true, Ordering::Relaxed);
     worker.create("blocked-start", &[SOURCE, ("topic", "blocked-start")]).await;
     worker.create("free", &[SOURCE, ("topic", "free"), ("count", "1000")]).await;
-    eventually("the free one's records", || async { (broker.values("free").await.len() == 1000).then_some(()) }).await;
+    eventually("the free one's records", || async {
+        (broker.values("free").await.len() == 1000).then_some(())
+    })
+    .await;
     assert_eq!(worker.herder.ready().await, Readiness::Healthy);
     let started = Instant::now();
     worker.herder.delete("blocked-0").await.unwrap();
@@ -102,5 +108,29 @@ async fn a_source_in_trouble_says_so_and_goes_on() {
         worker.herder.task_status("trouble", 0).await.ok().filter(|task| task.trace.is_none())
     })
     .await;
+    worker.stop().await;
+}
+
+/// A member that vanished without a word would hold its partitions until its session times out, after 45 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_panics_or_hangs_gives_its_partitions_to_the_next_run_at_once() {
+    let broker = TestBroker::start().await;
+    let worker = TestWorker::start(&broker).await;
+    worker.create("feed", &[SOURCE, ("topic", "feed"), ("count", "500")]).await;
+    probe("fragile").panics.store(1, Ordering::Relaxed);
+    let sink = ("connector.class", "test.MemorySinkConnector");
+    let started = Instant::now();
+    worker.create("fragile", &[sink, ("topics", "feed"), ("restart.delay.ms", "100")]).await;
+    let got = || probe("fragile").received.lock().unwrap().len();
+    eventually("every record", || async { (got() >= 500).then_some(()) }).await;
+    assert_eq!(probe("fragile").starts.load(Ordering::Relaxed), 2);
+    probe("fragile").hangs.store(true, Ordering::Relaxed);
+    worker.herder.patch_config("feed", [("count".to_owned(), Some("600".to_owned()))].into()).await.unwrap();
+    eventually("more in the topic", || async { (broker.values("feed").await.len() == 600).then_some(()) })
+        .await;
+    worker.herder.restart_task("fragile", 0).await.unwrap();
+    probe("fragile").hangs.store(false, Ordering::Relaxed);
+    eventually("the rest", || async { (got() >= 600).then_some(()) }).await;
+    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use api::{FlatMap, Value};
+use api::FlatMap;
 use runtime::herder::{ConnectorOffset, HerderErrorKind, State};
 
 use super::connectors::probe;
@@ -77,7 +77,10 @@ async fn pause_keeps_the_tasks_stop_does_not_and_resume_goes_on() {
         (probe("paused").stops.load(Ordering::Relaxed) == 2).then_some(())
     })
     .await;
-    assert!(worker.metrics.samples().iter().all(|sample| sample.labels.is_empty()), "numbers go with the tasks");
+    assert!(
+        worker.metrics.samples().iter().all(|sample| sample.labels.is_empty()),
+        "numbers go with the tasks"
+    );
     worker.herder.resume("paused").await.unwrap();
     worker.tasks_are("paused", 2, State::Running).await;
     assert_eq!(probe("paused").starts.load(Ordering::Relaxed), 4);
@@ -89,10 +92,13 @@ async fn a_changed_configuration_restarts_the_tasks_and_survives_the_worker() {
     let broker = TestBroker::start().await;
     let worker = TestWorker::start(&broker).await;
     worker.create("changed", &[CLASS, ("topic", "changed-a"), ("count", "10")]).await;
-    eventually("the first topic", || async { (broker.values("changed-a").await.len() == 10).then_some(()) }).await;
-    let patch = [("topic".to_owned(), Some("changed-b".to_owned())), ("count".to_owned(), Some("20".to_owned()))];
+    eventually("the first topic", || async { (broker.values("changed-a").await.len() == 10).then_some(()) })
+        .await;
+    let patch =
+        [("topic".to_owned(), Some("changed-b".to_owned())), ("count".to_owned(), Some("20".to_owned()))];
     worker.herder.patch_config("changed", patch.into_iter().collect()).await.unwrap();
-    eventually("the second topic", || async { (broker.values("changed-b").await.len() >= 10).then_some(()) }).await;
+    eventually("the second topic", || async { (broker.values("changed-b").await.len() >= 10).then_some(()) })
+        .await;
     worker.stop().await;
     let worker = TestWorker::start(&broker).await;
     let status = worker.tasks_are("changed", 1, State::Running).await;
@@ -125,7 +131,8 @@ async fn offsets_of_a_stopped_connector_can_be_changed() {
     .await;
     assert_eq!(worker.herder.offsets("altered").await.unwrap(), [wanted]);
     worker.herder.resume("altered").await.unwrap();
-    eventually("ten come again", || async { (broker.values("altered").await.len() == 110).then_some(()) }).await;
+    eventually("ten come again", || async { (broker.values("altered").await.len() == 110).then_some(()) })
+        .await;
     worker.herder.stop("altered").await.unwrap();
     eventually("reset", || async { worker.herder.reset_offsets("altered").await.ok() }).await;
     assert!(worker.herder.offsets("altered").await.unwrap().is_empty());
@@ -163,7 +170,10 @@ async fn what_is_there_already_or_wrong_is_refused() {
     let config = props(&[CLASS, ("topic", "t")]);
     worker.herder.create("one", config.clone(), None).await.unwrap();
     let again = worker.herder.create("one", config.clone(), None).await.unwrap_err();
-    assert_eq!((again.kind, &*again.message), (HerderErrorKind::AlreadyExists, "Connector one already exists"));
+    assert_eq!(
+        (again.kind, &*again.message),
+        (HerderErrorKind::AlreadyExists, "Connector one already exists")
+    );
     let bad = worker.herder.create("two", props(&[CLASS]), None).await.unwrap_err();
     assert_eq!(bad.kind, HerderErrorKind::BadRequest);
     assert!(bad.message.contains("\"topic\""), "{bad}");
@@ -174,7 +184,10 @@ async fn what_is_there_already_or_wrong_is_refused() {
     })
     .await;
     assert!(status.trace.unwrap().contains("tasks.max is 1"));
-    assert_eq!(worker.herder.restart("none", false, false).await.unwrap_err().kind, HerderErrorKind::NotFound);
+    assert_eq!(
+        worker.herder.restart("none", false, false).await.unwrap_err().kind,
+        HerderErrorKind::NotFound
+    );
     assert_eq!(worker.herder.restart_task("one", 7).await.unwrap_err().kind, HerderErrorKind::NotFound);
     worker.herder.restart("one", false, false).await.unwrap();
     worker.stop().await;
@@ -192,10 +205,4 @@ async fn a_topic_that_is_not_compacted_is_refused_with_what_to_do() {
     broker.client.create_topics(&[topic]).await.unwrap();
     let error = TestWorker::start(&broker).await.start_error().await.to_string();
     assert!(error.contains("connect-configs (config.storage.topic) has cleanup.policy=delete"), "{error}");
-}
-
-#[test]
-fn numbers_are_offsets() {
-    let offset = ConnectorOffset { partition: FlatMap::new(), offset: Some(FlatMap::new().with("n", Value::Int64(3))) };
-    assert_eq!(offset_of(&[offset]), Some(3));
 }
