@@ -9,9 +9,10 @@ use api::Plugin;
 pub mod datagen;
 pub mod file;
 pub mod http;
+pub mod mysql;
 
 /// Every connector.
-pub static ALL: &[&Plugin] = &[&datagen::SOURCE, &file::SOURCE, &file::SINK, &http::SINK];
+pub static ALL: &[&Plugin] = &[&datagen::SOURCE, &file::SOURCE, &file::SINK, &http::SINK, &mysql::MYSQL, &mysql::MARIADB];
 
 #[cfg(test)]
 mod tests {

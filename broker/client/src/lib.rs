@@ -14,6 +14,8 @@ mod error;
 mod metadata;
 mod net;
 mod producer;
+#[cfg(test)]
+mod scripted;
 mod types;
 
 pub use broker_protocol::ErrorCode;

@@ -86,7 +86,13 @@ impl Client {
         self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
             let response = connection.call(request, OFFSET_VERSION_MAX, None).await?;
-            check_commit(&connection, group, &response)
+            check_commit(&connection, group, &response).map_err(|error| match error {
+                Error::MembershipLost { code, .. } => {
+                    let advice = ByteString::from_static("the group has members; stop its consumers first");
+                    refused(&connection, ApiKey::OffsetCommit, format!("group {group}"), code, Some(&advice))
+                }
+                other => other,
+            })
         })
         .await
     }

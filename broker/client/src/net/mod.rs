@@ -2,4 +2,6 @@
 
 pub(crate) mod connection;
 pub(crate) mod pool;
+#[cfg(test)]
+mod tests;
 pub(crate) mod versions;

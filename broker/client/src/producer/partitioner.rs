@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn hashes_as_kafka_does() {
         // The vectors of Kafka's own UtilsTest.testMurmur2.
-        let vectors: [(&[u8], i32); 8] = [
+        let vectors: [(&[u8], i32); 7] = [
             (b"21", -973_932_308),
             (b"foobar", -790_332_482),
             (b"a-little-bit-long-string", -985_981_536),
@@ -49,9 +49,8 @@ mod tests {
             (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
             (b"abc", 479_470_107),
             (b"", 275_646_681),
-            (b"\x00\x01", 0),
         ];
-        for (key, hash) in &vectors[..7] {
+        for (key, hash) in &vectors {
             assert_eq!(murmur2(key).cast_signed(), *hash, "{}", String::from_utf8_lossy(key));
         }
     }

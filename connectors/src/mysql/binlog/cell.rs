@@ -1,0 +1,392 @@
+//! One cell of a row image: its bytes in the binlog, and the value that they become.
+//!
+//! The innermost part of the hot path. [`Wire`] says how the bytes are read, [`Target`] what becomes of them; both are resolved
+//! when the decoder is prepared. Invariant: reading a cell takes exactly its bytes, or fails.
+//! Source: MySQL's `Field::pack` and libs/mysql/binlog/event/rows_event.h.
+
+use api::{Bytes, Text, Value};
+
+use super::compressed::inflate;
+use super::json;
+use super::reader::{OutOfBytes, Reader};
+use super::table_map::{MapColumn, column_type as t};
+use crate::mysql::shape::ColumnShape;
+use crate::mysql::types::decimal::unsigned_decimal;
+use crate::mysql::types::target::{self, Target};
+use crate::mysql::types::temporal::{DateTime, adjusted_year, zoned};
+use crate::mysql::types::{BinaryHandling, TypeOptions, address, fallback};
+
+/// Why a cell cannot be read; the decoder adds the table and the column.
+#[derive(Debug)]
+pub(crate) enum CellFault {
+    OutOfBytes(OutOfBytes),
+    BadValue { expected: &'static str, found: String },
+}
+
+impl From<OutOfBytes> for CellFault {
+    fn from(error: OutOfBytes) -> Self {
+        Self::OutOfBytes(error)
+    }
+}
+
+/// How a cell's bytes are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Integer {
+        bytes: usize,
+        unsigned: bool,
+    },
+    Float,
+    Double,
+    Packed {
+        bytes: usize,
+    },
+    /// Bytes behind a length of so many bytes.
+    Counted {
+        prefix: usize,
+        compressed: bool,
+    },
+    /// A number of so many bytes, most significant first.
+    Bits {
+        bytes: usize,
+    },
+    Year,
+    Date,
+    OldTime,
+    OldDateTime,
+    Time {
+        digits: u32,
+    },
+    DateTime {
+        digits: u32,
+    },
+    Timestamp {
+        digits: u32,
+    },
+    OldTimestamp,
+    Nothing,
+}
+
+impl Wire {
+    fn of(layout: &MapColumn, unsigned: bool) -> Self {
+        let meta = usize::from(layout.meta);
+        let digits = u32::from(layout.meta);
+        let counted = |prefix| Self::Counted { prefix, compressed: false };
+        match layout.column_type {
+            t::TINY => Self::Integer { bytes: 1, unsigned },
+            t::SHORT => Self::Integer { bytes: 2, unsigned },
+            t::INT24 => Self::Integer { bytes: 3, unsigned },
+            t::LONG => Self::Integer { bytes: 4, unsigned },
+            t::LONGLONG => Self::Integer { bytes: 8, unsigned },
+            t::ENUM | t::SET => Self::Integer { bytes: meta.min(8), unsigned: true },
+            t::FLOAT => Self::Float,
+            t::DOUBLE => Self::Double,
+            t::NEWDECIMAL => Self::Packed { bytes: 0 },
+            t::STRING | t::VARCHAR | t::VAR_STRING => counted(if meta > 255 { 2 } else { 1 }),
+            t::VARCHAR_COMPRESSED => {
+                Self::Counted { prefix: if meta > 255 { 2 } else { 1 }, compressed: true }
+            }
+            t::BLOB_COMPRESSED => Self::Counted { prefix: meta.min(4), compressed: true },
+            t::BIT => Self::Bits { bytes: meta / 256 + usize::from(meta % 256 != 0) },
+            t::YEAR => Self::Year,
+            t::DATE | t::NEWDATE => Self::Date,
+            t::TIME => Self::OldTime,
+            t::DATETIME => Self::OldDateTime,
+            t::TIMESTAMP => Self::OldTimestamp,
+            t::TIME2 => Self::Time { digits },
+            t::DATETIME2 => Self::DateTime { digits },
+            t::TIMESTAMP2 => Self::Timestamp { digits },
+            t::NULL => Self::Nothing,
+            _ => counted(meta.min(4)),
+        }
+    }
+}
+
+/// One column, ready to be read.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    name: Text,
+    wire: Wire,
+    target: Target,
+    /// What stands for NULL and for what is no date.
+    fallback: Value,
+    /// What stands for a text or blob that the server left out of the image.
+    unavailable: Option<Value>,
+}
+
+impl Cell {
+    /// Resolves a column that fits its layout.
+    pub(crate) fn new(column: &ColumnShape, layout: &MapColumn, options: &TypeOptions) -> Self {
+        let target = Target::of(column, options);
+        let wire = match (&target, Wire::of(layout, column.unsigned)) {
+            (Target::Decimal(form), Wire::Packed { .. }) => Wire::Packed { bytes: form.packed_length() },
+            (_, wire) => wire,
+        };
+        let placeholder = || options.unavailable_value.clone();
+        let unavailable = match (&target, wire) {
+            (Target::Binary { handling: BinaryHandling::Bytes, .. }, Wire::Counted { .. }) => {
+                Some(Value::Bytes(placeholder().into_bytes()))
+            }
+            (Target::Binary { .. } | Target::Text(_) | Target::Json, Wire::Counted { .. }) => {
+                Some(Value::String(placeholder()))
+            }
+            _ => None,
+        };
+        Self {
+            name: column.name.clone(),
+            wire,
+            fallback: fallback(column, &target, options),
+            target,
+            unavailable,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn null(&self) -> Value {
+        self.fallback.clone()
+    }
+
+    /// The value of a column that the image leaves out.
+    pub(crate) fn absent(&self) -> Result<Value, CellFault> {
+        self.unavailable.clone().ok_or_else(|| CellFault::BadValue {
+            expected: "value of a complete row image; set binlog_row_image=FULL on the server and in every session",
+            found: "nothing".to_owned(),
+        })
+    }
+
+    /// Reads the cell's bytes off the front of `reader`, which reads `image`.
+    #[inline]
+    pub(crate) fn read(&self, reader: &mut Reader<'_>, image: &Bytes) -> Result<Value, CellFault> {
+        match self.wire {
+            Wire::Integer { bytes, unsigned } => self.integer(reader.number(bytes)?, bytes, unsigned),
+            Wire::Counted { prefix, compressed } => {
+                let length = reader.length(prefix)?;
+                let start = reader.position();
+                reader.take(length)?;
+                let bytes = image.slice(start..start + length);
+                self.bytes(if compressed { inflate(&bytes)? } else { bytes })
+            }
+            Wire::Float => {
+                let number = f32::from_le_bytes(reader.array()?);
+                Ok(if matches!(self.target, Target::Float64) {
+                    Value::Float64(f64::from(number))
+                } else {
+                    Value::Float32(number)
+                })
+            }
+            Wire::Double => {
+                let number = f64::from_le_bytes(reader.array()?);
+                Ok(if matches!(self.target, Target::Float32) {
+                    Value::Float32(narrowed(number))
+                } else {
+                    Value::Float64(number)
+                })
+            }
+            Wire::Packed { bytes } => {
+                let packed = reader.take(bytes)?;
+                match &self.target {
+                    Target::Decimal(form) => Ok(form.packed(packed)),
+                    _ => Ok(self.null()),
+                }
+            }
+            Wire::Bits { bytes } => {
+                let bits = reader.take(bytes)?;
+                Ok(match self.target {
+                    Target::Boolean => Value::Boolean(bits.iter().any(|byte| *byte != 0)),
+                    _ => Value::from(bits.iter().rev().copied().collect::<Vec<u8>>()),
+                })
+            }
+            Wire::Nothing => Ok(self.null()),
+            _ => self.temporal(reader),
+        }
+    }
+
+    #[inline]
+    fn integer(&self, number: u64, bytes: usize, unsigned: bool) -> Result<Value, CellFault> {
+        let signed = if unsigned { number.cast_signed() } else { sign_extended(number, bytes) };
+        Ok(match &self.target {
+            Target::Int64 => Value::Int64(signed),
+            Target::Int32 => Value::Int32(low_half(signed)),
+            Target::Int16 => Value::Int16(low_quarter(signed)),
+            Target::Boolean => Value::Boolean(number != 0),
+            Target::UnsignedDecimal => unsigned_decimal(number),
+            Target::Enum(words) => {
+                return target::word(words, number).ok_or_else(|| no_word(number, words.len()));
+            }
+            Target::Set(words) => {
+                return target::set(words, number).ok_or_else(|| no_word(number, words.len()));
+            }
+            _ => self.null(),
+        })
+    }
+
+    #[inline]
+    fn bytes(&self, mut bytes: Bytes) -> Result<Value, CellFault> {
+        let bad = |expected| move || CellFault::BadValue { expected, found: "other bytes".to_owned() };
+        Ok(match &self.target {
+            Target::Text(charset) => Value::String(charset.decode(bytes)),
+            Target::Binary { handling, length } => {
+                if bytes.len() < *length {
+                    // The server cuts zeros off the end of BINARY.
+                    let mut padded = bytes.to_vec();
+                    padded.resize(*length, 0);
+                    bytes = padded.into();
+                }
+                target::binary(*handling, bytes)
+            }
+            Target::Json if bytes.is_empty() && self.fallback.is_null() => Value::Null,
+            Target::Json if bytes.is_empty() => Value::from_static("{}"),
+            Target::Json => Value::from(json::to_text(&bytes).map_err(|error| CellFault::BadValue {
+                expected: "JSON document",
+                found: error.to_string(),
+            })?),
+            Target::Point => return target::geometry(true, bytes).ok_or_else(bad("POINT")),
+            Target::Geometry => return target::geometry(false, bytes).ok_or_else(bad("geometry")),
+            Target::Vector => return target::vector(&bytes).ok_or_else(bad("VECTOR")),
+            Target::Uuid => address::uuid(&bytes).map(Value::from).ok_or_else(bad("UUID"))?,
+            Target::Inet4 => address::inet4(&bytes).map(Value::from).ok_or_else(bad("INET4"))?,
+            Target::Inet6 => address::inet6(&bytes).map(Value::from).ok_or_else(bad("INET6"))?,
+            _ => self.null(),
+        })
+    }
+
+    fn temporal(&self, reader: &mut Reader<'_>) -> Result<Value, CellFault> {
+        let value = match (self.wire, &self.target) {
+            (Wire::Year, Target::Year { adjust }) => {
+                Some(Value::Int32(adjusted_year(1900 + i32::from(reader.byte()?), *adjust)))
+            }
+            (Wire::Date, Target::Date { form, adjust }) => {
+                let packed = low_word(reader.number(3)?);
+                let date = DateTime {
+                    year: year(packed >> 9),
+                    month: packed >> 5 & 15,
+                    day: packed & 31,
+                    ..DateTime::default()
+                };
+                form.value(date.adjusted(*adjust))
+            }
+            (Wire::OldTime | Wire::Time { .. }, Target::Time(form)) => Some(form.value(self.time(reader)?)),
+            (Wire::OldDateTime | Wire::DateTime { .. }, Target::DateTime { form, adjust, .. }) => {
+                form.value(self.date_time(reader)?.adjusted(*adjust))
+            }
+            (Wire::OldTimestamp, Target::Timestamp { digits }) => instant(reader.number(4)?, 0, *digits),
+            (Wire::Timestamp { digits }, Target::Timestamp { .. }) => {
+                let seconds = reader.array::<4>().map(u32::from_be_bytes)?;
+                instant(u64::from(seconds), fraction(reader, digits)?, digits)
+            }
+            _ => None,
+        };
+        Ok(value.unwrap_or_else(|| self.null()))
+    }
+
+    /// A TIME in microseconds.
+    fn time(&self, reader: &mut Reader<'_>) -> Result<i64, CellFault> {
+        let Wire::Time { digits } = self.wire else {
+            // Before MySQL 5.6: the decimal digits hhmmss.
+            let number = sign_extended(reader.number(3)?, 3);
+            let (size, sign) = (number.abs(), number.signum());
+            return Ok(sign * ((size / 10_000 * 3600) + (size / 100 % 100 * 60) + size % 100) * 1_000_000);
+        };
+        // One number with its sign at the front and the fraction at its end, so that bytes sort as times do.
+        let fraction_bytes = digits.div_ceil(2) as usize;
+        let bytes = reader.take(3 + fraction_bytes)?;
+        let whole = bytes.iter().fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
+        let packed = whole - (0x80_0000_i64 << (8 * fraction_bytes));
+        let (size, negative) = (packed.abs(), packed < 0);
+        let scale = [0, 10_000, 100, 1][fraction_bytes.min(3)];
+        let micros = (size & ((1 << (8 * fraction_bytes)) - 1)) * scale;
+        let clock = size >> (8 * fraction_bytes);
+        let seconds = (clock >> 12 & 0x3ff) * 3600 + (clock >> 6 & 63) * 60 + (clock & 63);
+        let all = seconds * 1_000_000 + micros;
+        Ok(if negative { -all } else { all })
+    }
+
+    fn date_time(&self, reader: &mut Reader<'_>) -> Result<DateTime, CellFault> {
+        let Wire::DateTime { digits } = self.wire else {
+            // Before MySQL 5.6: the decimal digits YYYYMMDDhhmmss.
+            let number = reader.number(8)?;
+            let part = |divisor: u64, modulus: u64| low_word(number / divisor % modulus);
+            return Ok(DateTime {
+                year: year(part(10_000_000_000, 10_000)),
+                month: part(100_000_000, 100),
+                day: part(1_000_000, 100),
+                hour: part(10_000, 100),
+                minute: part(100, 100),
+                second: part(1, 100),
+                micros: 0,
+            });
+        };
+        // 1 bit sign, 17 of year and month, 5 day, 5 hour, 6 minute, 6 second.
+        let packed = reader.take(5)?.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let months = packed >> 22 & 0x1_ffff;
+        let bits = |shift: u32, mask: u64| low_word(packed >> shift & mask);
+        Ok(DateTime {
+            year: year(low_word(months / 13)),
+            month: low_word(months % 13),
+            day: bits(17, 31),
+            hour: bits(12, 31),
+            minute: bits(6, 63),
+            second: bits(0, 63),
+            micros: fraction(reader, digits)?,
+        })
+    }
+}
+
+/// The fraction of a second behind DATETIME and TIMESTAMP, in microseconds.
+fn fraction(reader: &mut Reader<'_>, digits: u32) -> Result<u32, OutOfBytes> {
+    let bytes = reader.take(digits.div_ceil(2).min(3) as usize)?;
+    let number = bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    Ok(number * [1_000_000, 10_000, 100, 1][bytes.len()])
+}
+
+/// Second 0 is how the server writes the zero timestamp.
+fn instant(seconds: u64, micros: u32, digits: u32) -> Option<Value> {
+    if seconds == 0 && micros == 0 {
+        return None;
+    }
+    zoned(DateTime::of_epoch(i64::try_from(seconds).ok()?, micros), digits)
+}
+
+fn no_word(number: u64, words: usize) -> CellFault {
+    CellFault::BadValue { expected: "word of its list", found: format!("number {number} of {words} words") }
+}
+
+fn year(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or_default()
+}
+
+/// The number that `bytes` bytes of two's complement mean.
+#[inline]
+const fn sign_extended(number: u64, bytes: usize) -> i64 {
+    let unused = 64 - 8 * bytes;
+    (number << unused).cast_signed() >> unused
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the column's type says that it fits; checked against the table map"
+)]
+const fn low_half(number: i64) -> i32 {
+    number as i32
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the column's type says that it fits; checked against the table map"
+)]
+const fn low_quarter(number: i64) -> i16 {
+    number as i16
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "bit fields of at most 17 bits")]
+const fn low_word(number: u64) -> u32 {
+    number as u32
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "REAL is written as FLOAT32, as Debezium does")]
+const fn narrowed(number: f64) -> f32 {
+    number as f32
+}

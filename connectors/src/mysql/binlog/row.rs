@@ -1,0 +1,94 @@
+//! Row images: from the bytes of a row event to values in the order of the table's columns.
+//!
+//! The hot path of streaming: a [`RowDecoder`] is prepared once per table map and shape, with every type, length,
+//! character set and word list resolved; a row then costs one vector, and what its values own. Text that is UTF-8 already
+//! and bytes are slices of the packet. Invariant: a decoder only exists for a table map that fits its shape.
+
+use api::{Bytes, Value};
+
+use super::cell::{Cell, CellFault};
+use super::layout::check;
+use super::reader::{OutOfBytes, Reader};
+use super::row_error::RowError;
+use super::table_map::TableMap;
+use crate::mysql::shape::{TableId, TableShape};
+use crate::mysql::types::TypeOptions;
+
+/// Decodes the row images of one table as one table map lays them out.
+#[derive(Debug)]
+pub struct RowDecoder {
+    table: TableId,
+    cells: Vec<Cell>,
+}
+
+impl RowDecoder {
+    /// Resolves everything that rows of this map need. Character sets and words come from the map where the server sends
+    /// them, else from the shape.
+    ///
+    /// # Errors
+    /// [`RowError::Mismatch`] when map and shape disagree about the columns: their number, names, types or signs.
+    pub fn prepare(map: &TableMap, shape: &TableShape, options: &TypeOptions) -> Result<Self, RowError> {
+        let columns = check(map, shape)?;
+        let cells =
+            columns.iter().zip(&map.columns).map(|(column, layout)| Cell::new(column, layout, options));
+        Ok(Self { table: shape.id.clone(), cells: cells.collect() })
+    }
+
+    /// How many values a decoded row has.
+    #[must_use]
+    pub const fn column_count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Decodes one row image and takes it off the front of `image`: one value per column of the shape, in its order.
+    /// `columns_present` is the event's bitmap, least significant bit first; texts and blobs that it leaves out
+    /// become [`TypeOptions::unavailable_value`].
+    ///
+    /// # Errors
+    /// When the image is cut off, a value is impossible, or a column is left out that cannot be.
+    pub fn decode(&self, columns_present: &[u8], image: &mut Bytes) -> Result<Vec<Value>, RowError> {
+        if columns_present.len() < self.cells.len().div_ceil(8) {
+            let left = columns_present.len();
+            return Err(self.cut_off(
+                "(columns present)",
+                OutOfBytes { position: 0, wanted: self.cells.len().div_ceil(8), left },
+            ));
+        }
+        let present = |index: usize| columns_present[index / 8] >> (index % 8) & 1 == 1;
+        let count = (0..self.cells.len()).filter(|index| present(*index)).count();
+        let mut reader = Reader::new(image);
+        let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
+        let mut values = Vec::with_capacity(self.cells.len());
+        let mut place = 0;
+        for (index, cell) in self.cells.iter().enumerate() {
+            let value = if !present(index) {
+                cell.absent()
+            } else {
+                let null = nulls[place / 8] >> (place % 8) & 1 == 1;
+                place += 1;
+                if null { Ok(cell.null()) } else { cell.read(&mut reader, image) }
+            };
+            values.push(value.map_err(|fault| self.fault(cell, fault))?);
+        }
+        let length = reader.position();
+        drop(image.split_to(length));
+        Ok(values)
+    }
+
+    fn cut_off(&self, column: &str, source: OutOfBytes) -> RowError {
+        RowError::CutOff { table: Box::new(self.table.clone()), column: column.to_owned(), source }
+    }
+
+    #[cold]
+    fn fault(&self, cell: &Cell, fault: CellFault) -> RowError {
+        match fault {
+            CellFault::OutOfBytes(source) => self.cut_off(cell.name(), source),
+            CellFault::BadValue { expected, found } => RowError::BadValue {
+                table: Box::new(self.table.clone()),
+                column: cell.name().to_owned(),
+                expected,
+                found,
+            },
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Snapshot rows: the cells of a text-protocol result, turned into the values that the binlog gives for the same row.
+//!
+//! The hot path of snapshots. The session must have `character_set_results = utf8mb4` and `time_zone = '+00:00'`, and must
+//! ask for [`select_list`]. Invariant: a cell's value equals what [`super::binlog::row`] decodes for it, but for what a
+//! server's JSON text cannot tell: inside documents, opaque dates keep all six digits of a second's fraction, and opaque
+//! bytes their `base64:type..:` prefix.
+
+use api::{Bytes, Text, Value};
+
+use super::binlog::{RowError, json};
+use super::shape::{ColumnShape, SqlType, TableId, TableShape};
+use super::types::charset::Charset;
+use super::types::decimal::unsigned_decimal;
+use super::types::target::{self, Target};
+use super::types::{TypeOptions, fallback, parse};
+
+/// What to select of a table, in its columns' order: quoted names, and FLOATs widened, since the server prints only six
+/// of their digits.
+#[must_use]
+pub fn select_list(shape: &TableShape) -> String {
+    let column = |column: &ColumnShape| {
+        let name = format!("`{}`", column.name.replace('`', "``"));
+        if column.sql_type == SqlType::Float { format!("{name} * 1e0") } else { name }
+    };
+    shape.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// Decodes the rows of one table's snapshot.
+#[derive(Debug)]
+pub struct TextRowDecoder {
+    table: TableId,
+    cells: Vec<TextCell>,
+}
+
+#[derive(Debug)]
+struct TextCell {
+    name: Text,
+    sql_type: SqlType,
+    target: Target,
+    fallback: Value,
+}
+
+impl TextRowDecoder {
+    /// Resolves everything that the rows need.
+    #[must_use]
+    pub fn prepare(shape: &TableShape, options: &TypeOptions) -> Self {
+        let cell = |column: &ColumnShape| {
+            let target = Target::of(column, options);
+            let fallback = fallback(column, &target, options);
+            TextCell { name: column.name.clone(), sql_type: column.sql_type, target, fallback }
+        };
+        Self { table: shape.id.clone(), cells: shape.columns.iter().map(cell).collect() }
+    }
+
+    /// Decodes one row: a cell per column of the shape, `None` for NULL.
+    ///
+    /// # Errors
+    /// When the number of cells is wrong, or a cell is no value of its column's type.
+    pub fn decode(
+        &self,
+        cells: impl ExactSizeIterator<Item = Option<Bytes>>,
+    ) -> Result<Vec<Value>, RowError> {
+        if cells.len() != self.cells.len() {
+            return Err(RowError::Mismatch {
+                table: Box::new(self.table.clone()),
+                expected: format!("{} columns", self.cells.len()),
+                found: format!("{} columns", cells.len()),
+            });
+        }
+        let mut values = Vec::with_capacity(self.cells.len());
+        for (cell, bytes) in self.cells.iter().zip(cells) {
+            let value = match bytes {
+                None => Ok(cell.fallback.clone()),
+                Some(bytes) => cell.value(bytes),
+            };
+            values.push(value.map_err(|found| self.bad_value(cell, found))?);
+        }
+        Ok(values)
+    }
+
+    #[cold]
+    fn bad_value(&self, cell: &TextCell, found: String) -> RowError {
+        RowError::BadValue {
+            table: Box::new(self.table.clone()),
+            column: cell.name.to_string(),
+            expected: cell.sql_type.name(),
+            found,
+        }
+    }
+}
+
+impl TextCell {
+    /// The value of a cell; the error is what was found.
+    fn value(&self, bytes: Bytes) -> Result<Value, String> {
+        match &self.target {
+            Target::Text(Charset::Bytes) => Ok(Value::String(Charset::Bytes.decode(bytes))),
+            Target::Text(_) | Target::Set(_) | Target::Uuid | Target::Inet4 | Target::Inet6 => {
+                Ok(Value::String(Charset::Utf8.decode(bytes)))
+            }
+            Target::Enum(_) => Ok(Value::String(target::escaped(&Charset::Utf8.decode(bytes)))),
+            Target::Binary { handling, length } => {
+                let mut bytes = bytes;
+                if bytes.len() < *length {
+                    let mut padded = bytes.to_vec();
+                    padded.resize(*length, 0);
+                    bytes = padded.into();
+                }
+                Ok(target::binary(*handling, bytes))
+            }
+            Target::Boolean if self.sql_type == SqlType::Bit => {
+                Ok(Value::Boolean(bytes.iter().any(|byte| *byte != 0)))
+            }
+            Target::Bits { .. } => Ok(Value::from(bytes.iter().rev().copied().collect::<Vec<u8>>())),
+            Target::Point => target::geometry(true, bytes).ok_or_else(|| "other bytes".to_owned()),
+            Target::Geometry => target::geometry(false, bytes).ok_or_else(|| "other bytes".to_owned()),
+            Target::Vector => target::vector(&bytes).ok_or_else(|| format!("{} bytes", bytes.len())),
+            _ => {
+                let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+                self.parsed(text)
+            }
+        }
+    }
+
+    fn parsed(&self, text: &str) -> Result<Value, String> {
+        let number = || text.parse::<i64>();
+        let value = match &self.target {
+            Target::Int16 => text.parse().ok().map(Value::Int16),
+            Target::Int32 => text.parse().ok().map(Value::Int32),
+            Target::Int64 => number().or_else(|_| text.parse().map(u64::cast_signed)).ok().map(Value::Int64),
+            Target::Boolean => number().ok().map(|number| Value::Boolean(number != 0)),
+            Target::UnsignedDecimal => text.parse().ok().map(unsigned_decimal),
+            Target::Float32 => text.parse::<f64>().ok().map(|number| Value::Float32(narrowed(number))),
+            Target::Float64 => text.parse().ok().map(Value::Float64),
+            Target::Decimal(form) => form.parsed(text),
+            // The binlog counts years from 1900 and writes year 0000 as 0, which Debezium reads as 1900.
+            Target::Year { .. } if text.bytes().all(|digit| digit == b'0') => Some(Value::Int32(1900)),
+            Target::Year { adjust } => parse::year(text, *adjust).map(Value::Int32),
+            Target::Json => return json::reformat(text).map(Value::from).map_err(|error| error.to_string()),
+            target => return Ok(parse::temporal(target, text).unwrap_or_else(|| self.fallback.clone())),
+        };
+        value.ok_or_else(|| format!("{text:?}"))
+    }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the column is a FLOAT, which was widened on the way here"
+)]
+const fn narrowed(number: f64) -> f32 {
+    number as f32
+}

@@ -1,0 +1,90 @@
+//! Dates, times and years out of text: a snapshot's cells and the literals of DDL defaults.
+//!
+//! Tolerant as MySQL is where it writes such text itself: a date alone is midnight, fractions may be missing.
+//! Invariant: `None` for what is no date or time, zero dates among them; never a panic on any text.
+
+use api::Value;
+
+use super::target::Target;
+use super::temporal::{DateTime, adjusted_year, zoned};
+
+/// The value of a DATE, TIME, DATETIME or TIMESTAMP from its text.
+pub(crate) fn temporal(target: &Target, text: &str) -> Option<Value> {
+    match target {
+        Target::Date { form, adjust } => form.value(date_time(text)?.adjusted(*adjust)),
+        Target::DateTime { form, adjust, .. } => form.value(date_time(text)?.adjusted(*adjust)),
+        Target::Timestamp { digits } => zoned(date_time(text)?, *digits),
+        Target::Time(form) => {
+            let time = text.rsplit_once(' ').map_or(text, |(_, time)| time);
+            time_micros(time).map(|micros| form.value(micros))
+        }
+        _ => None,
+    }
+}
+
+/// `YYYY-MM-DD`, with or without ` hh:mm:ss[.ffffff]`; a zero date is one too.
+pub(crate) fn date_time(text: &str) -> Option<DateTime> {
+    let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "0:0:0"));
+    let mut parts = date.split('-').map(str::parse::<u32>);
+    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    if parts.next().is_some() || year > 9999 {
+        return None;
+    }
+    let micros = u64::try_from(time_micros(time)?).ok()?;
+    let small = |number: u64| u32::try_from(number).ok();
+    let seconds = micros / 1_000_000;
+    Some(DateTime {
+        year: i32::try_from(year).ok()?,
+        month,
+        day,
+        hour: small(seconds / 3600)?,
+        minute: small(seconds / 60 % 60)?,
+        second: small(seconds % 60)?,
+        micros: small(micros % 1_000_000)?,
+    })
+}
+
+/// `[-]hhh:mm[:ss[.ffffff]]` in microseconds.
+pub(crate) fn time_micros(text: &str) -> Option<i64> {
+    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let mut parts = whole.split(':').map(str::parse::<u32>);
+    let (hours, minutes) = (parts.next()?.ok()?, parts.next()?.ok()?);
+    let seconds = parts.next().unwrap_or(Ok(0)).ok()?;
+    if parts.next().is_some() || minutes > 59 || seconds > 59 || fraction.len() > 6 {
+        return None;
+    }
+    let scale = 10_i64.pow(6 - u32::try_from(fraction.len()).ok()?);
+    let micros = if fraction.is_empty() { 0 } else { i64::from(fraction.parse::<u32>().ok()?) * scale };
+    let all = (i64::from(hours) * 3600 + i64::from(minutes) * 60 + i64::from(seconds)) * 1_000_000 + micros;
+    Some(if negative { -all } else { all })
+}
+
+/// A YEAR from its text.
+pub(crate) fn year(text: &str, adjust: bool) -> Option<i32> {
+    let year = text.parse().ok()?;
+    (0..=9999).contains(&year).then(|| adjusted_year(year, adjust))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_their_sign_and_fraction() {
+        assert_eq!(time_micros("-838:59:59.000001"), Some(-3_020_399_000_001));
+        assert_eq!(time_micros("-00:00:00.5"), Some(-500_000));
+        assert_eq!(time_micros("12:34"), Some(45_240_000_000));
+        for text in ["", ":", "1", "1:60", "1:2:3:4", "1:2:3.1234567", "-", "99999999999:0:0"] {
+            assert_eq!(time_micros(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_may_stand_alone() {
+        assert_eq!(date_time("2018-06-26"), date_time("2018-06-26 00:00:00"));
+        for text in ["", "2018", "2018-06", "2018-06-26-1", "x-y-z", "99999-01-01", "2018-06-26 99999:00"] {
+            assert!(date_time(text).and_then(DateTime::epoch_micros).is_none(), "{text}");
+        }
+    }
+}
