@@ -18,7 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use connectors::mysql::binlog::row::RowDecoder;
 use connectors::mysql::binlog::table_map::TableMap;
 use connectors::mysql::ddl::{Catalog, Statement, TableChange};
-use connectors::mysql::shape::TableShape;
+use connectors::mysql::shape::{TableId, TableShape};
 use connectors::mysql::text::TextRowDecoder;
 use connectors::mysql::types::{
     BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions, key_schema,
@@ -463,4 +463,65 @@ fn other_modes_write_as_debezium_does() {
         }
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+/// `types.shown.json.gz` holds each table's SHOW CREATE TABLE, and the schemas that Debezium gave its rows in a snapshot.
+#[test]
+fn shapes_from_show_create_table_have_debeziums_schemas() {
+    let shown: BTreeMap<String, Json> = serde_json::from_slice(&golden_text("types.shown.json.gz")).unwrap();
+    let catalog = Catalog::new("utf8mb4", "9.7.4-2");
+    let mut differences = Vec::new();
+    for (table, expected) in &shown {
+        let id = TableId::new("corpus", table.as_str());
+        let shape = catalog.read_create_table(&id, expected["create"].as_str().unwrap()).unwrap();
+        let options = TypeOptions::default();
+        let rows = row_schema(&shape, &options, &format!("g.{id}.Value"));
+        let keys = key_schema(&shape, &options, &format!("g.{id}.Key"));
+        differ(table, &expected["rowSchema"], &schema_json(&rows), &mut differences);
+        differ(
+            table,
+            &expected["keySchema"],
+            &keys.as_ref().map_or(Json::Null, schema_json),
+            &mut differences,
+        );
+    }
+    assert_eq!(shown.len(), 18);
+    // The default of BINARY(3), 'ab\\0': Debezium keeps the escape as two characters.
+    assert_eq!(differences, ["defaults.fields[35].default: expected \"YWJcMA==\", found \"YWIA\""]);
+}
+
+/// With `binlog_row_metadata=FULL` a table map alone says what is needed, and corrects a shape that is out of date.
+#[test]
+fn full_metadata_makes_shapes_without_ddl() {
+    let mut maps = 0;
+    for (event_type, body) in events(&golden_text("types.full.binlog.gz")) {
+        if event_type != TABLE_MAP {
+            continue;
+        }
+        let map = TableMap::parse(&body).unwrap();
+        let alone = map.shape(None).unwrap();
+        RowDecoder::prepare(&map, &alone, &TypeOptions::default()).unwrap();
+        assert_eq!(map.shape(Some(&alone)).as_ref(), Some(&alone));
+        maps += 1;
+    }
+    assert!(maps > 50, "{maps}");
+    let reading = Reading::of("types.full.binlog.gz");
+    let known: Vec<TableShape> = reading.catalog.tables().map(|shape| (**shape).clone()).collect();
+    for (event_type, body) in events(&golden_text("types.full.binlog.gz")) {
+        let Some(map) = (event_type == TABLE_MAP).then(|| TableMap::parse(&body).unwrap()) else { continue };
+        let shape = known.iter().find(|shape| shape.id == map.table).unwrap();
+        assert_eq!(map.shape(Some(shape)).as_ref(), Some(shape), "what is known and fits stays");
+        let mut stale = shape.clone();
+        stale.columns.rotate_left(1);
+        stale.columns.pop();
+        stale.primary_key.clear();
+        stale.unique_keys.clear();
+        let corrected = map.shape(Some(&stale)).unwrap();
+        let names =
+            |shape: &TableShape| shape.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names(&corrected), corrected.primary_key), (names(shape), shape.primary_key.clone()));
+    }
+    let minimal = events(&golden_text("types.minimal.binlog.gz"));
+    let (_, body) = minimal.iter().find(|(event_type, _)| *event_type == TABLE_MAP).unwrap();
+    assert_eq!(TableMap::parse(body).unwrap().shape(None), None, "without names there is no shape");
 }

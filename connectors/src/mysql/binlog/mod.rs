@@ -10,6 +10,7 @@ mod layout;
 pub mod reader;
 pub mod row;
 mod row_error;
+mod row_metadata;
 pub mod table_map;
 
 pub use row_error::RowError;
