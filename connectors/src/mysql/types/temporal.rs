@@ -162,12 +162,17 @@ impl TimeForm {
         }
     }
 
-    pub(crate) fn value(self, micros: i64) -> Value {
+    /// The value; `None` where Connect's Time and ISO 8601 know no such time of day, as Debezium has it.
+    pub(crate) fn value(self, micros: i64) -> Option<Value> {
+        let in_a_day = (0..=SECONDS_A_DAY * MICROS_A_SECOND).contains(&micros);
         match self {
-            Self::Micros => Value::Int64(micros),
-            Self::Nanos => Value::Int64(micros.saturating_mul(1000)),
-            Self::ConnectMillis => Value::Int32(i32::try_from(micros.div_euclid(1000)).unwrap_or(i32::MAX)),
-            Self::Iso => Value::from(iso_time_of(micros)),
+            Self::Micros => Some(Value::Int64(micros)),
+            Self::Nanos => micros.checked_mul(1000).map(Value::Int64),
+            Self::ConnectMillis if in_a_day => i32::try_from(micros / 1000).ok().map(Value::Int32),
+            Self::Iso if in_a_day => {
+                Some(Value::from(iso_time_of(micros % (SECONDS_A_DAY * MICROS_A_SECOND))))
+            }
+            Self::ConnectMillis | Self::Iso => None,
         }
     }
 }
