@@ -20,7 +20,10 @@ pub enum Converted {
 }
 
 /// Turns values into bytes and back.
-#[allow(clippy::wrong_self_convention, reason = "Connect's names, which every converter of the field carries")]
+#[allow(
+    clippy::wrong_self_convention,
+    reason = "Connect's names, which every converter of the field carries"
+)]
 pub trait Converter: Send {
     /// Appends the bytes of `datum` to `buffer`. Called once per key and value on the way to Kafka: the hot path.
     ///
@@ -41,7 +44,10 @@ pub trait Converter: Send {
 }
 
 /// Turns header values into bytes and back.
-#[allow(clippy::wrong_self_convention, reason = "Connect's names, which every converter of the field carries")]
+#[allow(
+    clippy::wrong_self_convention,
+    reason = "Connect's names, which every converter of the field carries"
+)]
 pub trait HeaderConverter: Send {
     /// Appends the bytes of a header's value to `buffer`.
     ///

@@ -15,6 +15,9 @@ mod converter;
 mod error;
 mod gauges;
 mod header;
+pub mod java_text;
+#[cfg(feature = "laws")]
+pub mod laws;
 pub mod logical;
 mod plugin;
 mod record;

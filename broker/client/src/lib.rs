@@ -1,1 +1,34 @@
-//! Placeholder.
+//! A client for any broker that speaks Kafka's protocol: producer, consumers, and the cluster's administration.
+//!
+//! - [`Client`] holds connections and knowledge of the cluster; it reconnects by itself.
+//! - [`Producer`] batches, compresses and delivers records, in order and without duplicates.
+//! - [`PartitionConsumer`] reads partitions of one's choice; [`GroupConsumer`] shares a topic's partitions with others.
+//!
+//! The crate depends on `broker_protocol` and knows nothing of whose broker it talks to.
+
+mod admin;
+mod client;
+mod config;
+mod consumer;
+mod error;
+mod metadata;
+mod net;
+mod producer;
+#[cfg(test)]
+mod scripted;
+mod types;
+
+pub use broker_protocol::ErrorCode;
+pub use broker_protocol::batch::Compression;
+pub use client::Client;
+pub use config::{
+    Acks, Assignor, ClientConfig, ConsumerConfig, GroupConfig, Isolation, OffsetReset, ProducerConfig,
+};
+pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
+pub use error::{Error, Result};
+pub use producer::{Delivery, Producer};
+pub use types::{
+    AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
+    GroupDescription, GroupEvent, GroupListing, GroupMember, Header, NewTopic, OffsetAndMetadata, OffsetSpec,
+    ProducerRecord, TimestampType, TopicDescription, TopicOutcome, TopicPartition, TopicResult,
+};

@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The broker: topics at rest, served over Kafka's protocol.
+//!
+//! # Layout
+//! - [`Broker`]: starts and stops all of it; [`BrokerConfig`]: what it may be told
+//! - [`log`]: where do records rest?
+//! - `topics`: which topics are there?
+//! - `group`: who reads what, and how far?
+//! - `server`: what may a client ask? One file per API under `server/api`
+//! - `producer_ids`, `cluster`, `metrics`: the small rest
+
+mod broker;
+mod cluster;
+mod config;
+mod error;
+mod group;
+pub mod log;
+mod metrics;
+mod producer_ids;
+mod server;
+mod settings;
+mod topics;
+
+pub use self::{
+    broker::Broker,
+    config::{BrokerConfig, Listener},
+    error::Error,
+    metrics::Metrics,
+};

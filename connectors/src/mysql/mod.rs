@@ -4,7 +4,24 @@
 //! row images into values of it, [`text`] does the same for a snapshot's rows. Those parts are pure: no I/O in them.
 
 pub mod binlog;
+pub mod checks;
+pub mod config;
+pub mod connector;
 pub mod ddl;
+pub mod envelope;
+pub mod filter;
+pub mod gtid;
+pub mod history;
+pub mod outbox;
+pub mod position;
+pub mod queue;
+pub mod reader;
+pub mod resume;
+pub mod server;
 pub mod shape;
+pub mod snapshot;
+pub mod task;
 pub mod text;
 pub mod types;
+
+pub use connector::{MARIADB, MYSQL};

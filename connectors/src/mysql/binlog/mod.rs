@@ -5,12 +5,15 @@
 
 mod cell;
 mod compressed;
+pub mod event;
 pub mod json;
 mod layout;
 pub mod reader;
 pub mod row;
 mod row_error;
 mod row_metadata;
+pub mod stream;
 pub mod table_map;
+pub mod tracker;
 
 pub use row_error::RowError;

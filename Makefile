@@ -1,0 +1,44 @@
+# Millrace: `make demo` shows the whole system at work, `make test` proves it, `make bench` measures it.
+#
+#   make demo              MySQL changes to a file and an HTTP endpoint, until Ctrl-C
+#   make demo SECONDS=20   the same for 20 seconds; fails if any change is missing
+#   make test              every test, on real servers
+#   make bench             throughput, latency, memory; prints a table (make bench ROWS=1000000)
+
+SHELL := bash
+SECONDS ?= 0
+ROWS ?= 1000000
+export MILLRACE_SERVERS ?= $(CURDIR)/target/servers
+
+.PHONY: build demo test bench docs lint cargo
+
+build: cargo
+	cargo build --release --locked -p millrace
+
+demo: cargo
+	tests/servers/provide --any-of mysql mariadb
+	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin demo
+	target/release/demo --seconds $(SECONDS)
+
+test: cargo
+	tests/servers/provide mariadb mysql kcat confluent-kafka
+	cargo build --locked -p millrace
+	cargo test --locked --workspace
+
+bench: cargo
+	tests/servers/provide mysql
+	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench
+	target/release/bench --rows $(ROWS)
+
+# Writes docs/plugins.md and what else is generated from the code.
+docs: cargo
+	UPDATE_DOCS=1 cargo test --locked -p millrace-tests --test it docs::
+
+lint: cargo
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+cargo:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer (rustup.rs)"; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing: install gcc or clang with your system's package manager"; exit 1; }

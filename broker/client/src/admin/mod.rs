@@ -1,0 +1,28 @@
+//! Questions and orders to the cluster: topics, settings, offsets, groups.
+
+mod groups;
+pub(crate) mod offsets;
+pub(crate) mod topics;
+
+use broker_protocol::{ApiKey, ErrorCode};
+use bytestring::ByteString;
+
+use crate::error::Error;
+use crate::net::connection::Connection;
+
+/// The broker's refusal as an error.
+pub(crate) fn refused(
+    connection: &Connection,
+    api: ApiKey,
+    subject: impl Into<String>,
+    code: ErrorCode,
+    message: Option<&ByteString>,
+) -> Error {
+    Error::Refused {
+        broker: connection.broker().to_string(),
+        api,
+        subject: subject.into(),
+        code,
+        message: message.filter(|text| !text.is_empty()).map(ToString::to_string),
+    }
+}

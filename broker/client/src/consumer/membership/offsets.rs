@@ -1,0 +1,65 @@
+//! The offsets of a group, as a member reads and writes them.
+
+use super::{
+    AssignedPartition, Connection, ErrorCode, Instant, Membership, OffsetAndMetadata, Result, TopicPartition,
+};
+use crate::admin::offsets::{OFFSET_VERSION_MAX, check_commit, commit_request, fetch_group_offsets};
+
+impl Membership {
+    /// The member's partitions with what the group committed for them.
+    pub(super) async fn with_offsets(
+        &self,
+        connection: &Connection,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<AssignedPartition>> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut committed: std::collections::HashMap<_, _> =
+            fetch_group_offsets(connection, &self.config.group, Some(&partitions))
+                .await?
+                .into_iter()
+                .collect();
+        let assigned = partitions.into_iter().map(|partition| {
+            let committed = committed.remove(&partition);
+            let TopicPartition { topic, partition } = partition;
+            AssignedPartition { topic, partition, committed }
+        });
+        Ok(assigned.collect())
+    }
+
+    /// Commits as a member of this generation.
+    pub(crate) async fn commit(
+        &self,
+        generation: i32,
+        offsets: &[(TopicPartition, OffsetAndMetadata)],
+    ) -> Result<()> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let mut request = commit_request(&self.config.group, offsets);
+        request.generation_id_or_member_epoch = generation;
+        request.member_id = self.member_id();
+        request.group_instance_id = self.instance_id();
+        let deadline = Instant::now() + self.client.config().operation_timeout;
+        loop {
+            let attempt = async {
+                let connection = self.connection().await?;
+                let response = connection.call(&request, OFFSET_VERSION_MAX, None).await?;
+                check_commit(&connection, &self.config.group, &response)
+            };
+            let error = match attempt.await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.learn_from(&error);
+            if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) || !error.is_retriable() {
+                return Err(error);
+            }
+            if Instant::now() >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(self.client.config().retry_backoff).await;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What is known of the cluster: brokers, topics, leaders. Immutable snapshots, merged with each answer of a broker.
+
+use std::collections::{BTreeMap, HashMap};
+
+use broker_protocol::Uuid;
+use broker_protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
+use bytestring::ByteString;
+
+use crate::error::{Error, Result};
+use crate::types::{BrokerDescription, ClusterDescription, TopicDescription};
+
+/// One state of knowledge.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metadata {
+    pub(crate) cluster_id: Option<String>,
+    pub(crate) controller: i32,
+    pub(crate) brokers: BTreeMap<i32, BrokerDescription>,
+    pub(crate) topics: HashMap<ByteString, TopicMetadata>,
+}
+
+/// A topic's partitions, by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicMetadata {
+    pub(crate) id: Uuid,
+    pub(crate) is_internal: bool,
+    pub(crate) partitions: Vec<PartitionMetadata>,
+}
+
+/// Who leads a partition; -1 if nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PartitionMetadata {
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: i16,
+}
+
+impl Metadata {
+    /// This knowledge with a response laid over it. `all` says that the response names every topic there is.
+    pub(crate) fn merged(&self, response: &MetadataResponse, all: bool) -> Self {
+        let brokers = response.brokers.iter().map(|broker| {
+            let (id, host, port) = (broker.node_id, broker.host.to_string(), broker.port);
+            (id, BrokerDescription { id, host, port })
+        });
+        let mut topics = if all { HashMap::new() } else { self.topics.clone() };
+        for topic in &response.topics {
+            let Some(name) = topic.name.clone() else { continue };
+            if topic.error_code.is_ok() {
+                // An older leader epoch than the known one comes from a broker that lags: it must not bring back an old leader.
+                // A topic of another id is another topic.
+                let known = self.topics.get(&name).filter(|known| known.id == topic.topic_id);
+                let merged = merged_topic(topic, known);
+                topics.insert(name, merged);
+            } else if !topic.error_code.is_retriable() || topic.partitions.is_empty() {
+                topics.remove(&name);
+            }
+        }
+        Self {
+            cluster_id: response.cluster_id.as_ref().map(ToString::to_string),
+            controller: response.controller_id,
+            brokers: brokers.collect(),
+            topics,
+        }
+    }
+
+    /// `host:port` of a broker.
+    pub(crate) fn address(&self, broker: i32) -> Option<String> {
+        self.brokers.get(&broker).map(|broker| format!("{}:{}", broker.host, broker.port))
+    }
+
+    /// Id and address of a partition's leader.
+    pub(crate) fn leader(&self, topic: &str, partition: i32) -> Result<(i32, String)> {
+        let no_leader = || Error::NoLeader { topic: topic.to_owned(), partition };
+        let known = self.topics.get(topic).ok_or_else(|| Error::UnknownTopic { topic: topic.to_owned() })?;
+        let index = usize::try_from(partition).map_err(|_negative| no_leader())?;
+        let leader = known.partitions.get(index).ok_or_else(no_leader)?.leader;
+        let address = self.address(leader).ok_or_else(no_leader)?;
+        Ok((leader, address))
+    }
+
+    /// How many partitions a topic has, if it is known.
+    pub(crate) fn partition_count(&self, topic: &str) -> Option<i32> {
+        self.topics.get(topic).and_then(|topic| i32::try_from(topic.partitions.len()).ok())
+    }
+
+    pub(crate) fn describe_cluster(&self) -> ClusterDescription {
+        ClusterDescription {
+            cluster_id: self.cluster_id.clone(),
+            brokers: self.brokers.values().cloned().collect(),
+            controller: self.controller,
+        }
+    }
+
+    pub(crate) fn describe_topics(&self) -> Vec<TopicDescription> {
+        let mut topics: Vec<_> =
+            self.topics.iter().map(|(name, topic)| describe_topic(name, topic)).collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        topics
+    }
+}
+
+fn describe_topic(name: &ByteString, topic: &TopicMetadata) -> TopicDescription {
+    TopicDescription {
+        name: name.to_string(),
+        partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        replication_factor: topic.partitions.first().map_or(0, |partition| partition.replicas),
+        is_internal: topic.is_internal,
+    }
+}
+
+fn merged_topic(topic: &MetadataResponseTopic, known: Option<&TopicMetadata>) -> TopicMetadata {
+    let nobody = PartitionMetadata { leader: -1, leader_epoch: -1, replicas: 0 };
+    let mut partitions = vec![nobody; topic.partitions.len()];
+    for partition in &topic.partitions {
+        let Some(index) = usize::try_from(partition.partition_index).ok() else { continue };
+        let Some(place) = partitions.get_mut(index) else { continue };
+        let replicas = i16::try_from(partition.replica_nodes.len()).unwrap_or(i16::MAX);
+        *place =
+            PartitionMetadata { leader: partition.leader_id, leader_epoch: partition.leader_epoch, replicas };
+        let newer = known.and_then(|known| known.partitions.get(index));
+        if let Some(newer) =
+            newer.filter(|newer| newer.leader_epoch > place.leader_epoch && place.leader_epoch >= 0)
+        {
+            *place = *newer;
+        }
+    }
+    TopicMetadata { id: topic.topic_id, is_internal: topic.is_internal, partitions }
+}

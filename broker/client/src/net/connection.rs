@@ -1,0 +1,298 @@
+//! One connection to one broker: requests are pipelined, answers come back by correlation id.
+//!
+//! Invariant: requests leave in the order in which `start` was called; every started request ends, with its answer or with
+//! an error, also when the connection breaks or is dropped. Dropping a pending answer is harmless: it is thrown away when it comes.
+
+use std::collections::HashMap;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use broker_protocol::header::{decode_response, encode_request, response_correlation_id};
+use broker_protocol::messages::api_versions::ApiVersionsRequest;
+use broker_protocol::{Encoded, ErrorCode, Request, frame};
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::versions::Versions;
+use crate::config::ClientConfig;
+use crate::error::{Error, Result};
+
+/// Requests that may wait for their answers on one connection; brokers work them off one after the other.
+const REQUESTS_MAX: usize = 1024;
+
+type Answer = std::result::Result<Bytes, Arc<io::Error>>;
+
+/// Who waits for which answer; the error once the connection is over.
+#[derive(Debug)]
+enum Waiting {
+    Open(HashMap<i32, oneshot::Sender<Answer>>),
+    Ended(Arc<io::Error>),
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    frame: Encoded,
+    /// Told once the frame is written, if no answer will come.
+    written: Option<oneshot::Sender<Answer>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    broker: Arc<str>,
+    client_id: String,
+    request_timeout: Duration,
+    versions: Versions,
+    next_id: AtomicI32,
+    outgoing: mpsc::Sender<Outgoing>,
+    waiting: Arc<Mutex<Waiting>>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+/// An answer to come.
+#[derive(Debug)]
+pub(crate) struct Pending<R> {
+    broker: Arc<str>,
+    version: i16,
+    answer: oneshot::Receiver<Answer>,
+    stop: CancellationToken,
+    request: PhantomData<fn() -> R>,
+}
+
+impl Connection {
+    /// Connects and asks for the versions the broker speaks.
+    pub(crate) async fn open(address: &str, config: &ClientConfig) -> Result<Self> {
+        let failed = |source| Error::Connect { broker: address.to_owned(), source: Arc::new(source) };
+        let timed_out = || failed(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
+        let connected = tokio::time::timeout(config.connect_timeout, TcpStream::connect(address)).await;
+        let stream = connected.map_err(|_elapsed| timed_out())?.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let mut connection = Self::start_tasks(stream, address, config);
+        connection.versions = connection.negotiate().await?;
+        Ok(connection)
+    }
+
+    fn start_tasks(stream: TcpStream, address: &str, config: &ClientConfig) -> Self {
+        let (reading, writing) = stream.into_split();
+        let (outgoing, frames) = mpsc::channel(REQUESTS_MAX);
+        let waiting = Arc::new(Mutex::new(Waiting::Open(HashMap::new())));
+        let stop = CancellationToken::new();
+        let (ending, halt) = (Arc::clone(&waiting), stop.clone());
+        let read = read_answers(reading, Arc::clone(&waiting), config.response_bytes_max);
+        tokio::spawn(async move {
+            let error = tokio::select! {
+                error = read => error,
+                error = write_requests(writing, frames) => error,
+                () = halt.cancelled() => io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this client"),
+            };
+            end(&ending, &Arc::new(error));
+        });
+        Self {
+            broker: address.into(),
+            client_id: config.client_id.clone(),
+            request_timeout: config.request_timeout,
+            versions: Versions::default(),
+            next_id: AtomicI32::new(0),
+            outgoing,
+            waiting,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        }
+    }
+
+    /// Asks in version 3, which every broker since Kafka 2.4 knows; an older one answers in version 0, and so do we then.
+    async fn negotiate(&self) -> Result<Versions> {
+        let request = ApiVersionsRequest {
+            client_software_name: "millrace".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let answer = self.start_version(&request, 3, true)?.wait(self.request_timeout).await;
+        let response = match answer {
+            Ok(response) if response.error_code != ErrorCode::UNSUPPORTED_VERSION => response,
+            // Some refuse in a form of their own (librdkafka's mock cluster does): version 0 is understood by all.
+            Ok(_) | Err(Error::Response { .. }) => {
+                self.start_version(&request, 0, true)?.wait(self.request_timeout).await?
+            }
+            Err(error) => return Err(error),
+        };
+        match response.error_code.check() {
+            Ok(()) => Ok(Versions::new(&response)),
+            Err(code) => Err(Error::Refused {
+                broker: self.broker.to_string(),
+                api: ApiVersionsRequest::KEY,
+                subject: "this client".to_owned(),
+                code,
+                message: None,
+            }),
+        }
+    }
+
+    /// `host:port`.
+    pub(crate) fn broker(&self) -> &Arc<str> {
+        &self.broker
+    }
+
+    /// What the broker speaks.
+    pub(crate) fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// Whether requests can still be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.waiting.lock(), Waiting::Open(_))
+    }
+
+    /// The version in which `R` would be sent.
+    pub(crate) fn version<R: Request>(&self, newest: i16) -> Result<i16> {
+        self.versions.choose::<R>(newest, &self.broker)
+    }
+
+    /// Sends a request, in the newest common version up to `newest`, and waits.
+    pub(crate) async fn call<R: Request>(
+        &self,
+        request: &R,
+        newest: i16,
+        timeout: Option<Duration>,
+    ) -> Result<R::Response> {
+        let version = self.version::<R>(newest)?;
+        self.start_version(request, version, true)?.wait(timeout.unwrap_or(self.request_timeout)).await
+    }
+
+    /// Puts a request in line, in exactly this version. Without `answered` the answer comes to be when the frame was written.
+    pub(crate) fn start_version<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        answered: bool,
+    ) -> Result<Pending<R>> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;
+        let frame = encode_request(request, version, id, Some(&self.client_id))
+            .map_err(|source| Error::Request { api: R::KEY, source })?;
+        let (sender, answer) = oneshot::channel();
+        let ended = |source| Error::Disconnected { broker: self.broker.to_string(), api: R::KEY, source };
+        // The lock is held while the frame is put in line, so that frames leave in the order of their ids.
+        let mut waiting = self.waiting.lock();
+        let Waiting::Open(senders) = &mut *waiting else {
+            let Waiting::Ended(error) = &*waiting else { unreachable!("either open or ended") };
+            return Err(ended(Arc::clone(error)));
+        };
+        if senders.len() >= REQUESTS_MAX {
+            return Err(ended(Arc::new(io::Error::other(format!("{REQUESTS_MAX} requests wait already")))));
+        }
+        let written = if answered {
+            senders.insert(id, sender);
+            None
+        } else {
+            Some(sender)
+        };
+        if let Err(error) = self.outgoing.try_send(Outgoing { frame, written }) {
+            senders.remove(&id);
+            return Err(ended(Arc::new(io::Error::other(error.to_string()))));
+        }
+        let (broker, stop) = (Arc::clone(&self.broker), self.stop.clone());
+        Ok(Pending { broker, version, answer, stop, request: PhantomData })
+    }
+}
+
+impl<R: Request> Pending<R> {
+    /// Waits for the answer. When time is up the connection is given up too: the answers behind this one would be as late,
+    /// and the broker may still carry the request out.
+    pub(crate) async fn wait(self, timeout: Duration) -> Result<R::Response> {
+        let (version, broker) = (self.version, Arc::clone(&self.broker));
+        let frame = self.wait_written(timeout).await?;
+        decode_response::<R>(frame, version).map_err(|source| Error::Response {
+            broker: broker.to_string(),
+            api: R::KEY,
+            source,
+        })
+    }
+
+    /// Waits for the bytes of the answer, or (for a request without answer) until it was written.
+    pub(crate) async fn wait_written(self, timeout: Duration) -> Result<Bytes> {
+        let broker = self.broker.to_string();
+        let Ok(answer) = tokio::time::timeout(timeout, self.answer).await else {
+            self.stop.cancel();
+            return Err(Error::Timeout { broker, api: R::KEY, after: timeout });
+        };
+        let answer = answer.unwrap_or_else(|_gone| Err(Arc::new(io::ErrorKind::ConnectionAborted.into())));
+        answer.map_err(|source| Error::Disconnected { broker, api: R::KEY, source })
+    }
+}
+
+/// Tells everyone who waits, and everyone who comes later.
+fn end(waiting: &Mutex<Waiting>, error: &Arc<io::Error>) {
+    let before = std::mem::replace(&mut *waiting.lock(), Waiting::Ended(Arc::clone(error)));
+    let Waiting::Open(senders) = before else { return };
+    for (_id, sender) in senders {
+        // Who dropped the receiver does not care.
+        drop(sender.send(Err(Arc::clone(error))));
+    }
+}
+
+async fn write_requests(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<Outgoing>) -> io::Error {
+    let mut batch = Vec::new();
+    loop {
+        if frames.recv_many(&mut batch, 64).await == 0 {
+            return io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this client");
+        }
+        let mut bytes = Encoded::default();
+        let mut written = Vec::new();
+        for outgoing in batch.drain(..) {
+            bytes.append(outgoing.frame);
+            written.extend(outgoing.written);
+        }
+        if let Err(error) = socket.write_all_buf(&mut bytes).await {
+            return error;
+        }
+        for sender in written {
+            drop(sender.send(Ok(Bytes::new())));
+        }
+    }
+}
+
+async fn read_answers(
+    mut socket: OwnedReadHalf,
+    waiting: Arc<Mutex<Waiting>>,
+    bytes_max: usize,
+) -> io::Error {
+    let mut buffer = BytesMut::with_capacity(64 << 10);
+    loop {
+        loop {
+            match frame::take_frame(&mut buffer, bytes_max) {
+                Ok(Some(answer)) => {
+                    if let Err(error) = deliver(&waiting, answer) {
+                        return error;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return io::Error::new(io::ErrorKind::InvalidData, error),
+            }
+        }
+        buffer.reserve(16 << 10);
+        match socket.read_buf(&mut buffer).await {
+            Ok(0) => return io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection"),
+            Ok(_bytes) => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+fn deliver(waiting: &Mutex<Waiting>, answer: Bytes) -> io::Result<()> {
+    let id = response_correlation_id(&answer).map_err(io::Error::other)?;
+    let Waiting::Open(senders) = &mut *waiting.lock() else { return Ok(()) };
+    let Some(sender) = senders.remove(&id) else {
+        return Err(io::Error::other(format!("an answer with correlation id {id}, which was not asked for")));
+    };
+    // Who dropped the receiver does not care.
+    drop(sender.send(Ok(answer)));
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Connections: one socket with pipelined requests, the versions a broker speaks, and the pool that reconnects.
+
+pub(crate) mod connection;
+pub(crate) mod pool;
+#[cfg(test)]
+mod tests;
+pub(crate) mod versions;

@@ -1,0 +1,24 @@
+//! The record batch (magic 2): what producers send, brokers store and consumers get, byte for byte the same.
+//!
+//! - [`header`]: the 61 bytes in front, the checks a broker makes, and how whole batches are told apart in a log.
+//! - [`patch`]: the few fields a broker may change in place.
+//! - [`records`]: iterates records without copying them.
+//! - [`builder`]: appends records straight into the buffer that becomes the batch.
+//! - [`compression`]: the four codecs, with limits.
+
+pub mod builder;
+pub mod compression;
+pub mod error;
+pub mod header;
+pub mod patch;
+pub mod records;
+mod snappy;
+pub mod validate;
+mod varint;
+
+pub use builder::{BatchBuilder, BatchFields};
+pub use compression::{Compression, InflateLimits};
+pub use error::BatchError;
+pub use header::{Batch, BatchHeader, Batches, HEADER_BYTES, TimestampType};
+pub use records::{Header, Record, Records};
+pub use validate::{RecordSummary, check_produced};

@@ -1,0 +1,50 @@
+//! Where do records rest? One log per partition: segments of batches as the producers sent them, in Kafka's layout.
+//!
+//! - [`partition`](self): appends, high watermark, closing segments; `read`: whole batches out again
+//! - `open`, `checkpoint`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
+//! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once
+//! - `flusher`: group commit; `directory`, `disk`: lock, failure, the seam to the disk
+//! - `retention`, `compaction`, `cleaner`, `swap`: how old records go
+
+mod checkpoint;
+mod cleaner;
+mod compaction;
+mod config;
+mod directory;
+mod disk;
+mod error;
+mod flusher;
+mod header;
+mod index;
+mod open;
+mod partition;
+mod producers;
+mod read;
+mod retention;
+mod scan;
+mod segment;
+mod snapshot;
+mod swap;
+
+pub use self::{
+    config::{CleanupPolicy, LogConfig},
+    directory::LogDirectory,
+    disk::Disk,
+    error::LogError,
+    open::PartitionPlace,
+    partition::{Appended, LogOffsets, PartitionLog},
+};
+pub(crate) use self::{
+    disk::{SystemDisk, replace_file, sync_folder},
+    flusher::{FlushQueue, Flusher},
+    open::belongs_to,
+    partition::remove_folder,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// File of a partition folder that names the topic's id, as in Kafka.
+const PARTITION_METADATA_FILE: &str = "partition.metadata";
+/// File of a partition folder that holds the start offset once DeleteRecords has moved it.
+const START_OFFSET_FILE: &str = "log-start-offset";

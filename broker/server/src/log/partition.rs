@@ -1,0 +1,369 @@
+//! One partition's log: appends in order, and how far it is on disk.
+//!
+//! Invariants. (1) Every segment but the last is completely on disk, with its indexes: [`PartitionLog::roll`] syncs
+//! before it creates the next file, so recovery needs the last segment only. (2) Readers see nothing beyond the high
+//! watermark, which is what has been fsynced: what was read once is never lost to a power failure. (3) A failed write
+//! leaves the log as it was; its torn bytes lie beyond `size` and are cut off before the next write.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use broker_protocol::batch::{Batch, BatchHeader};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch};
+
+use super::{
+    LogConfig, LogDirectory, LogError,
+    checkpoint::RecoveryPoint,
+    disk::sync_folder,
+    flusher::{Flush, FlushQueue},
+    header::PATCHED_BYTES,
+    index::ActiveIndex,
+    producers::ProducerTable,
+    segment::{Segment, file_path, remove_file, write_indexes},
+    snapshot,
+};
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// First offset that the log keeps.
+    pub start_offset: i64,
+    /// The batch was there already; nothing was written.
+    pub duplicate: bool,
+}
+
+/// How far a log reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// First offset kept.
+    pub start: i64,
+    /// Offset after the last record that is on disk: consumers see nothing beyond.
+    pub high_watermark: i64,
+    /// Offset that the next record gets.
+    pub end: i64,
+}
+
+/// The log of one partition.
+#[derive(Debug)]
+pub struct PartitionLog {
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+    pub(super) topic_id: uuid::Uuid,
+    pub(super) directory: Arc<LogDirectory>,
+    pub(super) queue: Arc<FlushQueue>,
+    pub(super) queued: AtomicBool,
+    pub(super) deleted: AtomicBool,
+    pub(super) closed: AtomicBool,
+    pub(super) config: RwLock<Arc<LogConfig>>,
+    pub(super) inner: Mutex<Inner>,
+    /// Held by retention and compaction, which replace closed segments: one of them at a time.
+    pub(super) cleaning: Mutex<()>,
+    /// First and next offset, for those who must not wait for a write under way.
+    pub(super) start: AtomicI64,
+    pub(super) end: AtomicI64,
+    /// The high watermark, for those who wait for it.
+    pub(super) flushed: watch::Sender<i64>,
+    /// Long polls to wake when the high watermark moves.
+    pub(super) readers: Mutex<Vec<Arc<Notify>>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) closed: Vec<Arc<Segment>>,
+    pub(super) active: ActiveSegment,
+    pub(super) producers: ProducerTable,
+    pub(super) start_offset: i64,
+    pub(super) end_offset: i64,
+    pub(super) flushed_offset: i64,
+    /// How much of the active segment is on disk.
+    pub(super) flushed_position: u64,
+    /// Compaction has been through up to here.
+    pub(super) cleaned_to: i64,
+    /// How far the active segment need not be read again.
+    pub(super) point: Option<RecoveryPoint>,
+    /// Something changed since the log was opened.
+    pub(super) touched: bool,
+}
+
+/// The segment that is written. Its file exists once there is a batch in it.
+#[derive(Debug, Default)]
+pub(super) struct ActiveSegment {
+    pub(super) base_offset: i64,
+    pub(super) file: Option<Arc<File>>,
+    pub(super) size: u64,
+    pub(super) index: ActiveIndex,
+    /// When its first batch was appended, in milliseconds since 1970.
+    pub(super) begun_ms: Option<i64>,
+    /// A failed write may have left bytes beyond `size`.
+    pub(super) torn: bool,
+}
+
+impl ActiveSegment {
+    pub(super) fn relative(&self, offset: i64) -> u32 {
+        u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX)
+    }
+}
+
+impl PartitionLog {
+    /// `topic-partition`, also the folder's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings it acts on.
+    pub fn config(&self) -> Arc<LogConfig> {
+        Arc::clone(&self.config.read())
+    }
+
+    /// Acts on other settings from now on.
+    pub fn set_config(&self, config: Arc<LogConfig>) {
+        *self.config.write() = config;
+    }
+
+    /// How far the log reaches.
+    pub fn offsets(&self) -> LogOffsets {
+        LogOffsets {
+            start: self.start.load(Ordering::Acquire),
+            high_watermark: *self.flushed.borrow(),
+            end: self.end.load(Ordering::Acquire),
+        }
+    }
+
+    /// Bytes of all segments.
+    pub fn size_bytes(&self) -> u64 {
+        let inner = self.inner.lock();
+        inner.closed.iter().map(|segment| segment.size).sum::<u64>() + inner.active.size
+    }
+
+    /// Appends one batch, which the caller has checked, behind the others and queues the fsync. Blocks on the disk; the batch is durable only once
+    /// [`PartitionLog::durable`] says so.
+    pub fn append(self: &Arc<Self>, batch: &Batch, now_ms: i64) -> Result<Appended, LogError> {
+        let mut inner = self.inner.lock();
+        self.check_alive()?;
+        let start_offset = inner.start_offset;
+        if let Some(stored) = inner.producers.check(batch.header())? {
+            let (base_offset, last_offset) = (stored.base_offset, stored.last_offset);
+            return Ok(Appended { base_offset, last_offset, start_offset, duplicate: true });
+        }
+        if self.must_roll(&inner, batch.header(), now_ms) {
+            self.roll(&mut inner)?;
+        }
+        let header = BatchHeader { base_offset: inner.end_offset, ..*batch.header() };
+        self.write(&mut inner, &header, batch.bytes())?;
+        let active = &mut inner.active;
+        let position = u32::try_from(active.size).unwrap_or(u32::MAX);
+        active.index.add(active.relative(header.base_offset), position, header.max_timestamp);
+        active.size += header.size as u64;
+        active.begun_ms.get_or_insert(now_ms);
+        inner.end_offset = header.next_offset();
+        self.end.store(inner.end_offset, Ordering::Release);
+        inner.producers.update(&header);
+        inner.producers.heard(header.producer_id, now_ms);
+        inner.touched = true;
+        drop(inner);
+        self.queue_flush();
+        let (base_offset, last_offset) = (header.base_offset, header.last_offset());
+        Ok(Appended { base_offset, last_offset, start_offset, duplicate: false })
+    }
+
+    /// Waits until everything before `offset` is on disk.
+    pub async fn durable(&self, offset: i64) -> Result<(), LogError> {
+        let mut flushed = self.flushed.subscribe();
+        loop {
+            if *flushed.borrow_and_update() >= offset {
+                return Ok(());
+            }
+            self.check_alive()?;
+            if flushed.changed().await.is_err() {
+                return Err(LogError::Deleted { path: self.folder.clone() });
+            }
+        }
+    }
+
+    /// Wakes `reader` once when the high watermark moves next.
+    pub fn notify_on_append(&self, reader: &Arc<Notify>) {
+        let mut readers = self.readers.lock();
+        // Long polls that have ended left their handle here as the last owner.
+        readers.retain(|reader| Arc::strong_count(reader) > 1);
+        readers.push(Arc::clone(reader));
+    }
+
+    pub(super) fn check_alive(&self) -> Result<(), LogError> {
+        if self.deleted.load(Ordering::Acquire) {
+            return Err(LogError::Deleted { path: self.folder.clone() });
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(LogError::Closed { path: self.folder.clone() });
+        }
+        self.directory.check()
+    }
+
+    fn must_roll(&self, inner: &Inner, header: &BatchHeader, now_ms: i64) -> bool {
+        let (config, active) = (self.config.read(), &inner.active);
+        let last = inner.end_offset + i64::from(header.last_offset_delta);
+        let full = active.size + header.size as u64 > config.segment_bytes;
+        let old = active.begun_ms.is_some_and(|begun| now_ms.saturating_sub(begun) >= config.segment_ms);
+        active.size > 0 && (full || old || i32::try_from(last - active.base_offset).is_err())
+    }
+
+    /// Writes a batch at the end of the active segment: what the broker sets in the head, and the rest as it came.
+    fn write(&self, inner: &mut Inner, header: &BatchHeader, batch: &Bytes) -> Result<(), LogError> {
+        let file = self.active_file(inner)?;
+        let active = &mut inner.active;
+        let path = file_path(&self.folder, active.base_offset, "log");
+        if active.torn {
+            file.set_len(active.size).map_err(|error| LogError::io("truncate", &path, error))?;
+            active.torn = false;
+        }
+        let mut head = [0; PATCHED_BYTES];
+        head[..8].copy_from_slice(&header.base_offset.to_be_bytes());
+        head[8..12].copy_from_slice(&batch[8..12]);
+        // Bytes 12 to 15 are the leader epoch: 0, as there is only ever one leader.
+        let slices: [&[u8]; 2] = [&head, &batch[PATCHED_BYTES..]];
+        self.directory.write_at(&file, &path, &slices, active.size).inspect_err(|_| active.torn = true)
+    }
+
+    fn active_file(&self, inner: &mut Inner) -> Result<Arc<File>, LogError> {
+        if let Some(file) = &inner.active.file {
+            return Ok(Arc::clone(file));
+        }
+        if !self.folder.exists() {
+            self.create_folder()?;
+        }
+        let path = file_path(&self.folder, inner.active.base_offset, "log");
+        let file = File::options().create(true).read(true).write(true).truncate(false).open(&path);
+        let file = Arc::new(file.map_err(|error| LogError::io("create", &path, error))?);
+        sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
+        inner.active.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Creates the partition's folder; the file in it says which topic it belongs to, as in Kafka.
+    fn create_folder(&self) -> Result<(), LogError> {
+        fs::create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, error))?;
+        let path = self.folder.join(super::PARTITION_METADATA_FILE);
+        let contents = format!("version: 0\ntopic_id: {}\n", self.topic_id);
+        super::disk::replace_file(&path, contents.as_bytes())
+            .map_err(|error| LogError::io("write", path, error))?;
+        let parent = self.folder.parent().unwrap_or(Path::new("."));
+        sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))
+    }
+
+    /// Closes the active segment, durably, and begins the next one.
+    pub(super) fn roll(&self, inner: &mut Inner) -> Result<(), LogError> {
+        let Some(file) = inner.active.file.clone() else { return Ok(()) };
+        let base_offset = inner.active.base_offset;
+        self.directory.sync(&file, &file_path(&self.folder, base_offset, "log"))?;
+        write_indexes(&self.folder, base_offset, &mut inner.active.index)?;
+        let path = file_path(&self.folder, inner.end_offset, "snapshot");
+        snapshot::write(&path, &inner.producers).map_err(|error| LogError::io("write", path, error))?;
+        // One snapshot back is kept in case this one turns out to be damaged.
+        if let Some(older) = inner.closed.last() {
+            remove_file(&file_path(&self.folder, older.base_offset, "snapshot"))?;
+        }
+        self.forget_point(inner)?;
+        inner.closed.push(Arc::new(Segment::new(&self.folder, base_offset, inner.active.size)));
+        inner.active = ActiveSegment { base_offset: inner.end_offset, ..ActiveSegment::default() };
+        (inner.flushed_offset, inner.flushed_position) = (inner.end_offset, 0);
+        self.publish(inner.flushed_offset);
+        Ok(())
+    }
+
+    fn queue_flush(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            let log: Arc<dyn Flush> = Arc::clone(self) as Arc<dyn Flush>;
+            self.queue.push(log);
+        }
+    }
+
+    fn publish(&self, flushed_offset: i64) {
+        self.flushed.send_modify(|offset| *offset = flushed_offset.max(*offset));
+        for reader in self.readers.lock().drain(..) {
+            reader.notify_one();
+        }
+    }
+
+    /// Syncs everything appended so far. Blocks on the disk.
+    pub fn flush_now(&self) -> Result<(), LogError> {
+        let (file, base_offset, size, end_offset) = {
+            let inner = self.inner.lock();
+            let active = &inner.active;
+            let Some(file) = active.file.clone() else { return Ok(()) };
+            (file, active.base_offset, active.size, inner.end_offset)
+        };
+        let result = self.directory.sync(&file, &file_path(&self.folder, base_offset, "log"));
+        let mut inner = self.inner.lock();
+        if result.is_ok() && inner.flushed_offset < end_offset {
+            inner.flushed_offset = end_offset;
+            // Had the segment been closed meanwhile, `roll` would have gone beyond `end_offset` or equal to it.
+            inner.flushed_position = size;
+        }
+        self.publish(inner.flushed_offset);
+        result?;
+        self.take_point_if_due(&mut inner)
+    }
+
+    /// Flushes and writes down what saves the next start from reading the log. Nothing can be appended afterwards.
+    pub fn close(&self) -> Result<(), LogError> {
+        {
+            let _appending = self.inner.lock();
+            self.closed.store(true, Ordering::Release);
+        }
+        self.flush_now()?;
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        if !inner.touched || inner.active.file.is_none() {
+            return Ok(());
+        }
+        self.take_point(inner)
+    }
+
+    /// Takes the log out of service and removes its files; whoever waits for it is told.
+    pub fn delete(&self) -> Result<(), LogError> {
+        let _cleaning = self.cleaning.lock();
+        let _inner = self.inner.lock();
+        self.deleted.store(true, Ordering::Release);
+        self.flushed.send_modify(|_| ());
+        for reader in self.readers.lock().drain(..) {
+            reader.notify_one();
+        }
+        remove_folder(&self.folder)
+    }
+}
+
+impl Flush for PartitionLog {
+    fn flush(&self) {
+        self.queued.store(false, Ordering::Release);
+        if self.deleted.load(Ordering::Acquire) {
+            return;
+        }
+        // The directory has said what is wrong, once, and waiting appends see that it is offline.
+        if let Err(error) = self.flush_now() {
+            tracing::debug!(partition = self.name, "cannot flush: {error}");
+        }
+    }
+}
+
+/// Removes a partition's folder so that a half-removed one is never taken for a log: first renamed, then emptied.
+pub(crate) fn remove_folder(folder: &Path) -> Result<(), LogError> {
+    let doomed = folder.with_added_extension(format!("{}-delete", uuid::Uuid::new_v4().simple()));
+    match fs::rename(folder, &doomed) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|error| LogError::io("rename", folder, error))?,
+    }
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))?;
+    fs::remove_dir_all(&doomed).map_err(|error| LogError::io("remove", &doomed, error))
+}

@@ -1,0 +1,153 @@
+//! Which segments are old enough to go. The rule is pure; the log then removes the files, oldest first.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    LogConfig, LogError, PartitionLog,
+    disk::{replace_file, sync_folder},
+    partition::Inner,
+    segment::Segment,
+};
+
+/// A producer that was silent for so long is forgotten (Kafka's `producer.id.expiration.ms`).
+const PRODUCER_EXPIRATION_MS: i64 = 24 * 3_600_000;
+
+/// What the rule looks at of one segment.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    size: u64,
+    /// Newest time stamp, -1 if unknown.
+    max_timestamp: i64,
+    /// First offset of the segment after it.
+    next_offset: i64,
+}
+
+/// How many of the oldest segments go.
+fn expired(segments: &[Age], active_bytes: u64, start_offset: i64, config: &LogConfig, now_ms: i64) -> usize {
+    let by_start = segments.iter().take_while(|age| age.next_offset <= start_offset).count();
+    if !config.cleanup_policy.delete {
+        return by_start;
+    }
+    let too_old = |age: &&Age| {
+        config.retention_ms.is_some_and(|retention| now_ms.saturating_sub(age.max_timestamp) > retention)
+    };
+    let timed = |age: &&Age| age.max_timestamp >= 0 || age.size == 0;
+    let by_time = segments.iter().take_while(timed).take_while(too_old).count();
+    let mut left = active_bytes + segments.iter().map(|age| age.size).sum::<u64>();
+    let too_much = |age: &&Age| {
+        let rest = left - age.size;
+        let goes = config.retention_bytes.is_some_and(|limit| rest >= limit);
+        left = rest;
+        goes
+    };
+    by_start.max(by_time).max(segments.iter().take_while(too_much).count())
+}
+
+impl PartitionLog {
+    /// Removes the segments that the topic's retention says; returns how many. Blocks on the disk.
+    pub fn apply_retention(&self, now_ms: i64) -> Result<usize, LogError> {
+        let _cleaning = self.cleaning.lock();
+        let config = self.config();
+        self.roll_if_expired(&config, now_ms)?;
+        let (segments, active_base, active_bytes, start) = {
+            let inner = self.inner.lock();
+            (inner.closed.clone(), inner.active.base_offset, inner.active.size, inner.start_offset)
+        };
+        let mut ages = Vec::with_capacity(segments.len());
+        for (at, segment) in segments.iter().enumerate() {
+            let next_offset = segments.get(at + 1).map_or(active_base, |next| next.base_offset);
+            ages.push(Age { size: segment.size, max_timestamp: segment.max_timestamp()?, next_offset });
+        }
+        let count = expired(&ages, active_bytes, start, &config, now_ms);
+        let gone: Vec<Arc<Segment>> = {
+            let mut inner = self.inner.lock();
+            inner.producers.expire(now_ms.saturating_sub(PRODUCER_EXPIRATION_MS));
+            let gone = inner.closed.drain(..count).collect();
+            let first = inner.closed.first().map_or(inner.active.base_offset, |segment| segment.base_offset);
+            self.set_start(&mut inner, first);
+            gone
+        };
+        for segment in &gone {
+            tracing::info!(
+                partition = self.name,
+                segment = segment.base_offset,
+                bytes = segment.size,
+                "expired"
+            );
+            segment.remove()?;
+            // One after the other also after a power loss: a hole in the middle would be taken for damage.
+            sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
+        }
+        Ok(count)
+    }
+
+    /// A log whose newest record is too old loses that one, too: its segment is closed first.
+    fn roll_if_expired(&self, config: &LogConfig, now_ms: i64) -> Result<(), LogError> {
+        let mut inner = self.inner.lock();
+        let newest = inner.active.index.max_timestamp();
+        let old = config.retention_ms.is_some_and(|retention| now_ms.saturating_sub(newest) > retention);
+        if config.cleanup_policy.delete && old && newest >= 0 && inner.active.size > 0 {
+            self.check_alive()?;
+            self.roll(&mut inner)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the start of the log to `offset`; records before it are gone at once, their files with the next retention.
+    pub fn delete_before(&self, offset: i64) -> Result<i64, LogError> {
+        let mut inner = self.inner.lock();
+        self.check_alive()?;
+        if offset < 0 || offset > inner.flushed_offset {
+            let (start, end) = (inner.start_offset, inner.flushed_offset);
+            return Err(LogError::OutOfRange { offset, start, end });
+        }
+        if offset > inner.start_offset {
+            let path = self.folder.join(super::START_OFFSET_FILE);
+            let written = replace_file(&path, format!("{offset}\n").as_bytes());
+            written.map_err(|error| LogError::io("write", path, error))?;
+            self.set_start(&mut inner, offset);
+        }
+        Ok(inner.start_offset)
+    }
+
+    fn set_start(&self, inner: &mut Inner, offset: i64) {
+        inner.start_offset = inner.start_offset.max(offset);
+        self.start.store(inner.start_offset, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CleanupPolicy;
+    use super::*;
+
+    fn ages() -> Vec<Age> {
+        (0..4).map(|at| Age { size: 100, max_timestamp: at * 10, next_offset: (at + 1) * 5 }).collect()
+    }
+
+    fn config(retention_ms: Option<i64>, retention_bytes: Option<u64>) -> LogConfig {
+        LogConfig { retention_ms, retention_bytes, ..LogConfig::default() }
+    }
+
+    #[test]
+    fn by_time_goes_what_is_older_and_by_size_what_is_too_much() {
+        assert_eq!(expired(&ages(), 0, 0, &config(Some(15), None), 30), 2);
+        assert_eq!(expired(&ages(), 0, 0, &config(None, Some(200)), 30), 2);
+        assert_eq!(expired(&ages(), 150, 0, &config(None, Some(200)), 30), 3);
+        assert_eq!(expired(&ages(), 0, 0, &config(None, None), i64::MAX), 0);
+    }
+
+    #[test]
+    fn compacted_logs_keep_old_segments_but_not_deleted_records() {
+        let compact = CleanupPolicy { delete: false, compact: true };
+        let config = LogConfig { cleanup_policy: compact, ..config(Some(1), Some(1)) };
+        assert_eq!(expired(&ages(), 0, 0, &config, 1_000), 0);
+        assert_eq!(expired(&ages(), 0, 11, &config, 1_000), 2);
+    }
+
+    #[test]
+    fn a_segment_without_time_stamps_stays() {
+        let ages = [Age { size: 1, max_timestamp: -1, next_offset: 1 }];
+        assert_eq!(expired(&ages, 0, 0, &config(Some(1), None), 1_000), 0);
+    }
+}

@@ -1,0 +1,216 @@
+//! One segment: a `.log` file of batches, named by its first offset, with its indexes beside it.
+//!
+//! Only the last segment of a log is written; a segment is closed once it and its indexes are on disk, and then never
+//! changes (compaction and retention replace or remove it as a whole).
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    error::LogError,
+    index::{self, ActiveIndex},
+    open::read_if_there,
+    scan::{Scan, ScanError},
+};
+
+/// The files that an index is: offsets, time stamps, and the checksums of both, which Kafka's format has no room for.
+pub(crate) const INDEX_EXTENSIONS: [&str; 3] = ["index", "timeindex", "sums"];
+
+/// Path of a segment's file.
+pub(crate) fn file_path(folder: &Path, base_offset: i64, extension: &str) -> PathBuf {
+    folder.join(format!("{base_offset:020}.{extension}"))
+}
+
+/// The first offset that a segment file's name says, if it is one with this extension.
+pub(crate) fn base_offset_of(path: &Path, extension: &str) -> Option<i64> {
+    if path.extension()? != extension {
+        return None;
+    }
+    path.file_stem()?.to_str().filter(|stem| stem.len() == 20)?.parse().ok()
+}
+
+/// A closed segment. Files are opened on first use and stay open for readers that are under way when it is removed.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: i64,
+    pub(crate) size: u64,
+    folder: PathBuf,
+    log: OnceLock<Arc<File>>,
+    indexes: OnceLock<Indexes>,
+}
+
+#[derive(Debug)]
+struct Indexes {
+    offsets: File,
+    times: File,
+    newest: Option<(i64, u32)>,
+}
+
+impl Segment {
+    pub(crate) fn new(folder: &Path, base_offset: i64, size: u64) -> Self {
+        let (log, indexes) = (OnceLock::new(), OnceLock::new());
+        Self { base_offset, size, folder: folder.to_owned(), log, indexes }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        file_path(&self.folder, self.base_offset, "log")
+    }
+
+    /// The `.log` file.
+    pub(crate) fn file(&self) -> Result<Arc<File>, LogError> {
+        if let Some(file) = self.log.get() {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path();
+        let file = File::open(&path).map_err(|error| LogError::io("open", path, error))?;
+        Ok(Arc::clone(self.log.get_or_init(|| Arc::new(file))))
+    }
+
+    /// Where to start reading for an offset of this segment.
+    pub(crate) fn position(&self, offset: i64) -> Result<u64, LogError> {
+        let indexes = self.indexes()?;
+        let position = index::position_in(&indexes.offsets, self.relative(offset));
+        let position = position.map_err(|error| LogError::io("read the index of", self.path(), error))?;
+        // A damaged index may point anywhere; the reader checks what it finds and starts over from 0.
+        Ok(u64::from(position).min(self.size))
+    }
+
+    /// Highest time stamp and the base offset of the batch that has it.
+    pub(crate) fn newest(&self) -> Result<Option<(i64, i64)>, LogError> {
+        let newest = self.indexes()?.newest;
+        Ok(newest.map(|(timestamp, relative)| (timestamp, self.base_offset + i64::from(relative))))
+    }
+
+    /// Highest time stamp, -1 without any.
+    pub(crate) fn max_timestamp(&self) -> Result<i64, LogError> {
+        Ok(self.newest()?.map_or(-1, |(timestamp, _)| timestamp))
+    }
+
+    /// Offset from where to look for the first batch with at least this time stamp.
+    pub(crate) fn offset_before(&self, timestamp: i64) -> Result<i64, LogError> {
+        let relative = index::offset_before_in(&self.indexes()?.times, timestamp);
+        let relative =
+            relative.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
+        Ok(self.base_offset + i64::from(relative))
+    }
+
+    fn relative(&self, offset: i64) -> u32 {
+        u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX)
+    }
+
+    fn indexes(&self) -> Result<&Indexes, LogError> {
+        if let Some(indexes) = self.indexes.get() {
+            return Ok(indexes);
+        }
+        let indexes = match self.open_indexes()? {
+            Some(indexes) => indexes,
+            None => {
+                tracing::warn!(segment = %self.path().display(), "index missing or damaged; building it again");
+                self.rebuild_indexes()?
+            }
+        };
+        Ok(self.indexes.get_or_init(|| indexes))
+    }
+
+    /// Opens the files; `None` if they are missing or damaged.
+    fn open_indexes(&self) -> Result<Option<Indexes>, LogError> {
+        if read_indexes(&self.folder, self.base_offset)?.is_none() {
+            return Ok(None);
+        }
+        let open = |extension| {
+            let path = file_path(&self.folder, self.base_offset, extension);
+            File::open(&path).map_err(|error| LogError::io("open", path, error))
+        };
+        let (offsets, times) = (open("index")?, open("timeindex")?);
+        let newest = index::newest_in(&times);
+        let newest = newest.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
+        Ok(Some(Indexes { offsets, times, newest }))
+    }
+
+    /// Writes the indexes of a segment that has none yet.
+    pub(crate) fn build_indexes(&self) -> Result<(), LogError> {
+        let indexes = self.rebuild_indexes()?;
+        self.indexes.get_or_init(|| indexes);
+        Ok(())
+    }
+
+    fn rebuild_indexes(&self) -> Result<Indexes, LogError> {
+        let file = self.file()?;
+        let mut scan = Scan::headers(&file, 0, self.size);
+        let mut indexes = ActiveIndex::default();
+        loop {
+            match scan.next() {
+                Ok(Some((position, header))) => {
+                    let position = u32::try_from(position).unwrap_or(u32::MAX);
+                    indexes.add(self.relative(header.base_offset), position, header.max_timestamp);
+                }
+                Ok(None) => break,
+                // What lies before the damage can still be found; reading on reports the damage itself.
+                Err(ScanError::Bad { .. }) => break,
+                Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path(), error)),
+            }
+        }
+        write_indexes(&self.folder, self.base_offset, &mut indexes)?;
+        self.open_indexes()?.ok_or_else(|| LogError::Corrupt {
+            path: self.path(),
+            position: 0,
+            reason: "its index was written and cannot be read back".to_owned(),
+        })
+    }
+
+    /// Removes the segment's files; readers that have them open can finish.
+    pub(crate) fn remove(&self) -> Result<(), LogError> {
+        for extension in INDEX_EXTENSIONS.iter().chain(&["snapshot", "log"]) {
+            remove_file(&file_path(&self.folder, self.base_offset, extension))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove_file(path: &Path) -> Result<(), LogError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes both index files and their checksums, and syncs them. A crash in between leaves checksums that do not fit.
+pub(crate) fn write_indexes(
+    folder: &Path,
+    base_offset: i64,
+    indexes: &mut ActiveIndex,
+) -> Result<(), LogError> {
+    let (offsets, times) = indexes.encode();
+    let sums = checksums(&offsets, &times);
+    for (extension, contents) in INDEX_EXTENSIONS.iter().zip([offsets, times, sums.into_bytes()]) {
+        let path = file_path(folder, base_offset, extension);
+        super::disk::replace_file(&path, &contents).map_err(|error| LogError::io("write", path, error))?;
+    }
+    Ok(())
+}
+
+/// What the two index files hold: offsets and time stamps.
+type IndexContents = (Vec<u8>, Vec<u8>);
+
+/// The contents of both index files; `None` if they are missing or not what was written.
+pub(crate) fn read_indexes(folder: &Path, base_offset: i64) -> Result<Option<IndexContents>, LogError> {
+    let read = |extension| read_if_there(&file_path(folder, base_offset, extension));
+    let [offsets, times, sums] = INDEX_EXTENSIONS;
+    let (Some(offsets), Some(times), Some(sums)) = (read(offsets)?, read(times)?, read(sums)?) else {
+        return Ok(None);
+    };
+    Ok((checksums(&offsets, &times).as_bytes() == sums).then_some((offsets, times)))
+}
+
+fn checksums(offsets: &[u8], times: &[u8]) -> String {
+    format!("{:08x} {:08x}\n", crc32c::crc32c(offsets), crc32c::crc32c(times))
+}

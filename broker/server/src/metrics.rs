@@ -1,0 +1,47 @@
+//! Counters of the broker: added to on the way, read by whoever shows them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is counted while the broker runs.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) bad_requests: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    pub(crate) records_in: AtomicU64,
+}
+
+/// The broker at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Open connections.
+    pub connections: u64,
+    /// Requests received since the start.
+    pub requests: u64,
+    /// Requests and frames that could not be read.
+    pub bad_requests: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Records appended.
+    pub records_in: u64,
+    /// Topics, internal ones too.
+    pub topics: u64,
+    /// Partitions of all topics.
+    pub partitions: u64,
+    /// Bytes of all logs.
+    pub log_bytes: u64,
+    /// Consumer groups that have members or offsets.
+    pub groups: u64,
+}
+
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+pub(crate) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

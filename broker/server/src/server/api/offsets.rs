@@ -1,0 +1,250 @@
+//! OffsetCommit, OffsetFetch, OffsetDelete: how far a group has read.
+
+use std::sync::Arc;
+
+use broker_protocol::{
+    ErrorCode, Text, Uuid,
+    consumer_protocol::{Subscription, decode},
+    messages::{
+        offset_commit::{
+            OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitResponse,
+            OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+        },
+        offset_delete::{
+            OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
+            OffsetDeleteResponseTopic,
+        },
+        offset_fetch::{
+            OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+            OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+            OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+        },
+    },
+};
+
+use super::{find_topic, wire_id};
+use crate::{
+    broker::{State, now_ms},
+    group::{Claim, CommittedOffset, Coordinator, GroupState, OffsetKey},
+};
+
+/// Answers OffsetCommit: all good partitions in one write.
+pub(in crate::server) async fn commit(
+    state: Arc<State>,
+    request: OffsetCommitRequest,
+) -> OffsetCommitResponse {
+    let claim = Claim {
+        member_id: &request.member_id,
+        instance_id: request.group_instance_id.as_deref(),
+        generation: request.generation_id_or_member_epoch,
+    };
+    let refused = state.groups.check_commit(&request.group_id, claim);
+    let mut changes = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let known = find_topic(&state, &topic.name, topic.topic_id);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let error_code = if refused == ErrorCode::NONE {
+                let exists =
+                    known.as_ref().is_some_and(|topic| topic.partition(partition.partition_index).is_some());
+                check_partition(&state, exists, !topic.topic_id.is_zero(), partition)
+            } else {
+                refused
+            };
+            if let (ErrorCode::NONE, Some(known)) = (error_code, &known) {
+                changes.push(change(&request.group_id, &known.name, partition));
+            }
+            partitions.push(OffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code,
+            });
+        }
+        topics.push(OffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions,
+        });
+    }
+    let stored = Coordinator::commit(&state, changes).await;
+    let written = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    for partition in written.filter(|partition| partition.error_code == ErrorCode::NONE) {
+        partition.error_code = stored;
+    }
+    OffsetCommitResponse { topics, ..OffsetCommitResponse::default() }
+}
+
+fn check_partition(
+    state: &State,
+    exists: bool,
+    by_id: bool,
+    partition: &OffsetCommitRequestPartition,
+) -> ErrorCode {
+    let metadata_bytes = partition.committed_metadata.as_ref().map_or(0, |metadata| metadata.len());
+    match exists {
+        false if by_id => ErrorCode::UNKNOWN_TOPIC_ID,
+        false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        true if metadata_bytes > state.config.offset_metadata_bytes_max => {
+            ErrorCode::OFFSET_METADATA_TOO_LARGE
+        }
+        true => ErrorCode::NONE,
+    }
+}
+
+fn change(
+    group: &str,
+    topic: &str,
+    partition: &OffsetCommitRequestPartition,
+) -> (OffsetKey, Option<CommittedOffset>) {
+    let key =
+        OffsetKey { group: group.to_owned(), topic: topic.to_owned(), partition: partition.partition_index };
+    let committed = CommittedOffset {
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.as_ref().map(Text::to_string).unwrap_or_default(),
+        commit_ms: now_ms(),
+    };
+    (key, Some(committed))
+}
+
+/// Answers OffsetFetch: one group in old versions, several in newer ones.
+pub(in crate::server) fn fetch(
+    state: &State,
+    request: &OffsetFetchRequest,
+    version: i16,
+) -> OffsetFetchResponse {
+    if version >= 8 {
+        let groups = request.groups.iter().map(|group| fetch_group(state, group, version)).collect();
+        return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
+    }
+    let wanted = request.topics.as_ref().map(|topics| {
+        let topic = |topic: &broker_protocol::messages::offset_fetch::OffsetFetchRequestTopic| {
+            OffsetFetchRequestTopics {
+                name: topic.name.clone(),
+                partition_indexes: topic.partition_indexes.clone(),
+                ..OffsetFetchRequestTopics::default()
+            }
+        };
+        topics.iter().map(topic).collect()
+    });
+    let group = OffsetFetchRequestGroup {
+        group_id: request.group_id.clone(),
+        topics: wanted,
+        ..OffsetFetchRequestGroup::default()
+    };
+    let topics = fetch_group(state, &group, version).topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|partition| OffsetFetchResponsePartition {
+            partition_index: partition.partition_index,
+            committed_offset: partition.committed_offset,
+            committed_leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.metadata,
+            error_code: partition.error_code,
+        });
+        OffsetFetchResponseTopic { name: topic.name, partitions: partitions.collect() }
+    });
+    OffsetFetchResponse { topics: topics.collect(), ..OffsetFetchResponse::default() }
+}
+
+fn fetch_group(state: &State, group: &OffsetFetchRequestGroup, version: i16) -> OffsetFetchResponseGroup {
+    let topics = match &group.topics {
+        Some(wanted) => wanted.iter().map(|topic| fetch_topic(state, &group.group_id, topic)).collect(),
+        None => fetch_all(state, &group.group_id, version),
+    };
+    OffsetFetchResponseGroup { group_id: group.group_id.clone(), topics, error_code: ErrorCode::NONE }
+}
+
+fn fetch_topic(state: &State, group: &str, wanted: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
+    let by_id = !wanted.topic_id.is_zero();
+    let name = if by_id {
+        find_topic(state, &wanted.name, wanted.topic_id).map(|topic| Text::from(&*topic.name))
+    } else {
+        Some(wanted.name.clone())
+    };
+    let partitions = wanted.partition_indexes.iter().map(|partition| match &name {
+        Some(name) => fetched(*partition, state.groups.committed(group, name, *partition)),
+        None => OffsetFetchResponsePartitions {
+            error_code: ErrorCode::UNKNOWN_TOPIC_ID,
+            ..fetched(*partition, None)
+        },
+    });
+    OffsetFetchResponseTopics {
+        name: wanted.name.clone(),
+        topic_id: wanted.topic_id,
+        partitions: partitions.collect(),
+    }
+}
+
+fn fetch_all(state: &State, group: &str, version: i16) -> Vec<OffsetFetchResponseTopics> {
+    let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
+    for (name, partition, committed) in state.groups.committed_of(group) {
+        let topic_id = match state.topics.get(&name) {
+            Some(topic) => wire_id(&topic),
+            None if version >= 10 => continue,
+            None => Uuid::ZERO,
+        };
+        if topics.last().is_none_or(|topic| *topic.name != *name) {
+            topics.push(OffsetFetchResponseTopics {
+                name: name.into(),
+                topic_id,
+                ..OffsetFetchResponseTopics::default()
+            });
+        }
+        if let Some(topic) = topics.last_mut() {
+            topic.partitions.push(fetched(partition, Some(committed)));
+        }
+    }
+    topics
+}
+
+fn fetched(partition_index: i32, committed: Option<CommittedOffset>) -> OffsetFetchResponsePartitions {
+    let (committed_offset, committed_leader_epoch, metadata) = match committed {
+        Some(committed) => (committed.offset, committed.leader_epoch, committed.metadata),
+        None => (-1, -1, String::new()),
+    };
+    OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset,
+        committed_leader_epoch,
+        metadata: Some(metadata.into()),
+        error_code: ErrorCode::NONE,
+    }
+}
+
+/// Answers OffsetDelete: only offsets that no member of the group is reading.
+pub(in crate::server) async fn delete(
+    state: Arc<State>,
+    request: OffsetDeleteRequest,
+) -> OffsetDeleteResponse {
+    let failed = |error_code| OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() };
+    let Some(group) = state.groups.describe(&request.group_id) else {
+        return failed(ErrorCode::GROUP_ID_NOT_FOUND);
+    };
+    if group.state != GroupState::Empty && group.protocol_type != "consumer" {
+        return failed(ErrorCode::NON_EMPTY_GROUP);
+    }
+    let is_read = |topic: &str| {
+        group.members.iter().any(|member| match decode::<Subscription>(member.metadata.clone()) {
+            Ok(subscription) => subscription.topics.iter().any(|subscribed| **subscribed == *topic),
+            // In the middle of a rebalance nobody knows: rather keep the offset.
+            Err(_) => true,
+        })
+    };
+    let mut changes = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let error_code =
+            if is_read(&topic.name) { ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC } else { ErrorCode::NONE };
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let partition_index = partition.partition_index;
+            if error_code == ErrorCode::NONE {
+                let (group, topic) = (request.group_id.to_string(), topic.name.to_string());
+                changes.push((OffsetKey { group, topic, partition: partition_index }, None));
+            }
+            partitions.push(OffsetDeleteResponsePartition { partition_index, error_code });
+        }
+        topics.push(OffsetDeleteResponseTopic { name: topic.name.clone(), partitions });
+    }
+    let error_code = Coordinator::commit(&state, changes).await;
+    OffsetDeleteResponse { error_code, topics, ..OffsetDeleteResponse::default() }
+}

@@ -1,0 +1,203 @@
+//! From a frame to its handler, and from what the handler says to an answer.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use broker_protocol::{
+    ApiKey, EncodeError, Encoded, Message, Request,
+    header::{self, RequestHeader},
+    messages::produce::ProduceRequest,
+    reader::Reader,
+};
+use bytes::Bytes;
+
+use super::{
+    api,
+    connection::{ConnectionError, Session},
+    served::SERVED,
+};
+use crate::broker::State;
+
+/// What comes of a request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// An answer, now or later.
+    Answer(Answer),
+    /// acks=0.
+    Nothing,
+}
+
+/// An answer in the queue of a connection.
+pub(super) enum Answer {
+    /// It can be sent.
+    Ready(Encoded),
+    /// It waits for something.
+    Waiting(Pin<Box<dyn Future<Output = Result<Encoded, EncodeError>> + Send>>),
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if matches!(self, Self::Ready(_)) { "Ready" } else { "Waiting" })
+    }
+}
+
+impl Answer {
+    /// Waits for what it waits for.
+    pub(super) async fn resolve(self) -> Result<Encoded, EncodeError> {
+        match self {
+            Self::Ready(encoded) => Ok(encoded),
+            Self::Waiting(waiting) => waiting.await,
+        }
+    }
+}
+
+/// One request, without its body.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) api: ApiKey,
+    pub(super) version: i16,
+    pub(super) correlation_id: i32,
+    pub(super) client_id: String,
+}
+
+impl Call {
+    fn ready<M: Message>(&self, response: &M) -> Result<Reply, ConnectionError> {
+        let encoded = header::encode_response(self.api, response, self.version, self.correlation_id)?;
+        Ok(Reply::Answer(Answer::Ready(encoded)))
+    }
+
+    fn later<M: Message>(
+        self,
+        response: impl Future<Output = M> + Send + 'static,
+    ) -> Result<Reply, ConnectionError> {
+        let answer = async move {
+            header::encode_response(self.api, &response.await, self.version, self.correlation_id)
+        };
+        Ok(Reply::Answer(Answer::Waiting(Box::pin(answer))))
+    }
+}
+
+/// Reads a request and begins it; returns once the next request of the connection may begin.
+pub(super) async fn handle(
+    state: &Arc<State>,
+    session: &Session,
+    frame: Bytes,
+) -> Result<Reply, ConnectionError> {
+    let mut reader = Reader::new(frame, false);
+    let header = RequestHeader::read(&mut reader)?;
+    let api = match header::check_version(&header) {
+        Ok(api) if SERVED.contains(&api) => api,
+        Err(_) if header.api_key == i16::from(ApiKey::ApiVersions) => {
+            let refusal = header::encode_api_versions_refusal(header.correlation_id)?;
+            return Ok(Reply::Answer(Answer::Ready(refusal)));
+        }
+        Ok(api) => return Err(ConnectionError::Refused(format!("{api} is not served"))),
+        Err(error) => return Err(error.into()),
+    };
+    let client_id = header.client_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let call = Call { api, version: header.api_version, correlation_id: header.correlation_id, client_id };
+    route(state, session, call, reader).await
+}
+
+fn decode<R: Request>(call: &Call, mut reader: Reader) -> Result<R, ConnectionError> {
+    Ok(R::decode_from(&mut reader, call.version)?)
+}
+
+async fn route(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    match call.api {
+        ApiKey::Produce => produce(state, call, body).await,
+        ApiKey::Fetch => {
+            let request = decode(&call, body)?;
+            call.clone().later(api::fetch::fetch(shared, request, call.version))
+        }
+        ApiKey::ListOffsets => {
+            let request = decode(&call, body)?;
+            call.later(api::list_offsets::list_offsets(shared, request))
+        }
+        ApiKey::Metadata => {
+            let request = decode(&call, body)?;
+            let response = api::metadata::metadata(shared, session, request, call.version).await;
+            call.ready(&response)
+        }
+        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions()),
+        ApiKey::DescribeCluster => {
+            call.ready(&api::cluster::describe_cluster(state, session, &decode(&call, body)?))
+        }
+        ApiKey::FindCoordinator => {
+            let request = decode(&call, body)?;
+            call.ready(&api::cluster::find_coordinator(state, session, &request, call.version))
+        }
+        ApiKey::CreateTopics => call.ready(&api::topics::create(shared, decode(&call, body)?).await),
+        ApiKey::DeleteTopics => {
+            let request = decode(&call, body)?;
+            call.ready(&api::topics::delete(shared, request, call.version).await)
+        }
+        ApiKey::CreatePartitions => {
+            call.ready(&api::topics::create_partitions(shared, decode(&call, body)?).await)
+        }
+        ApiKey::DeleteRecords => call.ready(&api::topics::delete_records(shared, decode(&call, body)?).await),
+        ApiKey::DescribeConfigs => call.ready(&api::configs::describe(state, &decode(&call, body)?)),
+        ApiKey::IncrementalAlterConfigs => {
+            call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
+        }
+        ApiKey::InitProducerId => {
+            call.ready(&api::producers::init_producer_id(shared, decode(&call, body)?).await)
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
+        }
+        _ => route_group(state, session, call, body).await,
+    }
+}
+
+async fn route_group(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    match call.api {
+        ApiKey::JoinGroup => {
+            let joined = api::groups::join(state, session, &call, decode(&call, body)?);
+            call.later(joined)
+        }
+        ApiKey::SyncGroup => {
+            let synced = api::groups::sync(state, decode(&call, body)?);
+            call.later(synced)
+        }
+        ApiKey::Heartbeat => call.ready(&api::groups::heartbeat(state, &decode(&call, body)?)),
+        ApiKey::LeaveGroup => call.ready(&api::groups::leave(state, &decode(&call, body)?, call.version)),
+        ApiKey::OffsetCommit => {
+            let request = decode(&call, body)?;
+            call.later(api::offsets::commit(shared, request))
+        }
+        ApiKey::OffsetFetch => call.ready(&api::offsets::fetch(state, &decode(&call, body)?, call.version)),
+        ApiKey::OffsetDelete => call.ready(&api::offsets::delete(shared, decode(&call, body)?).await),
+        ApiKey::DescribeGroups => {
+            call.ready(&api::groups::describe(state, &decode(&call, body)?, call.version))
+        }
+        ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
+        ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
+        other => Err(ConnectionError::Refused(format!("{other} is not served"))),
+    }
+}
+
+async fn produce(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, ConnectionError> {
+    let request: ProduceRequest = decode(&call, body)?;
+    let (acks, version) = (request.acks, call.version);
+    let pending = api::produce::append(Arc::clone(state), request, version).await;
+    if acks != 0 {
+        return call.later(pending.acknowledge());
+    }
+    // Nobody waits for an answer; a client learns of an error by the connection's end, as in Kafka.
+    match pending.first_error() {
+        None => Ok(Reply::Nothing),
+        Some(reason) => Err(ConnectionError::Refused(format!("produce with acks=0 failed: {reason}"))),
+    }
+}

@@ -1,0 +1,12 @@
+//! What may a client ask? Listeners, connections and the answers to requests.
+//!
+//! `listener` accepts, `connection` reads frames and writes answers in order, `dispatch` finds the handler, `served` says which
+//! versions there are, and `api` has one file per API or family of them.
+
+mod api;
+mod connection;
+mod dispatch;
+mod listener;
+mod served;
+
+pub(crate) use self::listener::{BoundListener, bind, serve};

@@ -1,0 +1,41 @@
+//! Which APIs are served, in which versions: what ApiVersions advertises and what is answered are this one list.
+
+use std::ops::RangeInclusive;
+
+use broker_protocol::ApiKey;
+
+/// Every served API; none is advertised that is not served.
+pub(super) const SERVED: &[ApiKey] = &[
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::DeleteRecords,
+    ApiKey::InitProducerId,
+    ApiKey::OffsetForLeaderEpoch,
+    ApiKey::DescribeConfigs,
+    ApiKey::CreatePartitions,
+    ApiKey::DeleteGroups,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::OffsetDelete,
+    ApiKey::DescribeCluster,
+];
+
+/// The versions of a served API.
+pub(super) fn versions(api: ApiKey) -> RangeInclusive<i16> {
+    // Produce says 0 although 0 to 2 are refused: librdkafka before 2.11.1 takes it for the sign that the broker
+    // knows the codecs, and sends uncompressed otherwise (KAFKA-18659). Kafka 4 does the same.
+    api.versions()
+}

@@ -1,0 +1,256 @@
+//! The broker's options as Kafka's server.properties names them, declared once; only those that act.
+
+use std::{path::PathBuf, time::Duration};
+
+use configs::{ConfigDef, ConfigError, ConfigErrors, Parsed, Props, config, unknown_keys};
+
+use crate::{
+    BrokerConfig, Listener,
+    topics::options::{TOPIC_OPTIONS, TopicConfigs, check_option},
+};
+
+config! {
+    /// The options of the broker.
+    pub(crate) struct BrokerSettings {
+        /// Id of this broker.
+        node_id: i32 = default("node.id", 1).alias("broker.id").check(at_least(0)).importance(High);
+        /// Addresses to listen on, such as PLAINTEXT://127.0.0.1:9092; port 0 lets the system choose, no host means all addresses.
+        listeners: Vec<String> = default("listeners", "PLAINTEXT://127.0.0.1:9092").importance(High).check(custom("PLAINTEXT://host:port", check_listeners));
+        /// Addresses that clients are told to connect to, one for each of listeners; without it, the address by which a client came.
+        advertised_listeners: Option<Vec<String>> = optional("advertised.listeners").importance(High).check(custom("PLAINTEXT://host:port", check_listeners));
+        /// The directory that keeps all records.
+        log_dirs: Vec<String> = default("log.dirs", "millrace-data/broker").alias("log.dir").importance(High).check(custom("one directory", check_log_dirs));
+        /// Partitions of a topic that does not say how many.
+        num_partitions: i32 = default("num.partitions", 1).check(range(1, 10_000));
+        /// Whether a topic is created when a client asks for it.
+        auto_create_topics: bool = default("auto.create.topics.enable", true).importance(High);
+        /// Milliseconds between two looks for segments that retention deletes.
+        retention_check_interval: Duration = default("log.retention.check.interval.ms", 300_000).check(at_least(1));
+        /// Milliseconds between two looks for logs to compact.
+        cleaner_backoff: Duration = default("log.cleaner.backoff.ms", 15_000).check(at_least(1));
+        /// Bytes of the largest request.
+        request_bytes_max: usize = default("socket.request.max.bytes", 104_857_600).check(range(1024, 2_147_483_647));
+        /// Bytes that all requests under way may take together.
+        requests_bytes_max: usize = default("queued.max.request.bytes", 268_435_456).check(at_least(1024));
+        /// Connections at a time.
+        connections_max: usize = default("max.connections", 10_000).check(at_least(1));
+        /// Milliseconds after which a connection without requests is closed.
+        connection_idle_max: Duration = default("connections.max.idle.ms", 600_000).check(at_least(1));
+        /// Bytes of the largest answer to a fetch, save for a batch that is larger by itself.
+        fetch_bytes_max: usize = default("fetch.max.bytes", 57_671_680).check(at_least(1024));
+        /// Milliseconds that the first members of a group wait for others.
+        group_initial_rebalance_delay: Duration = default("group.initial.rebalance.delay.ms", 0);
+        /// Shortest session timeout that a member may ask for, in milliseconds.
+        group_session_timeout_min: Duration = default("group.min.session.timeout.ms", 1000);
+        /// Longest session timeout that a member may ask for, in milliseconds.
+        group_session_timeout_max: Duration = default("group.max.session.timeout.ms", 1_800_000);
+        /// Members of one group.
+        group_size_max: usize = default("group.max.size", 10_000).check(at_least(1));
+        /// Minutes that a group without members keeps its offsets.
+        offsets_retention_minutes: u32 = default("offsets.retention.minutes", 10_080).check(at_least(1));
+        /// Bytes of the text that may stand beside a committed offset.
+        offset_metadata_bytes_max: usize = default("offset.metadata.max.bytes", 4096).check(at_least(0));
+        /// Bytes at which a segment is closed; topics may say otherwise, as for all log options.
+        segment_bytes: Option<i64> = optional("log.segment.bytes").importance(High);
+        /// Milliseconds after which a segment is closed.
+        roll_ms: Option<i64> = optional("log.roll.ms").importance(High);
+        /// Hours after which a segment is closed.
+        roll_hours: Option<i64> = optional("log.roll.hours");
+        /// Milliseconds that records are kept; -1 keeps them. Goes before the minutes, and those before the hours.
+        retention_ms: Option<i64> = optional("log.retention.ms").importance(High);
+        /// Minutes that records are kept.
+        retention_minutes: Option<i64> = optional("log.retention.minutes").importance(High);
+        /// Hours that records are kept.
+        retention_hours: Option<i64> = optional("log.retention.hours").importance(High);
+        /// Bytes of a partition beyond which its oldest segments are deleted; -1 is no limit.
+        retention_bytes: Option<i64> = optional("log.retention.bytes").importance(High);
+        /// How old records go: delete, compact, or both.
+        cleanup_policy: Option<String> = optional("log.cleanup.policy");
+        /// Milliseconds that tombstones stay in compacted logs.
+        delete_retention_ms: Option<i64> = optional("log.cleaner.delete.retention.ms");
+        /// Share of a log that must be new before it is compacted again.
+        min_cleanable_ratio: Option<f64> = optional("log.cleaner.min.cleanable.ratio");
+        /// Bytes of the largest batch.
+        message_max_bytes: Option<i64> = optional("message.max.bytes").importance(High);
+        /// CreateTime or LogAppendTime.
+        message_timestamp_type: Option<String> = optional("log.message.timestamp.type");
+        /// Replicas that acks=all needs; this broker is one.
+        min_insync_replicas: Option<i64> = optional("min.insync.replicas").importance(High);
+    }
+}
+
+impl BrokerConfig {
+    /// The options of the broker, for validation and documentation.
+    #[must_use]
+    pub fn definition() -> &'static ConfigDef {
+        BrokerSettings::definition()
+    }
+
+    /// Reads the settings of a server.properties; names that no option has are reported in the log.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_props(props: &Props) -> Result<Self, ConfigErrors> {
+        for unknown in unknown_keys(BrokerSettings::definition(), props) {
+            tracing::warn!("{unknown}");
+        }
+        let settings = BrokerSettings::parse(props)?;
+        let (topic_defaults, mut errors) = settings.topic_defaults();
+        let advertised = settings.advertised_listeners.as_ref();
+        if advertised.is_some_and(|advertised| advertised.len() != settings.listeners.len()) {
+            let reason = "must name as many addresses as listeners";
+            errors.push(ConfigError::other("advertised.listeners", reason));
+        }
+        if settings.requests_bytes_max < settings.request_bytes_max {
+            let (bytes, reason) =
+                (settings.requests_bytes_max, "must not be less than socket.request.max.bytes");
+            errors.push(ConfigError::invalid("queued.max.request.bytes", bytes, reason));
+        }
+        let config = settings.into_config(topic_defaults);
+        errors.into_result(config)
+    }
+}
+
+impl BrokerSettings {
+    /// What topics take their defaults from, by the broker's names, and what is wrong with it.
+    fn topic_defaults(&self) -> (TopicConfigs, ConfigErrors) {
+        let hours = |hours: Option<i64>| {
+            hours.map(|hours| if hours < 0 { -1 } else { hours.saturating_mul(3_600_000) })
+        };
+        let minutes = self
+            .retention_minutes
+            .map(|minutes| if minutes < 0 { -1 } else { minutes.saturating_mul(60_000) });
+        let retention_ms = self.retention_ms.or(minutes).or(hours(self.retention_hours));
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
+        let said = [
+            ("log.segment.bytes", number(self.segment_bytes)),
+            ("log.roll.ms", number(self.roll_ms.or(hours(self.roll_hours)))),
+            ("log.retention.ms", number(retention_ms)),
+            ("log.retention.bytes", number(self.retention_bytes)),
+            ("log.cleanup.policy", self.cleanup_policy.clone()),
+            ("log.cleaner.delete.retention.ms", number(self.delete_retention_ms)),
+            ("log.cleaner.min.cleanable.ratio", self.min_cleanable_ratio.map(|ratio| ratio.to_string())),
+            ("message.max.bytes", number(self.message_max_bytes)),
+            ("log.message.timestamp.type", self.message_timestamp_type.clone()),
+            ("min.insync.replicas", number(self.min_insync_replicas)),
+        ];
+        let (mut defaults, mut errors) = (TopicConfigs::new(), ConfigErrors::new());
+        for (name, value) in said {
+            let Some(value) = value else { continue };
+            let option = TOPIC_OPTIONS.iter().find(|option| option.broker_name == name);
+            if let Some(Err(reason)) = option.map(|option| check_option(option, &value)) {
+                errors.push(ConfigError::invalid(name, &value, reason));
+            }
+            defaults.insert(name.to_owned(), value);
+        }
+        (defaults, errors)
+    }
+
+    fn into_config(self, topic_defaults: TopicConfigs) -> BrokerConfig {
+        let listeners =
+            |texts: &[String]| texts.iter().filter_map(|text| parse_listener(text).ok()).collect();
+        BrokerConfig {
+            node_id: self.node_id,
+            listeners: listeners(&self.listeners),
+            advertised_listeners: self.advertised_listeners.as_deref().map(listeners),
+            log_directory: self.log_dirs.first().map(PathBuf::from).unwrap_or_default(),
+            partitions_default: self.num_partitions,
+            auto_create_topics: self.auto_create_topics,
+            topic_defaults,
+            retention_check_interval: self.retention_check_interval,
+            cleaner_backoff: self.cleaner_backoff,
+            request_bytes_max: self.request_bytes_max,
+            requests_bytes_max: self.requests_bytes_max,
+            connections_max: self.connections_max,
+            connection_idle_max: self.connection_idle_max,
+            fetch_bytes_max: self.fetch_bytes_max,
+            group_initial_rebalance_delay: self.group_initial_rebalance_delay,
+            group_session_timeout_min: self.group_session_timeout_min,
+            group_session_timeout_max: self.group_session_timeout_max,
+            group_size_max: self.group_size_max,
+            offsets_retention: Duration::from_mins(u64::from(self.offsets_retention_minutes)),
+            offset_metadata_bytes_max: self.offset_metadata_bytes_max,
+        }
+    }
+}
+
+fn check_listeners(value: &Parsed) -> Result<(), String> {
+    match value {
+        Parsed::List(texts) if texts.is_empty() => Err("must name at least one address".to_owned()),
+        Parsed::List(texts) => texts.iter().try_for_each(|text| parse_listener(text).map(|_| ())),
+        _ => Err("must be a list".to_owned()),
+    }
+}
+
+fn check_log_dirs(value: &Parsed) -> Result<(), String> {
+    match value {
+        Parsed::List(paths) if paths.len() == 1 && !paths[0].is_empty() => Ok(()),
+        _ => Err("must be one directory: this broker keeps all records in one place".to_owned()),
+    }
+}
+
+/// `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
+fn parse_listener(text: &str) -> Result<Listener, String> {
+    let (protocol, address) =
+        text.split_once("://").ok_or_else(|| format!("{text:?} does not look like PLAINTEXT://host:port"))?;
+    if !protocol.eq_ignore_ascii_case("PLAINTEXT") {
+        return Err(format!("{protocol} is not supported, use PLAINTEXT"));
+    }
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| format!("{text:?} has no port"))?;
+    let port = port.parse().map_err(|error| format!("{text:?}: port {port:?}: {error}"))?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Ok(Listener { host: host.to_owned(), port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn props(pairs: &[(&str, &str)]) -> Props {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        let (ours, default) = (BrokerConfig::from_props(&Props::new()).unwrap(), BrokerConfig::default());
+        assert_eq!(format!("{ours:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn kafkas_names_are_understood() {
+        let config = BrokerConfig::from_props(&props(&[
+            ("broker.id", "7"),
+            ("listeners", "PLAINTEXT://[::1]:0,PLAINTEXT://:9093"),
+            ("log.dir", "/tmp/x"),
+            ("log.retention.hours", "2"),
+            ("log.retention.minutes", "1"),
+            ("log.segment.bytes", "1000"),
+        ]))
+        .unwrap();
+        assert_eq!(config.node_id, 7);
+        let expected =
+            [Listener { host: "::1".to_owned(), port: 0 }, Listener { host: String::new(), port: 9093 }];
+        assert_eq!(config.listeners, expected);
+        assert_eq!(config.log_directory, PathBuf::from("/tmp/x"));
+        assert_eq!(config.topic_defaults["log.retention.ms"], "60000");
+        assert_eq!(config.topic_defaults["log.segment.bytes"], "1000");
+    }
+
+    #[test]
+    fn all_errors_come_at_once_and_name_their_setting() {
+        let wrong = props(&[
+            ("log.segment.bytes", "1"),
+            ("log.cleanup.policy", "burn"),
+            ("queued.max.request.bytes", "2048"),
+        ]);
+        let errors = BrokerConfig::from_props(&wrong).unwrap_err().to_string();
+        for name in ["log.segment.bytes", "log.cleanup.policy", "queued.max.request.bytes"] {
+            assert!(errors.contains(name), "{name} is missing in: {errors}");
+        }
+        let wrong = props(&[("listeners", "SSL://x:1"), ("num.partitions", "0"), ("log.dirs", "a,b")]);
+        let errors = BrokerConfig::from_props(&wrong).unwrap_err().to_string();
+        for name in ["listeners", "num.partitions", "log.dirs"] {
+            assert!(errors.contains(name), "{name} is missing in: {errors}");
+        }
+    }
+}

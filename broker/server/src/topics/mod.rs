@@ -1,0 +1,363 @@
+//! Which topics are there? Their metadata on disk and their partitions' logs in memory.
+//!
+//! All changes go through one lock and block on the disk; lookups do not wait for them.
+
+mod name;
+pub(crate) mod options;
+mod store;
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
+
+pub(crate) use self::name::{OFFSETS_TOPIC, check_name};
+use self::{
+    options::{TopicConfigs, check_configs, log_config},
+    store::{TopicRecord, TopicStore},
+};
+use crate::{
+    Error,
+    log::{FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to, remove_folder},
+};
+
+/// Most partitions of one topic; each costs memory even when it is idle.
+const PARTITIONS_MAX: i32 = 10_000;
+
+/// Why a topic could not be created, changed or deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopicError {
+    #[error("{0}")]
+    InvalidName(String),
+    #[error("Topic '{0}' already exists.")]
+    Exists(String),
+    #[error("This server does not host this topic-partition: {0}")]
+    Unknown(String),
+    #[error("{0}")]
+    InvalidConfig(String),
+    #[error("{0}")]
+    InvalidPartitions(String),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// One topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: Uuid,
+    configs: RwLock<Arc<TopicConfigs>>,
+    partitions: RwLock<Arc<[Arc<PartitionLog>]>>,
+}
+
+impl Topic {
+    /// Its own configs.
+    pub(crate) fn configs(&self) -> Arc<TopicConfigs> {
+        Arc::clone(&self.configs.read())
+    }
+
+    /// Its partitions, by number.
+    pub(crate) fn partitions(&self) -> Arc<[Arc<PartitionLog>]> {
+        Arc::clone(&self.partitions.read())
+    }
+
+    /// One partition's log.
+    pub(crate) fn partition(&self, partition: i32) -> Option<Arc<PartitionLog>> {
+        let at = usize::try_from(partition).ok()?;
+        self.partitions.read().get(at).map(Arc::clone)
+    }
+
+    /// Whether only the broker writes to it.
+    pub(crate) fn is_internal(&self) -> bool {
+        &*self.name == OFFSETS_TOPIC
+    }
+}
+
+/// All topics of the broker.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    directory: Arc<LogDirectory>,
+    queue: Arc<FlushQueue>,
+    /// The broker's settings that topics take their defaults from, by the broker's names.
+    defaults: TopicConfigs,
+    store: Mutex<TopicStore>,
+    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    ids: RwLock<HashMap<Uuid, Arc<Topic>>>,
+}
+
+impl Topics {
+    /// Reads all topics and opens their logs. Blocks on the disk.
+    pub(crate) fn open(
+        directory: Arc<LogDirectory>,
+        queue: Arc<FlushQueue>,
+        defaults: TopicConfigs,
+    ) -> Result<Self, Error> {
+        let (store, stored) = TopicStore::open(directory.path())?;
+        let topics = Self {
+            directory,
+            queue,
+            defaults,
+            store: Mutex::new(store),
+            topics: RwLock::default(),
+            ids: RwLock::default(),
+        };
+        for record in &stored.deleted {
+            topics.remove_folders(record)?;
+            topics.store.lock().forget(&record.name)?;
+        }
+        // After a crash every log reads its tail: side by side, so that a start takes as long as the disk needs.
+        let opened = on_all_cores(&stored.topics, |record| topics.open_all_partitions(record));
+        for (record, partitions) in stored.topics.into_iter().zip(opened) {
+            topics.add(record, partitions?);
+        }
+        Ok(topics)
+    }
+
+    fn open_all_partitions(&self, record: &TopicRecord) -> Result<Vec<Arc<PartitionLog>>, LogError> {
+        self.open_partitions(&Arc::from(&*record.name), record.id, &record.configs, 0..record.partitions)
+    }
+
+    fn add(&self, record: TopicRecord, partitions: Vec<Arc<PartitionLog>>) -> Arc<Topic> {
+        let name: Arc<str> = record.name.into();
+        let topic = Arc::new(Topic {
+            name: Arc::clone(&name),
+            id: record.id,
+            configs: RwLock::new(Arc::new(record.configs)),
+            partitions: RwLock::new(partitions.into()),
+        });
+        self.topics.write().insert(name, Arc::clone(&topic));
+        self.ids.write().insert(record.id, Arc::clone(&topic));
+        topic
+    }
+
+    fn open_partitions(
+        &self,
+        name: &Arc<str>,
+        topic_id: Uuid,
+        configs: &TopicConfigs,
+        partitions: std::ops::Range<i32>,
+    ) -> Result<Vec<Arc<PartitionLog>>, LogError> {
+        let config = Arc::new(log_config(configs, &self.defaults));
+        let open = |partition| {
+            let place = PartitionPlace { topic: Arc::clone(name), topic_id, partition };
+            PartitionLog::open(&place, &self.directory, &self.queue, Arc::clone(&config))
+        };
+        partitions.map(open).collect()
+    }
+
+    /// The broker's settings that topics take their defaults from.
+    pub(crate) fn defaults(&self) -> &TopicConfigs {
+        &self.defaults
+    }
+
+    /// The topic of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().get(name).map(Arc::clone)
+    }
+
+    /// The topic with that id.
+    pub(crate) fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.ids.read().get(&id).map(Arc::clone)
+    }
+
+    /// One partition's log.
+    pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<Arc<PartitionLog>> {
+        self.get(topic)?.partition(partition)
+    }
+
+    /// All topics, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        let mut topics: Vec<Arc<Topic>> = self.topics.read().values().map(Arc::clone).collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        topics
+    }
+
+    /// Says what would keep a topic from being created.
+    pub(crate) fn check_new(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &TopicConfigs,
+    ) -> Result<(), TopicError> {
+        check_name(name).map_err(TopicError::InvalidName)?;
+        let topics = self.topics.read();
+        if topics.contains_key(name) {
+            return Err(TopicError::Exists(name.to_owned()));
+        }
+        if let Some(other) = topics.keys().find(|other| name::collides(name, other)) {
+            let reason = format!("Topic '{name}' collides with existing topic: {other}");
+            return Err(TopicError::InvalidName(reason));
+        }
+        check_partitions(partitions)?;
+        check_configs(configs).map_err(TopicError::InvalidConfig)
+    }
+
+    /// Creates a topic; it is durable when this returns. Blocks on the disk.
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: TopicConfigs,
+    ) -> Result<Arc<Topic>, TopicError> {
+        let store = self.store.lock();
+        self.check_new(name, partitions, &configs)?;
+        self.directory.check()?;
+        let record = TopicRecord { name: name.to_owned(), id: Uuid::new_v4(), partitions, configs };
+        check_folders_are_free(self.directory.path(), &record)?;
+        store.write(&record)?;
+        tracing::info!(topic = name, partitions, "created topic");
+        let partitions = self.open_all_partitions(&record)?;
+        Ok(self.add(record, partitions))
+    }
+
+    /// The topic of that name, created if it is not there. Blocks on the disk.
+    pub(crate) fn get_or_create(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: TopicConfigs,
+    ) -> Result<Arc<Topic>, TopicError> {
+        if let Some(topic) = self.get(name) {
+            return Ok(topic);
+        }
+        match self.create(name, partitions, configs) {
+            Err(TopicError::Exists(_)) => self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned())),
+            other => other,
+        }
+    }
+
+    /// Deletes a topic and its records. Blocks on the disk.
+    pub(crate) fn delete(&self, name: &str) -> Result<(), TopicError> {
+        let store = self.store.lock();
+        let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
+        store.mark_deleted(name)?;
+        self.topics.write().remove(name);
+        self.ids.write().remove(&topic.id);
+        for log in topic.partitions().iter() {
+            log.delete()?;
+        }
+        store.forget(name)?;
+        tracing::info!(topic = name, "deleted topic");
+        Ok(())
+    }
+
+    /// Adds partitions up to `count`. Blocks on the disk.
+    pub(crate) fn create_partitions(
+        &self,
+        name: &str,
+        count: i32,
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
+        let store = self.store.lock();
+        let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
+        let old = topic.partitions();
+        let old_count = i32::try_from(old.len()).unwrap_or(i32::MAX);
+        if count <= old_count {
+            let reason = format!(
+                "Topic currently has {old_count} partitions, which is not fewer than the requested {count}."
+            );
+            return Err(TopicError::InvalidPartitions(reason));
+        }
+        check_partitions(count)?;
+        if validate_only {
+            return Ok(());
+        }
+        let configs = (*topic.configs()).clone();
+        let new = self.open_partitions(&topic.name, topic.id, &configs, old_count..count)?;
+        store.write(&TopicRecord { name: name.to_owned(), id: topic.id, partitions: count, configs })?;
+        *topic.partitions.write() = old.iter().map(Arc::clone).chain(new).collect();
+        Ok(())
+    }
+
+    /// Replaces a topic's configs; its logs act on them from now on. Blocks on the disk.
+    pub(crate) fn set_configs(
+        &self,
+        name: &str,
+        change: impl FnOnce(&TopicConfigs) -> Result<TopicConfigs, String>,
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
+        let store = self.store.lock();
+        let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
+        let configs = change(&topic.configs()).map_err(TopicError::InvalidConfig)?;
+        check_configs(&configs).map_err(TopicError::InvalidConfig)?;
+        if validate_only {
+            return Ok(());
+        }
+        let partitions = i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+        store.write(&TopicRecord {
+            name: name.to_owned(),
+            id: topic.id,
+            partitions,
+            configs: configs.clone(),
+        })?;
+        let config = Arc::new(log_config(&configs, &self.defaults));
+        *topic.configs.write() = Arc::new(configs);
+        for log in topic.partitions().iter() {
+            log.set_config(Arc::clone(&config));
+        }
+        Ok(())
+    }
+
+    /// Closes every log and marks the directory clean. Blocks on the disk.
+    pub(crate) fn close(&self) -> Result<(), LogError> {
+        for topic in self.all() {
+            for log in topic.partitions().iter() {
+                log.close()?;
+            }
+        }
+        self.directory.mark_clean()
+    }
+
+    fn remove_folders(&self, record: &TopicRecord) -> Result<(), LogError> {
+        for partition in 0..record.partitions {
+            let folder = self.directory.path().join(format!("{}-{partition}", record.name));
+            // A topic of the same name may have been created since; its folders bear another id.
+            if belongs_to(&folder, record.id)? {
+                remove_folder(&folder)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does something for every item, on as many threads as there are cores; the results are in the order of the items.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut chunks: Vec<Vec<R>> = Vec::new();
+    std::thread::scope(|scope| {
+        let work = &work;
+        let chunks_of_items = items.chunks(items.len().div_ceil(cores).max(1));
+        let threads: Vec<_> = chunks_of_items
+            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(results) => chunks.push(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    chunks.into_iter().flatten().collect()
+}
+
+fn check_partitions(partitions: i32) -> Result<(), TopicError> {
+    if (1..=PARTITIONS_MAX).contains(&partitions) {
+        return Ok(());
+    }
+    let reason = format!("Number of partitions must be between 1 and {PARTITIONS_MAX}, found {partitions}");
+    Err(TopicError::InvalidPartitions(reason))
+}
+
+/// A folder without a topic is somebody's records: it is neither taken over nor removed.
+fn check_folders_are_free(directory: &Path, record: &TopicRecord) -> Result<(), TopicError> {
+    let folders =
+        (0..record.partitions).map(|partition| directory.join(format!("{}-{partition}", record.name)));
+    match folders.into_iter().find(|folder| folder.exists()) {
+        None => Ok(()),
+        Some(folder) => Err(TopicError::Log(LogError::Corrupt {
+            path: folder,
+            position: 0,
+            reason: "a folder without a topic is in the way; move it elsewhere".to_owned(),
+        })),
+    }
+}

@@ -1,0 +1,134 @@
+//! Options of Debezium that do nothing here, and why: those that have no meaning in Millrace are accepted, those that
+//! would change what comes out and are not built yet are accepted only with the value that says what happens anyway.
+//!
+//! So a configuration from Debezium's documents runs unchanged, and one that asks for more is told so instead of being
+//! obeyed by half.
+
+use api::configs::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, check, optional};
+
+/// Whole families of options that are accepted, whatever follows.
+pub const EXPLAINED_PREFIXES: [&str; 3] = ["schema.history.internal.", "driver.", "database.jdbc."];
+
+/// Options that are accepted and do nothing, each with the reason.
+const ACCEPTED: &[(&str, &str)] = &[
+    (
+        "schema.history.internal",
+        "Accepted and not needed: the shapes of tables are kept by the worker, beside the offsets.",
+    ),
+    (
+        "include.schema.changes",
+        "Accepted: no schema change events are written to the topic of the prefix yet, whatever is said.",
+    ),
+    ("database.protocol", "Accepted and not needed: there is no JDBC here."),
+    (
+        "database.query.timeout.ms",
+        "Accepted: statements that are slow at the start of a snapshot are waited for.",
+    ),
+    ("database.server.id.offset", "Accepted and not needed: no further binlog connections are opened."),
+    ("connect.keep.alive", "Accepted: a dead connection is always noticed and opened again."),
+    ("use.nongraceful.disconnect", "Accepted and not needed: connections are closed without waiting."),
+    ("min.row.count.to.stream.results", "Accepted and not needed: rows are always streamed."),
+    ("snapshot.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
+    ("query.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
+    ("ddl.parser.type", "Accepted: there is one DDL reader."),
+    ("connection.validation.timeout.ms", "Accepted: see connect.timeout.ms."),
+    ("executor.shutdown.timeout.ms", "Accepted: the worker's own deadline counts."),
+    ("topic.cache.size", "Accepted and not needed: names are made once per table."),
+    ("statistics.metrics.enabled", "Accepted: metrics cost nothing until they are read."),
+    ("advanced.metrics.enable", "Accepted: metrics cost nothing until they are read."),
+    ("offset.activity.monitor.interval.ms", "Accepted: /metrics shows how far behind the source is."),
+    ("signal.poll.interval.ms", "Accepted: there are no signal channels yet."),
+    ("incremental.snapshot.chunk.size", "Accepted: there are no incremental snapshots yet."),
+    ("incremental.snapshot.allow.schema.changes", "Accepted: there are no incremental snapshots yet."),
+    ("incremental.snapshot.watermarking.strategy", "Accepted: there are no incremental snapshots yet."),
+    (
+        "retriable.restart.connector.wait.ms",
+        "Accepted: errors.retry.* of the worker count, and lost connections are opened again.",
+    ),
+    (
+        "errors.max.retries",
+        "Accepted: lost connections are opened again without end, other errors fail the task.",
+    ),
+    ("extended.headers.enabled", "Accepted: no __debezium.context headers are added."),
+];
+
+/// Options that are not built yet, each with the values that say what happens anyway, and what the others would do.
+const REFUSED: &[(&str, &[&str], &str)] = &[
+    ("provide.transaction.metadata", &["false"], "Transaction markers and counters."),
+    ("include.query", &["false"], "The SQL text of each change."),
+    ("include.schema.comments", &["false"], "Comments of tables and columns in the schemas."),
+    ("gtid.source.includes", &[""], "Reading the changes of some servers only."),
+    ("gtid.source.excludes", &[""], "Leaving out the changes of some servers."),
+    (
+        "gtid.source.filter.dml.events",
+        &["true"],
+        "Reading the changes of servers that gtid.source.* leaves out.",
+    ),
+    ("binlog.buffer.size", &["0"], "Holding transactions back until they commit."),
+    ("table.ignore.builtin", &["true"], "Capturing the server's own tables."),
+    ("skip.messages.without.change", &["false"], "Leaving out updates that change no captured column."),
+    ("event.processing.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
+    ("event.deserialization.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
+    ("inconsistent.schema.handling.mode", &["fail"], "Passing over rows that do not fit their table."),
+    (
+        "event.converting.failure.handling.mode",
+        &["warn", "fail"],
+        "Writing null for values that cannot be converted; here that always fails the task.",
+    ),
+    ("schema.name.adjustment.mode", &["none"], "Changing names for Avro."),
+    ("field.name.adjustment.mode", &["none"], "Changing names for Avro."),
+    (
+        "topic.naming.strategy",
+        &["io.debezium.schema.DefaultTopicNamingStrategy", "io.debezium.schema.SchemaTopicNamingStrategy"],
+        "Other names of topics.",
+    ),
+    ("converters", &[""], "Debezium's custom converters."),
+    ("post.processors", &[""], "Debezium's post processors."),
+    ("column.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
+    ("datatype.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
+    ("snapshot.max.threads", &["1"], "Reading several tables at once."),
+    ("snapshot.include.collection.list", &[""], "Taking a snapshot of some captured tables only."),
+    ("snapshot.select.statement.overrides", &[""], "Other statements for reading tables."),
+    ("snapshot.query.mode", &["select_all"], "Other statements for reading tables."),
+    ("snapshot.tables.order.by.row.count", &["disabled"], "Reading tables in the order of their size."),
+    ("snapshot.delay.ms", &["0"], "Waiting before the snapshot."),
+    ("streaming.delay.ms", &["0"], "Waiting before the binlog is read."),
+    ("heartbeat.action.query", &[""], "Running a statement with each heartbeat."),
+    ("database.initial.statements", &[""], "Running statements on each connection."),
+    ("signal.data.collection", &[""], "Signals in a table."),
+    ("signal.enabled.channels", &["source", ""], "Signals."),
+    ("notification.enabled.channels", &[""], "Notifications."),
+    ("read.only", &["false"], "Incremental snapshots without a signal table."),
+    ("guardrail.collections.max", &["0"], "A limit on the number of captured tables."),
+    ("database.ssl.keystore", &[""], "Certificates of the client."),
+    ("log.position.check.enable", &["true"], "Not checking that the server still has the binlog."),
+    ("gtid.ignore.on.recovery", &["false"], "Going on by file and position where there are GTIDs."),
+    ("custom.metric.tags", &[""], "Tags on metrics."),
+];
+
+/// The explained options as a definition.
+#[must_use]
+pub fn definition() -> ConfigDef {
+    let group = |key: ConfigKey, group| key.importance(Importance::Low).group(group);
+    let accepted = ACCEPTED.iter().map(|(name, why)| {
+        group(optional(name).documentation(why), "Accepted for configurations written for Debezium")
+    });
+    let refused = REFUSED.iter().map(|(name, values, what)| {
+        let key = optional(name).check(check::one_of(values)).documentation(what);
+        group(key, "Not built yet: only the value that changes nothing is accepted")
+    });
+    ConfigDef::new(accepted.chain(refused).collect())
+}
+
+/// What asks for something that is not built yet.
+#[must_use]
+pub fn refused(props: &Props) -> ConfigErrors {
+    let asked = REFUSED.iter().filter_map(|(name, values, what)| {
+        let said = props.get(*name)?.trim();
+        let reason =
+            format!("not supported yet ({}); accepted: {}", what.trim_end_matches('.'), values.join(", "));
+        (!values.iter().any(|value| value.eq_ignore_ascii_case(said)))
+            .then(|| ConfigError::invalid(name, said, reason))
+    });
+    asked.collect()
+}

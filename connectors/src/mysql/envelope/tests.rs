@@ -1,0 +1,113 @@
+//! Records as Debezium writes them.
+
+use std::sync::Arc;
+
+use api::configs::Props;
+use api::{FlatMap, SourceOffset, SourceRecord, Value};
+
+use super::*;
+use crate::mysql::shape::{ColumnShape, SqlType, TableId};
+
+fn config(extra: &[(&str, &str)]) -> (MySqlConfig, Filter) {
+    let base = [
+        ("database.hostname", "h"),
+        ("database.user", "u"),
+        ("database.server.id", "5"),
+        ("topic.prefix", "p"),
+    ];
+    let said = base.iter().chain(extra);
+    let props: Props = said.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    MySqlConfig::load(&props).unwrap()
+}
+
+fn shape() -> TableShape {
+    let mut shape = TableShape::new(TableId::new("sho p", "orders"), "utf8mb4");
+    shape.columns.push(ColumnShape { optional: false, ..ColumnShape::new("id", SqlType::Int) });
+    shape.columns.push(ColumnShape::new("note", SqlType::VarChar));
+    shape.primary_key = vec![0];
+    shape
+}
+
+fn offsets() -> Offsets {
+    let shared = Arc::new(FlatMap::new());
+    Offsets {
+        done: SourceOffset::with_counter(Arc::clone(&shared), "row", 2),
+        before: SourceOffset::with_counter(shared, "row", 1),
+    }
+}
+
+fn records(extra: &[(&str, &str)], act: impl FnOnce(&mut RowSink<'_>)) -> Vec<SourceRecord> {
+    let (config, filter) = config(extra);
+    let envelopes = Envelopes::new(&config, Flavour::MySql);
+    let table = envelopes.table(&shape(), &filter);
+    let source = SourceBlock::new(envelopes.source_schema(), Flavour::MySql, &Origin::default());
+    let mut out = Vec::new();
+    act(&mut RowSink { table: &table, source: &source, now: Moment::now(), out: &mut out });
+    for record in &out {
+        if let Some(schema) = &record.record.value.schema {
+            assert!(record.record.value.value.as_struct().is_some_and(|value| value.schema() == schema));
+        }
+    }
+    out
+}
+
+fn row(id: i32, note: &str) -> Vec<Value> {
+    vec![Value::Int32(id), Value::from(note)]
+}
+
+fn op(record: &SourceRecord) -> Option<&str> {
+    record.record.value.value.as_struct()?.get("op")?.as_str()
+}
+
+fn row_counter(record: &SourceRecord) -> Option<i64> {
+    record.source_offset.to_map().get("row")?.as_i64()
+}
+
+#[test]
+fn names_are_sanitized_and_schemas_named_after_the_topic() {
+    let out = records(&[], |sink| sink.create(row(1, "x"), 3, offsets()).unwrap());
+    let value = out[0].record.value.value.as_struct().unwrap();
+    assert_eq!(&*out[0].record.topic, "p.sho_p.orders");
+    assert_eq!(value.schema().name(), Some("p.sho_p.orders.Envelope"));
+    assert_eq!(value.get("source").and_then(Value::as_struct).unwrap().get("row"), Some(&Value::Int32(3)));
+    assert_eq!(out[0].record.key.schema.as_ref().unwrap().name(), Some("p.sho_p.orders.Key"));
+}
+
+#[test]
+fn a_delete_is_not_done_before_its_tombstone() {
+    let out = records(&[], |sink| sink.delete(row(1, "x"), 0, offsets()).unwrap());
+    assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("d"), None]);
+    assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert!(out[1].record.is_tombstone() && out[1].record.key == out[0].record.key);
+    let out =
+        records(&[("tombstones.on.delete", "false")], |sink| sink.delete(row(1, "x"), 0, offsets()).unwrap());
+    assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(2)]);
+}
+
+#[test]
+fn an_update_of_the_key_is_a_delete_and_a_create_that_name_each_other() {
+    let out = records(&[], |sink| sink.update(row(1, "x"), row(2, "x"), 0, offsets()).unwrap());
+    assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("d"), None, Some("c")]);
+    assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(1), Some(1), Some(2)]);
+    assert_eq!(out[0].record.headers.last("__debezium.newkey").unwrap().value, out[2].record.key);
+    assert_eq!(out[2].record.headers.last("__debezium.oldkey").unwrap().value, out[0].record.key);
+    let out = records(&[], |sink| sink.update(row(1, "x"), row(1, "y"), 0, offsets()).unwrap());
+    assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("u")]);
+}
+
+#[test]
+fn excluded_columns_stay_out_of_rows_and_chosen_ones_make_the_key() {
+    let extra = [("column.exclude.list", "sho p.orders.id"), ("message.key.columns", "sho p.(.*):note")];
+    let out = records(&extra, |sink| sink.create(row(1, "x"), 0, offsets()).unwrap());
+    let value = out[0].record.value.value.as_struct().unwrap();
+    assert_eq!(value.get("after").and_then(Value::as_struct).unwrap().values(), [Value::from("x")]);
+    assert_eq!(out[0].record.key.value.as_struct().unwrap().values(), [Value::from("x")]);
+}
+
+#[test]
+fn key_columns_are_checked() {
+    for wrong in ["shop.t", "shop.(:id", "shop.t:id,,x"] {
+        assert!(KeyColumns::parse(Some(wrong)).is_err(), "{wrong}");
+    }
+    assert!(KeyColumns::parse(Some("a.b:id; c.d:x,y")).is_ok());
+}

@@ -1,0 +1,135 @@
+//! The tables of the current dump, by the numbers under which the server sends their rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use api::{Bytes, Error, Result};
+
+use super::Follower;
+use crate::mysql::binlog::RowError;
+use crate::mysql::binlog::row::RowDecoder;
+use crate::mysql::binlog::table_map::TableMap;
+use crate::mysql::envelope::TableRecords;
+use crate::mysql::history::Since;
+use crate::mysql::reader::Reader;
+use crate::mysql::server::{self, binlog_end};
+use crate::mysql::shape::{TableId, TableShape};
+
+/// How many tables are remembered at most; then all are forgotten, and their next table maps bring them back.
+const TABLES_MAX: usize = 10_000;
+
+/// What rows of a table need.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) id: TableId,
+    pub(super) decoder: RowDecoder,
+    pub(super) records: TableRecords,
+}
+
+struct Known {
+    body: Bytes,
+    /// `None` when it is not captured.
+    table: Option<Arc<Table>>,
+}
+
+/// The tables by number.
+#[derive(Default)]
+pub(super) struct Tables {
+    by_number: HashMap<u64, Known>,
+    captured: HashMap<TableId, bool>,
+}
+
+impl Tables {
+    /// Numbers mean nothing any more, or shapes have changed.
+    pub(super) fn clear(&mut self) {
+        self.by_number.clear();
+    }
+
+    /// The table of a number: `None` when there was no table map for it, `Some(None)` when it is not captured.
+    pub(super) fn get(&self, number: u64) -> Option<Option<&Arc<Table>>> {
+        self.by_number.get(&number).map(|known| known.table.as_ref())
+    }
+
+    fn is_known(&self, number: u64, body: &Bytes) -> bool {
+        self.by_number.get(&number).is_some_and(|known| known.body == *body)
+    }
+
+    fn insert(&mut self, number: u64, known: Known) {
+        if self.by_number.len() >= TABLES_MAX {
+            self.by_number.clear();
+        }
+        self.by_number.insert(number, known);
+    }
+}
+
+impl Follower {
+    /// A table map: prepares the table unless that was done for the same map.
+    pub(super) async fn table_map(&mut self, reader: &Reader, body: &Bytes) -> Result<()> {
+        let number = TableMap::peek_table_id(body).unwrap_or(0);
+        if self.tables.is_known(number, body) {
+            return Ok(());
+        }
+        let map = TableMap::parse(body)?;
+        if self.tables.captured.len() > TABLES_MAX {
+            self.tables.captured.clear();
+        }
+        let captured = &mut self.tables.captured;
+        let captured =
+            *captured.entry(map.table.clone()).or_insert_with(|| reader.filter.captures(&map.table));
+        let table = if captured { Some(Arc::new(self.prepare(reader, &map).await?)) } else { None };
+        self.tables.insert(number, Known { body: body.clone(), table });
+        Ok(())
+    }
+
+    async fn prepare(&mut self, reader: &Reader, map: &TableMap) -> Result<Table> {
+        let known = self.shapes.table(&map.table).cloned();
+        if let Some(shape) = known {
+            match self.with_shape(reader, map, &shape) {
+                Err(RowError::Mismatch { .. }) => {
+                    tracing::warn!(table = %map.table, "rows do not fit the known shape; reading it from the server");
+                }
+                prepared => return Ok(prepared?),
+            }
+        }
+        let shape = self.read_shape(reader, &map.table).await?;
+        self.with_shape(reader, map, &shape).map_err(|error| {
+            let place = format!("{}:{}", self.tracker.file(), self.tracker.start());
+            Error::fatal(format!(
+                "the rows of {} at {place} fit neither the shape known from there nor the table's present one; reset the \
+                 connector's offsets to take a new snapshot",
+                map.table
+            ))
+            .with_source(error)
+        })
+    }
+
+    fn with_shape(
+        &self,
+        reader: &Reader,
+        map: &TableMap,
+        shape: &TableShape,
+    ) -> std::result::Result<Table, RowError> {
+        let decoder = RowDecoder::prepare(map, shape, &reader.config.type_options())?;
+        let records = reader.envelopes.table(shape, &reader.filter);
+        Ok(Table { id: map.table.clone(), decoder, records })
+    }
+
+    /// The table's present shape, for one that we know nothing of. DDL that is still to come is in it already.
+    async fn read_shape(&mut self, reader: &Reader, id: &TableId) -> Result<Arc<TableShape>> {
+        let mut conn = server::connect(&reader.config).await?;
+        let end = binlog_end(&mut conn, &self.server).await?;
+        let sql = server::create_table_text(&mut conn, id).await?.ok_or_else(|| {
+            Error::fatal(format!(
+                "rows of table {id} come at {}:{}, but its shape is not known and it is not on the server any more; exclude it \
+                 with table.exclude.list, or reset the connector's offsets",
+                self.tracker.file(),
+                self.tracker.start()
+            ))
+        })?;
+        let shape = self.shapes.read_create_table(id, &sql)?;
+        if let Err(error) = conn.disconnect().await {
+            tracing::debug!(%error, "closing the session that read a shape");
+        }
+        self.shapes.put_later(shape, Since::position(&end)).await
+    }
+}

@@ -1,0 +1,98 @@
+//! Heartbeats: records that carry the position on while nothing captured changes (`heartbeat.interval.ms`).
+//!
+//! Without them a quiet table's offset stays where it is until the server purges the binlog behind it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::{
+    FlatMap, Headers, Record, Schema, SchemaAndValue, SchemaRef, SchemaType, SourceOffset, SourceRecord,
+    Struct, Text, Value,
+};
+
+use crate::mysql::binlog::tracker::Tracker;
+use crate::mysql::config::MySqlConfig;
+use crate::mysql::envelope::{Envelopes, Moment};
+use crate::mysql::outbox::Outbox;
+use crate::mysql::position::{OffsetDetails, offset, signed};
+
+/// When the next one is due, and what it is made of.
+pub(super) struct Heartbeats {
+    interval: Option<Duration>,
+    last: Instant,
+    topic: Text,
+    server: Text,
+    key_schema: SchemaRef,
+    value_schema: SchemaRef,
+    partition: Arc<FlatMap>,
+}
+
+impl Heartbeats {
+    pub(super) fn new(config: &MySqlConfig, envelopes: &Envelopes) -> Self {
+        let structure = |name: &str, field: &str, kind| {
+            let name = format!("io.debezium.connector.common.{name}");
+            Schema::structure().name(name).version(1).field(field, Schema::plain(kind)).build()
+        };
+        let interval = Some(config.heartbeat_interval).filter(|interval| !interval.is_zero());
+        Self {
+            interval,
+            last: Instant::now(),
+            topic: Text::from(format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            server: Text::from(config.topic_prefix.as_str()),
+            key_schema: structure("ServerNameKey", "serverName", SchemaType::String),
+            value_schema: structure("Heartbeat", "ts_ms", SchemaType::Int64),
+            partition: Arc::clone(envelopes.partition()),
+        }
+    }
+
+    /// Adds a heartbeat to the outbox if one is due.
+    pub(super) fn beat(&mut self, tracker: &Tracker, outbox: &mut Outbox) {
+        let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
+        if !due || tracker.restart().file.is_empty() {
+            return;
+        }
+        self.last = Instant::now();
+        let now = Value::Int64(Moment::now().milliseconds());
+        let of = |schema: &SchemaRef, value| {
+            Struct::of(Arc::clone(schema), vec![value]).map(SchemaAndValue::of_struct)
+        };
+        let (Ok(key), Ok(value)) =
+            (of(&self.key_schema, self.server.clone().into()), of(&self.value_schema, now))
+        else {
+            return;
+        };
+        let record = Record {
+            topic: self.topic.clone(),
+            partition: None,
+            key,
+            value,
+            timestamp: None,
+            headers: Headers::new(),
+            kafka_offset: None,
+        };
+        let source_partition = Arc::clone(&self.partition);
+        outbox.records.push(SourceRecord {
+            record,
+            source_partition,
+            source_offset: position_offset(tracker),
+        });
+    }
+}
+
+/// The offset of where the tracker is, between events.
+fn position_offset(tracker: &Tracker) -> SourceOffset {
+    let position = tracker.position();
+    let details = OffsetDetails {
+        timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
+        server_id: tracker.server_id(),
+        in_snapshot: false,
+    };
+    let shared = offset(&position, details);
+    if position.skip.is_none() {
+        return SourceOffset::new(shared);
+    }
+    SourceOffset::with_counters(
+        shared,
+        [("row", signed(position.skip.rows)), ("event", signed(position.skip.events))],
+    )
+}

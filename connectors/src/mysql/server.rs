@@ -1,0 +1,271 @@
+//! The server: connecting to it, asking it what it is, and sorting what goes wrong by consequence.
+//!
+//! Everything that needs SQL goes through here: checks, snapshots, and the sessions that ask for the binlog. Sessions read
+//! in UTC and UTF-8, and print DDL with backticks whatever the server's `sql_mode` says.
+
+mod error;
+
+use std::time::Duration;
+
+use api::configs::ConfigError;
+use api::{Error, Result, Text};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Row, SslOpts};
+
+pub use error::{error_code, sorted};
+
+use super::config::{MySqlConfig, SslMode};
+use super::gtid::GtidSet;
+use super::position::Position;
+use super::shape::TableId;
+
+/// What a session says first: text in UTF-8, times in UTC, names in backticks, no limit on how long a reader may pause.
+const SESSION: [&str; 4] = [
+    "SET NAMES utf8mb4",
+    "SET SESSION time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1",
+    "SET SESSION net_write_timeout = 31536000",
+    "SET SESSION net_read_timeout = 31536000",
+];
+
+/// What a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// The version as it says it.
+    pub version: String,
+    /// Whether it is MariaDB.
+    pub mariadb: bool,
+    /// What tells this server from others: MySQL's `server_uuid`, MariaDB's `server_uid`.
+    pub uuid: Option<Text>,
+    /// Its own number.
+    pub server_id: u32,
+    /// Whether transactions have GTIDs.
+    pub gtids: bool,
+    /// The default character set.
+    pub charset: String,
+    /// Whether it ignores the case of table names.
+    pub lower_case: bool,
+}
+
+/// The ways to try, in order, until one gets through to the server.
+fn encryptions(config: &MySqlConfig) -> Vec<Option<SslOpts>> {
+    let any =
+        || SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let roots = || {
+        let path = config.truststore.clone().map(std::path::PathBuf::from);
+        let roots = path.map(|path| vec![path.into()]);
+        SslOpts::default()
+            .with_disable_built_in_roots(roots.is_some())
+            .with_root_certs(roots.unwrap_or_default())
+    };
+    match config.ssl_mode {
+        SslMode::Disabled | SslMode::Disable => vec![None],
+        SslMode::Preferred if is_loopback(&config.hostname) => vec![None, Some(any())],
+        SslMode::Preferred => vec![Some(any()), None],
+        SslMode::Required | SslMode::Trust => vec![Some(any())],
+        SslMode::VerifyCa => vec![Some(roots().with_danger_skip_domain_validation(true))],
+        SslMode::VerifyIdentity => vec![Some(roots())],
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn options(config: &MySqlConfig, ssl: Option<SslOpts>) -> Opts {
+    const PACKET_BYTES_MAX: usize = 1 << 30;
+    OptsBuilder::default()
+        .ip_or_hostname(config.hostname.clone())
+        .tcp_port(config.port)
+        .user(Some(config.user.clone()))
+        .pass(config.password.as_ref().map(|password| password.reveal().to_owned()))
+        .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .max_allowed_packet(Some(PACKET_BYTES_MAX))
+        .wait_timeout(Some(28_800))
+        .stmt_cache_size(0)
+        .ssl_opts(ssl)
+        .into()
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// `Retriable` when the server cannot be reached now, `BadConfig` when it refuses the user or the encryption.
+pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
+    let doing = || format!("connecting to MySQL at {} as {}", config.address(), config.user);
+    let mut refused = None;
+    for ssl in encryptions(config) {
+        let encrypted = ssl.is_some();
+        let connecting = Conn::new(options(config, ssl));
+        let connected = tokio::time::timeout(config.connect_timeout, connecting).await.map_err(|error| {
+            let after = config.connect_timeout.as_millis();
+            Error::retriable(format!("no answer within connect.timeout.ms={after}"))
+                .with_source(error)
+                .context(doing())
+        })?;
+        match connected {
+            Ok(conn) => return prepare_session(conn).await.map_err(|error| error.context(doing())),
+            Err(error) if error::is_about_encryption(&error) => refused = Some((encrypted, error)),
+            Err(error) => return Err(sorted(error).context(doing())),
+        }
+    }
+    let (encrypted, error) = refused.ok_or_else(|| Error::fatal("no way to connect was tried"))?;
+    let hint = if encrypted { "does not encrypt connections" } else { "demands an encrypted connection" };
+    let message = format!("database.ssl.mode={} but the server {hint}", config.ssl_mode);
+    Err(Error::bad_config(message).with_source(error).context(doing()))
+}
+
+async fn prepare_session(mut conn: Conn) -> Result<Conn> {
+    for statement in SESSION {
+        execute(&mut conn, statement).await?;
+    }
+    Ok(conn)
+}
+
+/// Runs a statement that has no result.
+///
+/// # Errors
+/// Sorted by consequence; names the statement.
+pub async fn execute(conn: &mut Conn, statement: &str) -> Result<()> {
+    conn.query_drop(statement)
+        .await
+        .map_err(|error| sorted(error).context(format!("running \"{statement}\"")))
+}
+
+/// The rows of a small result.
+///
+/// # Errors
+/// Sorted by consequence; names the statement.
+pub async fn rows(conn: &mut Conn, statement: &str) -> Result<Vec<Row>> {
+    conn.query(statement).await.map_err(|error| sorted(error).context(format!("running \"{statement}\"")))
+}
+
+/// A cell as text; NULL and bytes that are no UTF-8 are none.
+#[must_use]
+pub fn cell(row: &Row, index: usize) -> Option<String> {
+    row.get_opt::<String, _>(index)?.ok()
+}
+
+/// The first row's first cell, or nothing: for what not every server has.
+pub async fn maybe(conn: &mut Conn, statement: &str) -> Option<String> {
+    let rows: Vec<Row> = conn.query(statement).await.ok()?;
+    cell(rows.first()?, 0)
+}
+
+/// A server variable.
+///
+/// # Errors
+/// `Fatal` when the server has none of this name.
+pub async fn variable(conn: &mut Conn, name: &str) -> Result<String> {
+    let found = rows(conn, &format!("SELECT @@GLOBAL.{name}")).await?;
+    Ok(found.first().and_then(|row| cell(row, 0)).unwrap_or_default())
+}
+
+/// Asks the server what it is.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn info(conn: &mut Conn) -> Result<ServerInfo> {
+    let found =
+        rows(conn, "SELECT VERSION(), @@GLOBAL.server_id, @@character_set_server, @@lower_case_table_names")
+            .await?;
+    let row = found.first().ok_or_else(|| Error::fatal("the server does not tell its version"))?;
+    let text = |index| cell(row, index).unwrap_or_default();
+    let version = text(0);
+    let mariadb = version.to_ascii_lowercase().contains("mariadb");
+    let number = |index: usize| row.get_opt::<u64, _>(index).and_then(std::result::Result::ok).unwrap_or(0);
+    let server_id = u32::try_from(number(1)).unwrap_or(0);
+    let (charset, lower_case) = (text(2), number(3) != 0);
+    let (uuid, gtids) = if mariadb {
+        (maybe(conn, "SELECT @@GLOBAL.server_uid").await, true)
+    } else {
+        let mode = maybe(conn, "SELECT @@GLOBAL.gtid_mode").await.unwrap_or_default();
+        (maybe(conn, "SELECT @@GLOBAL.server_uuid").await, mode.starts_with("ON"))
+    };
+    Ok(ServerInfo { version, mariadb, uuid: uuid.map(Text::from), server_id, gtids, charset, lower_case })
+}
+
+/// Where the binlog ends now.
+///
+/// # Errors
+/// `Fatal` that names the GRANT when the user may not ask, or the option when there is no binlog.
+pub async fn binlog_end(conn: &mut Conn, server: &ServerInfo) -> Result<Position> {
+    // MySQL 8.4 took the old name away; older ones and MariaDB do not know the new.
+    let statements = ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"];
+    let mut failed = None;
+    for statement in statements {
+        match conn.query::<Row, _>(statement).await {
+            Ok(rows) => return end_position(conn, server, rows.first()).await,
+            Err(error) if error_code(&error) == Some(1064) => failed = Some(error),
+            Err(error) => return Err(sorted(error).context(format!("running \"{statement}\""))),
+        }
+    }
+    Err(failed.map_or_else(|| Error::fatal("the server does not tell where its binlog ends"), sorted))
+}
+
+async fn end_position(conn: &mut Conn, server: &ServerInfo, row: Option<&Row>) -> Result<Position> {
+    let row = row.ok_or_else(|| Error::fatal("the server writes no binlog: start it with --log-bin"))?;
+    let file = cell(row, 0).unwrap_or_default();
+    let pos = row.get_opt::<u64, _>(1).and_then(std::result::Result::ok).unwrap_or(4);
+    let gtids = match (server.mariadb, server.gtids) {
+        (true, _) => maybe(conn, &format!("SELECT BINLOG_GTID_POS('{file}', {pos})")).await,
+        (false, true) => cell(row, 4).map(|gtids| gtids.replace(['\n', ' '], "")),
+        (false, false) => None,
+    };
+    let gtids = gtids.filter(|gtids| !gtids.is_empty() || !server.mariadb);
+    let gtids = gtids.map(|gtids| GtidSet::parse(&gtids, server.mariadb)).transpose()?;
+    let server_uuid = server.uuid.clone();
+    Ok(Position { file: Text::from(file), pos, gtids, server_uuid, skip: super::position::Skip::default() })
+}
+
+/// The tables of the server that are not its own, with those that are views left out.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn tables(conn: &mut Conn) -> Result<Vec<TableId>> {
+    let statement = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+        WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME";
+    let id = |row: &Row| Some(TableId::new(cell(row, 0)?, cell(row, 1)?));
+    Ok(rows(conn, statement).await?.iter().filter_map(id).collect())
+}
+
+/// A name as SQL takes it.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A table's name as SQL takes it.
+#[must_use]
+pub fn quoted_table(id: &TableId) -> String {
+    format!("{}.{}", quoted(&id.database), quoted(&id.table))
+}
+
+/// The text of `SHOW CREATE TABLE`; `None` when there is no such table.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn create_table_text(conn: &mut Conn, id: &TableId) -> Result<Option<String>> {
+    let statement = format!("SHOW CREATE TABLE {}", quoted_table(id));
+    match conn.query::<Row, _>(statement.as_str()).await {
+        Ok(rows) => Ok(rows.first().and_then(|row| cell(row, 1))),
+        Err(error) if matches!(error_code(&error), Some(1146 | 1049)) => Ok(None),
+        Err(error) => Err(sorted(error).context(format!("running \"{statement}\""))),
+    }
+}
+
+/// The default character sets of databases.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn database_charsets(conn: &mut Conn) -> Result<Vec<(String, String)>> {
+    let statement = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA";
+    Ok(rows(conn, statement).await?.iter().filter_map(|row| Some((cell(row, 0)?, cell(row, 1)?))).collect())
+}
+
+/// An error as one about a setting, for a check's answer.
+#[must_use]
+pub fn about(setting: &str, error: &Error) -> ConfigError {
+    ConfigError::other(setting, format!("{setting}: {error}"))
+}

@@ -1,0 +1,123 @@
+//! The task: starts the reader, hands out what it decoded.
+//!
+//! `poll` only takes from the queue, so that it may be dropped at any time. Invariant: the reader lives exactly as long as the
+//! task; when it ends by itself, `poll` says why, and says it again.
+
+use std::time::Duration;
+
+use api::{Error, Result, SourceContext, SourceRecord, SourceTask, async_trait};
+use tokio::task::JoinHandle;
+
+use super::config::MySqlConfig;
+use super::envelope::{Envelopes, Flavour, partition};
+use super::outbox::Outbox;
+use super::queue::{Receiver, queue};
+use super::reader::Reader;
+
+/// A task of either connector.
+#[derive(Debug)]
+pub struct MySqlTask {
+    flavour: Flavour,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    receiver: Receiver,
+    reader: Option<JoinHandle<()>>,
+    poll_interval: Duration,
+    /// Why the reader ended.
+    ended: Option<String>,
+}
+
+impl MySqlTask {
+    /// A task that does nothing yet.
+    #[must_use]
+    pub const fn new(flavour: Flavour) -> Self {
+        Self { flavour, running: None }
+    }
+}
+
+impl Running {
+    async fn receive(&mut self) -> Result<Vec<SourceRecord>> {
+        if let Some(why) = &self.ended {
+            return Err(Error::fatal(why.clone()));
+        }
+        match tokio::time::timeout(self.poll_interval, self.receiver.receive()).await {
+            // Nothing came in time.
+            Err(_) => Ok(Vec::new()),
+            Ok(Some(Ok(records))) => Ok(records),
+            Ok(Some(Err(error))) => {
+                if !error.is_retriable() {
+                    self.ended = Some(error.report());
+                }
+                Err(error)
+            }
+            Ok(None) => Err(self.end().await),
+        }
+    }
+
+    /// The reader ended without a word: it panicked.
+    async fn end(&mut self) -> Error {
+        let ended = match self.reader.take() {
+            Some(reader) => reader.await.err(),
+            None => None,
+        };
+        let message = "the task that reads MySQL ended unexpectedly; please report it";
+        self.ended = Some(message.to_owned());
+        let error = Error::fatal(message);
+        match ended {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        }
+    }
+}
+
+#[async_trait]
+impl SourceTask for MySqlTask {
+    async fn start(&mut self, context: SourceContext) -> Result<()> {
+        let loaded = MySqlConfig::load(&context.config);
+        let (config, filter) = loaded.map_err(|errors| Error::bad_config(errors.to_string()))?;
+        let committed = context.offsets.offset(&partition(&config)).await?;
+        let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
+        let poll_interval = config.poll_interval;
+        let reader = Reader {
+            outbox: Outbox::new(sender, config.batch_records_max),
+            envelopes: Envelopes::new(&config, self.flavour),
+            config,
+            filter,
+            flavour: self.flavour,
+            history: context.history,
+            gauges: context.gauges,
+        };
+        let reader = Some(tokio::spawn(reader.run(committed)));
+        self.running = Some(Running { receiver, reader, poll_interval, ended: None });
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<Vec<SourceRecord>> {
+        match &mut self.running {
+            Some(running) => running.receive().await,
+            None => Err(Error::fatal("the task was not started")),
+        }
+    }
+
+    async fn stop(&mut self) {
+        let Some(reader) = self.running.take().and_then(|running| running.reader) else { return };
+        reader.abort();
+        if let Err(ended) = reader.await {
+            if ended.is_panic() {
+                tracing::error!(%ended, "the task that reads MySQL had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for MySqlTask {
+    /// A task that is dropped without `stop` must not leave its reader behind.
+    fn drop(&mut self) {
+        if let Some(reader) = self.running.take().and_then(|running| running.reader) {
+            reader.abort();
+        }
+    }
+}

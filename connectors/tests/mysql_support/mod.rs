@@ -1,0 +1,323 @@
+//! Private database servers and a runtime of the smallest kind, for tests of the MySQL source.
+//!
+//! Each server has its own data directory and port and ends with the test. MySQL comes from `tests/servers/provide mysql`
+//! (or `MILLRACE_MYSQLD`); where there is none, its tests say so and pass.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::{
+    FlatMap, Gauges, History, OffsetReader, PluginKind, Props, Result, SourceContext, SourceRecord,
+    SourceTask, Value, async_trait,
+};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Debian's MariaDB.
+    MariaDb,
+    /// Oracle's MySQL.
+    MySql,
+}
+
+/// A private server.
+pub struct Server {
+    pub kind: Kind,
+    pub port: u16,
+    directory: TempDir,
+    arguments: Vec<String>,
+    process: Option<Child>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn mysqld() -> Option<PathBuf> {
+    let provided = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/mysql/mysqld");
+    let said = std::env::var_os("MILLRACE_MYSQLD").map(PathBuf::from);
+    said.into_iter().chain([provided]).find(|path| path.exists())
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+impl Server {
+    /// Starts a server; `None` when this machine has none of the kind.
+    pub async fn start(kind: Kind, arguments: &[&str]) -> Option<Self> {
+        let directory = TempDir::new().unwrap();
+        let data = directory.path().join("data");
+        match kind {
+            Kind::MariaDb => {
+                if !Path::new("/usr/sbin/mariadbd").exists() {
+                    eprintln!("skipped: no MariaDB server here (tests/servers/provide mariadb)");
+                    return None;
+                }
+                run(Command::new("mariadb-install-db")
+                    .env("TMPDIR", directory.path())
+                    .args(["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"])
+                    .arg(format!("--datadir={}", data.display())));
+            }
+            Kind::MySql => {
+                let Some(program) = mysqld() else {
+                    eprintln!("skipped: no MySQL server here (tests/servers/provide mysql)");
+                    return None;
+                };
+                run(Command::new(program)
+                    .args(["--initialize-insecure", "--user=root"])
+                    .arg(format!("--datadir={}", data.display())));
+            }
+        }
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut server = Self { kind, port: free_port(), directory, arguments, process: None };
+        server.launch().await;
+        Some(server)
+    }
+
+    /// Starts the server's process again.
+    pub async fn launch(&mut self) {
+        let data = self.directory.path().join("data");
+        let program = match self.kind {
+            Kind::MariaDb => PathBuf::from("/usr/sbin/mariadbd"),
+            Kind::MySql => mysqld().unwrap(),
+        };
+        let mut command = Command::new(program);
+        // The provided MySQL says so itself.
+        if self.kind == Kind::MariaDb {
+            command.arg("--no-defaults");
+        }
+        command.args(["--user=root", "--bind-address=127.0.0.1", "--server-id=1", "--log-bin=binlog"]);
+        if self.kind == Kind::MariaDb {
+            command.arg("--binlog-format=ROW");
+        } else {
+            command.args(["--mysqlx=OFF", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
+        }
+        command.args(["--innodb-buffer-pool-size=32M"]);
+        command.arg(format!("--datadir={}", data.display())).arg(format!("--port={}", self.port));
+        command.arg(format!("--socket={}", self.directory.path().join("socket").display()));
+        command.args(&self.arguments).env("TMPDIR", self.directory.path());
+        let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
+        self.process = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while Conn::new(self.options()).await.is_err() {
+            assert!(Instant::now() < deadline, "the server does not start: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends the process at once, as a power cut does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    fn options(&self) -> mysql_async::Opts {
+        OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .prefer_socket(false)
+            .into()
+    }
+
+    /// A session.
+    pub async fn session(&self) -> Conn {
+        Conn::new(self.options()).await.unwrap()
+    }
+
+    /// Runs statements, each on its own.
+    pub async fn run(&self, statements: &[&str]) {
+        let mut conn = self.session().await;
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
+    /// A configuration that captures the database `shop`.
+    pub fn config(&self, extra: &[(&str, &str)]) -> Props {
+        let port = self.port.to_string();
+        let base = [
+            ("database.hostname", "127.0.0.1"),
+            ("database.port", port.as_str()),
+            ("database.user", "root"),
+            ("database.server.id", "5400"),
+            ("topic.prefix", "p"),
+            ("database.include.list", "shop"),
+            ("poll.interval.ms", "50"),
+        ];
+        base.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Offsets and history that outlive a task, as a worker's topics do.
+#[derive(Debug, Default)]
+pub struct Worker {
+    pub offset: parking::Slot<Option<FlatMap>>,
+    pub history: parking::Slot<BTreeMap<String, String>>,
+}
+
+/// A value behind a lock.
+pub mod parking {
+    use std::sync::{Mutex, MutexGuard};
+
+    /// A value behind a lock.
+    #[derive(Debug, Default)]
+    pub struct Slot<T>(Mutex<T>);
+
+    impl<T> Slot<T> {
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+}
+
+#[async_trait]
+impl OffsetReader for Worker {
+    async fn offset(&self, _partition: &FlatMap) -> Result<Option<FlatMap>> {
+        Ok(self.offset.lock().clone())
+    }
+}
+
+#[async_trait]
+impl History for Worker {
+    async fn load(&self) -> Result<Vec<(String, String)>> {
+        Ok(self.history.lock().clone().into_iter().collect())
+    }
+
+    async fn put(&self, key: &str, value: Option<&str>) -> Result<()> {
+        match value {
+            Some(value) => self.history.lock().insert(key.to_owned(), value.to_owned()),
+            None => self.history.lock().remove(key),
+        };
+        Ok(())
+    }
+}
+
+/// A running task and what it handed out.
+pub struct Run {
+    pub task: Box<dyn SourceTask>,
+    pub worker: Arc<Worker>,
+    pub gauges: Gauges,
+    pub errors: Vec<api::Error>,
+}
+
+impl Run {
+    /// Starts a task of the connector that fits the server.
+    pub async fn start(server: &Server, worker: &Arc<Worker>, config: Props) -> Self {
+        let plugin = match server.kind {
+            Kind::MariaDb => &connectors::mysql::MARIADB,
+            Kind::MySql => &connectors::mysql::MYSQL,
+        };
+        let PluginKind::Source(make) = plugin.kind else { panic!("a source") };
+        let mut task = make().task();
+        let gauges = Gauges::default();
+        let context = SourceContext {
+            connector: "c".into(),
+            task: 0,
+            config,
+            offsets: Arc::clone(worker) as Arc<dyn OffsetReader>,
+            history: Arc::clone(worker) as Arc<dyn History>,
+            gauges: gauges.clone(),
+        };
+        task.start(context).await.unwrap();
+        Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new() }
+    }
+
+    /// Polls until there are so many records; retriable errors are kept in `errors`.
+    pub async fn take(&mut self, count: usize) -> Vec<SourceRecord> {
+        let mut records = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while records.len() < count {
+            assert!(
+                Instant::now() < deadline,
+                "{} of {count} records, errors {:?}",
+                records.len(),
+                self.errors
+            );
+            match self.task.poll().await {
+                Ok(more) => records.extend(more),
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+        assert_eq!(records.len(), count, "too many: {:?}", records.iter().map(brief).collect::<Vec<_>>());
+        records
+    }
+
+    /// Polls until an error that is not retriable.
+    pub async fn failure(&mut self) -> api::Error {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no failure");
+            match self.task.poll().await {
+                Err(error) if !error.is_retriable() => return error,
+                _ => {}
+            }
+        }
+    }
+
+    /// Says that records up to this one are durable.
+    pub fn commit(&self, record: &SourceRecord) {
+        *self.worker.offset.lock() = Some(record.source_offset.to_map());
+    }
+
+    /// Stops the task.
+    pub async fn stop(mut self) {
+        self.task.stop().await;
+    }
+}
+
+/// `op key`, such as `c 1` or `tombstone 1`.
+pub fn brief(record: &SourceRecord) -> String {
+    let key = record.record.key.value.as_struct().map(|key| text(&key.values()[0])).unwrap_or_default();
+    let op = record.record.value.value.as_struct().and_then(|value| value.get("op")).map(text);
+    format!("{} {key}", op.unwrap_or_else(|| "tombstone".to_owned()))
+}
+
+/// A field of the source block.
+pub fn source(record: &SourceRecord, field: &str) -> Value {
+    let value = record.record.value.value.as_struct().unwrap();
+    value.get("source").and_then(Value::as_struct).unwrap().get(field).unwrap().clone()
+}
+
+/// A field of `after`.
+pub fn after(record: &SourceRecord, field: &str) -> Value {
+    let value = record.record.value.value.as_struct().unwrap();
+    value.get("after").and_then(Value::as_struct).unwrap().get(field).unwrap().clone()
+}
+
+/// A value as short text.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.to_string(),
+        Value::Null => "null".to_owned(),
+        other => other.as_i64().map_or_else(|| format!("{other:?}"), |number| number.to_string()),
+    }
+}

@@ -1,0 +1,348 @@
+//! A schema compiled to what writes its values as JSON: Connect's `JsonConverter.convertToJson`, without looking anything up per record.
+//!
+//! On the hot path. Field names stand as prepared bytes with their separators, the schema's own JSON and the text for null are rendered
+//! once. The invariant: an encoder holds its schema's `Arc`, so a struct with the same pointer fits without a look at its fields.
+
+use api::{Field, Schema, SchemaRef, SchemaType, Struct, Value, logical, same_schema};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::escape::write_string;
+use super::fault::Fault;
+use super::schema_text;
+use crate::java_text;
+
+/// What the settings say about writing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    /// Decimals as numbers instead of base64.
+    pub(super) decimals_numeric: bool,
+    /// A null field is written as its schema's default.
+    pub(super) replace_null_with_default: bool,
+}
+
+/// Writes the values of one schema.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    node: Node,
+    /// `{"schema":..,"payload":`, or what is wrong with a default value in the schema.
+    envelope: Result<Vec<u8>, Fault>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    kind: Kind,
+    /// What is written for null, or why it must not be there.
+    null: Result<Box<[u8]>, Fault>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Plain(SchemaType),
+    /// A list or map that says nothing of what it holds, as the header converter makes them of mixed values.
+    Untyped(SchemaType, Options),
+    Decimal {
+        scale: i32,
+    },
+    Array(Box<Node>),
+    ObjectMap(Box<Node>),
+    PairsMap(Box<(Node, Node)>),
+    Struct {
+        schema: SchemaRef,
+        fields: Box<[FieldNode]>,
+    },
+    /// A schema that lacks what its type needs: a Decimal without a scale.
+    Malformed(&'static str),
+}
+
+#[derive(Debug)]
+struct FieldNode {
+    /// `{"name":` for the first field, `,"name":` for the others.
+    prefix: Box<[u8]>,
+    node: Node,
+}
+
+impl Encoder {
+    /// Compiles the schema.
+    pub(super) fn new(schema: &SchemaRef, options: Options) -> Self {
+        Self { node: Node::new(schema, options), envelope: schema_text::envelope(schema, options) }
+    }
+
+    /// Appends the value alone.
+    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        self.node.write(value, out)
+    }
+
+    /// Appends the value with its schema.
+    pub(super) fn write_enveloped(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        out.extend_from_slice(self.envelope.as_ref().map_err(Fault::clone)?);
+        self.node.write(value, out)?;
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+impl Node {
+    pub(super) fn new(schema: &SchemaRef, options: Options) -> Self {
+        let kind = Kind::of(schema, options);
+        let mut node = Self { kind, null: Ok(Box::from(*b"null")) };
+        node.null = match schema.default_value() {
+            Some(default) if options.replace_null_with_default => {
+                let mut text = Vec::new();
+                node.write(default, &mut text).map(|()| text.into_boxed_slice())
+            }
+            _ if schema.is_optional() => Ok(Box::from(*b"null")),
+            _ => Err(Fault::new(
+                "Conversion error: null value for field that is required and has no default value",
+            )),
+        };
+        node
+    }
+
+    /// Appends one value. What rows are mostly made of comes first.
+    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match (&self.kind, value) {
+            (Kind::Plain(SchemaType::String), Value::String(text)) => write_string(text, out),
+            (Kind::Plain(SchemaType::Int64), Value::Int64(number)) => write_integer(*number, out),
+            (Kind::Plain(SchemaType::Int32), Value::Int32(number)) => write_integer(*number, out),
+            (_, Value::Null) => out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?),
+            (Kind::Struct { schema, fields }, Value::Struct(row)) => {
+                return write_struct(schema, fields, row, out);
+            }
+            _ => return self.write_other(value, out),
+        }
+        Ok(())
+    }
+
+    fn write_other(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match (&self.kind, value) {
+            (Kind::Plain(kind), value) if value.kind() == Some(*kind) => write_primitive(value, out),
+            (Kind::Decimal { scale }, Value::Bytes(unscaled)) => {
+                let too_large = || {
+                    Fault::new(format!(
+                        "Decimal of {} bytes is too large to be written as a number",
+                        unscaled.len()
+                    ))
+                };
+                out.extend_from_slice(java_text::decimal(unscaled, *scale).ok_or_else(too_large)?.as_bytes());
+                Ok(())
+            }
+            (Kind::Array(items), Value::Array(values)) => write_array(items, values, out),
+            (Kind::ObjectMap(values), Value::Map(entries)) => write_object(values, entries, out),
+            (Kind::PairsMap(nodes), Value::Map(entries)) => write_pairs(&nodes.0, &nodes.1, entries, out),
+            (Kind::Untyped(kind, options), value) if value.kind() == Some(*kind) => {
+                write_schemaless(value, *options, out)
+            }
+            (Kind::Malformed(problem), _) => Err(Fault::new(*problem)),
+            (kind, value) => {
+                Err(Fault::new(format!("Invalid type for {}: {}", kind.name(), value.kind_name())))
+            }
+        }
+    }
+}
+
+impl Kind {
+    fn of(schema: &SchemaRef, options: Options) -> Self {
+        let node = |schema: &SchemaRef| Box::new(Node::new(schema, options));
+        match (schema.kind(), schema.key_schema(), schema.value_schema()) {
+            (SchemaType::Bytes, ..)
+                if options.decimals_numeric && schema.name() == Some(logical::DECIMAL) =>
+            {
+                Self::decimal(schema)
+            }
+            (SchemaType::Array, _, Some(items)) => Self::Array(node(items)),
+            (SchemaType::Map, Some(keys), Some(values)) if keys.kind() == SchemaType::String => {
+                Self::ObjectMap(node(values))
+            }
+            (SchemaType::Map, Some(keys), Some(values)) => {
+                Self::PairsMap(Box::new((Node::new(keys, options), Node::new(values, options))))
+            }
+            (kind @ (SchemaType::Array | SchemaType::Map), ..) => Self::Untyped(kind, options),
+            (SchemaType::Struct, ..) => {
+                Self::Struct { schema: SchemaRef::clone(schema), fields: fields(schema.fields(), options) }
+            }
+            (kind, ..) => Self::Plain(kind),
+        }
+    }
+
+    fn decimal(schema: &Schema) -> Self {
+        match schema.parameter(logical::SCALE).map(str::parse) {
+            Some(Ok(scale)) => Self::Decimal { scale },
+            Some(Err(_)) => Self::Malformed("Invalid scale parameter found in Decimal schema"),
+            None => Self::Malformed("Invalid Decimal schema: scale parameter not found."),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Plain(kind) | Self::Untyped(kind, _) => kind.name(),
+            Self::Decimal { .. } => SchemaType::Bytes.name(),
+            Self::Array(_) => SchemaType::Array.name(),
+            Self::ObjectMap(_) | Self::PairsMap(_) => SchemaType::Map.name(),
+            Self::Struct { .. } => SchemaType::Struct.name(),
+            Self::Malformed(problem) => problem,
+        }
+    }
+}
+
+fn fields(fields: &[Field], options: Options) -> Box<[FieldNode]> {
+    let separators = std::iter::once(b'{').chain(std::iter::repeat(b','));
+    let node = |(separator, field): (u8, &Field)| {
+        let mut prefix = vec![separator];
+        write_string(&field.name, &mut prefix);
+        prefix.push(b':');
+        FieldNode { prefix: prefix.into(), node: Node::new(&field.schema, options) }
+    };
+    separators.zip(fields).map(node).collect()
+}
+
+fn write_struct(
+    schema: &SchemaRef,
+    fields: &[FieldNode],
+    row: &Struct,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    if !same_schema(row.schema(), schema) {
+        return Err(Fault::new("Mismatching schema."));
+    }
+    for (index, (field, value)) in fields.iter().zip(row.values()).enumerate() {
+        out.extend_from_slice(&field.prefix);
+        field.node.write(value, out).map_err(|fault| fault.inside(&schema.fields()[index].name))?;
+    }
+    out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
+    Ok(())
+}
+
+fn write_array(items: &Node, values: &[Value], out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        separate(index, out);
+        items.write(value, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_object(values: &Node, entries: &[(Value, Value)], out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.push(b'{');
+    for (index, (key, value)) in entries.iter().enumerate() {
+        separate(index, out);
+        let Some(key) = key.as_str() else {
+            return Err(Fault::new(format!("Invalid type for STRING: {}", key.kind_name())));
+        };
+        write_string(key, out);
+        out.push(b':');
+        values.write(value, out).map_err(|fault| fault.inside(key))?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn write_pairs(
+    keys: &Node,
+    values: &Node,
+    entries: &[(Value, Value)],
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    out.push(b'[');
+    for (index, (key, value)) in entries.iter().enumerate() {
+        separate(index, out);
+        out.push(b'[');
+        keys.write(key, out)?;
+        out.push(b',');
+        values.write(value, out)?;
+        out.push(b']');
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn separate(index: usize, out: &mut Vec<u8>) {
+    if index > 0 {
+        out.push(b',');
+    }
+}
+
+/// Appends a value that has no parts. Others are not written by this function, and say so.
+fn write_primitive(value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match value {
+        Value::Boolean(true) => out.extend_from_slice(b"true"),
+        Value::Boolean(false) => out.extend_from_slice(b"false"),
+        Value::Int8(number) => write_integer(*number, out),
+        Value::Int16(number) => write_integer(*number, out),
+        Value::Int32(number) => write_integer(*number, out),
+        Value::Int64(number) => write_integer(*number, out),
+        Value::Float32(number) if !number.is_finite() => write_special(f64::from(*number), out),
+        Value::Float32(number) => java_text::write_f32(*number, out),
+        Value::Float64(number) if !number.is_finite() => write_special(*number, out),
+        Value::Float64(number) => java_text::write_f64(*number, out),
+        Value::String(text) => write_string(text, out),
+        Value::Bytes(bytes) => write_base64(bytes, out),
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            return Err(Fault::new(format!(
+                "{} without its schema cannot be written as JSON",
+                value.kind_name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn write_integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Jackson quotes what JSON has no numbers for.
+fn write_special(number: f64, out: &mut Vec<u8>) {
+    write_string(java_text::special(number).unwrap_or_default(), out);
+}
+
+fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    // The room is exact: four characters for every three bytes begun.
+    debug_assert_eq!(written, Ok(out.len() - start));
+    out.push(b'"');
+}
+
+/// Appends a value that has no schema, as Connect infers one from its class: maps with text keys are objects, others lists of pairs.
+pub(super) fn write_schemaless(value: &Value, options: Options, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match value {
+        Value::Array(values) => {
+            out.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                separate(index, out);
+                write_schemaless(value, options, out)?;
+            }
+            out.push(b']');
+        }
+        Value::Map(entries) if entries.iter().all(|(key, _)| key.as_str().is_some()) => {
+            out.push(b'{');
+            for (index, (key, value)) in entries.iter().enumerate() {
+                separate(index, out);
+                write_schemaless(key, options, out)?;
+                out.push(b':');
+                write_schemaless(value, options, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Map(entries) => {
+            out.push(b'[');
+            for (index, (key, value)) in entries.iter().enumerate() {
+                separate(index, out);
+                out.push(b'[');
+                write_schemaless(key, options, out)?;
+                out.push(b',');
+                write_schemaless(value, options, out)?;
+                out.push(b']');
+            }
+            out.push(b']');
+        }
+        Value::Struct(row) => return Node::new(row.schema(), options).write(value, out),
+        _ => return write_primitive(value, out),
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The command line: `millrace standalone`, `millrace broker`, `millrace plugins`.
+//!
+//! The outermost room: reads files, sets up logging and threads, and hands over. Invariants: an error ends the process with
+//! Connect's exit code and a message that names the file, line or setting and what to do; standard output stays free for
+//! what was asked for, logs go to standard error.
+
+mod broker;
+mod files;
+mod plugins;
+mod standalone;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use api::Registry;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::logging::{self, LogFormat};
+
+/// How long threads that a plugin has blocked may keep the process alive.
+const THREADS_GRACE: Duration = Duration::from_millis(500);
+
+/// Kafka Connect without the JVM: one binary runs connectors and brings its own Kafka-protocol broker.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    /// How log lines look. What is logged is said by the environment variable RUST_LOG (info by default), and over REST at
+    /// /admin/loggers.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one worker, with a broker of its own unless bootstrap.servers is set. Without files: REST on 127.0.0.1:8083, the broker
+    /// on 127.0.0.1:9092, data under ./millrace-data
+    Standalone(StandaloneArgs),
+    /// Run the broker alone
+    Broker(BrokerArgs),
+    /// List every connector, transform, predicate and converter with its options
+    Plugins(PluginsArgs),
+}
+
+#[derive(Debug, Args)]
+struct StandaloneArgs {
+    /// The worker's settings, as for connect-standalone; settings of the broker inside have the prefix "broker.". A file that ends
+    /// in .json is taken for a connector
+    worker: Option<PathBuf>,
+    /// Connectors to create or update: .properties files, or JSON (a flat object with a "name", or {"name", "config"})
+    connectors: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BrokerArgs {
+    /// The broker's settings, as for Kafka's server.properties
+    broker: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct PluginsArgs {
+    /// Show only this plugin, with the documentation of its options: a class, its simple name or an alias
+    plugin: Option<String>,
+}
+
+/// Why the process ends, and with which code.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    code: u8,
+    message: String,
+}
+
+impl Exit {
+    /// The worker or broker could not start, or broke down (Connect's code 2).
+    pub(crate) fn start(error: impl std::fmt::Display) -> Self {
+        Self { code: 2, message: error.to_string() }
+    }
+
+    /// A connector of the command line was refused (Connect's code 3).
+    pub(crate) fn connector(error: impl std::fmt::Display) -> Self {
+        Self { code: 3, message: error.to_string() }
+    }
+}
+
+/// An error and its causes, as one text.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs the program with these plugins.
+#[must_use]
+pub fn main(registry: Registry) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli, registry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            complain(&exit.message);
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+/// Help and version are answers; anything else is a mistake, for which Connect has code 1.
+fn usage(error: &clap::Error) -> ExitCode {
+    if let Err(failed) = error.print() {
+        complain(&format!("cannot print: {failed}"));
+    }
+    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
+    if let Command::Plugins(arguments) = &cli.command {
+        return plugins::print(&registry, arguments.plugin.as_deref());
+    }
+    let format = match cli.log_format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    };
+    let directives = std::env::var("RUST_LOG").ok().filter(|directives| !directives.trim().is_empty());
+    let levels = logging::init(directives.as_deref(), format).map_err(Exit::start)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("another provider of cryptography was installed before");
+    }
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millrace").build();
+    let threads = threads.map_err(|error| Exit::start(format!("cannot start threads: {error}")))?;
+    let outcome = threads.block_on(async {
+        match cli.command {
+            Command::Standalone(arguments) => {
+                standalone::run(registry, levels, arguments.worker, arguments.connectors).await
+            }
+            Command::Broker(arguments) => broker::run(arguments.broker).await,
+            Command::Plugins(_) => Ok(()),
+        }
+    });
+    threads.shutdown_timeout(THREADS_GRACE);
+    outcome
+}
+
+/// Waits until the process is asked to stop: by Ctrl-C or SIGTERM. Asked again, the process ends at once.
+pub(crate) async fn asked_to_stop() -> Result<(), Exit> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen =
+        |kind| signal(kind).map_err(|error| Exit::start(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping; a second signal ends the process at once");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// The last words, on standard error: plain, for logging may not be up.
+fn complain(message: &str) {
+    let written = writeln!(std::io::stderr(), "millrace: {message}");
+    drop(written);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_are_the_worker_and_then_connectors() {
+        let cli = Cli::try_parse_from(["millrace", "standalone", "w.properties", "a.json", "b.properties"])
+            .unwrap();
+        let Command::Standalone(arguments) = cli.command else { panic!("another command") };
+        assert_eq!(
+            (arguments.worker.unwrap().to_str(), arguments.connectors.len()),
+            (Some("w.properties"), 2)
+        );
+        assert!(Cli::try_parse_from(["millrace"]).is_err());
+        assert!(Cli::try_parse_from(["millrace", "distributed"]).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! What may be said to a worker and to a connector: every option of Kafka Connect that works here, declared once.
+//!
+//! No data passes here; the worker, REST and the command line read what these declarations parse. Invariant: a setting is
+//! either declared (and works), known to Connect and named in a notice, or unknown and reported with a suggestion. None is
+//! dropped in silence.
+
+mod accepted;
+mod client;
+mod connector;
+mod listener;
+mod policy;
+mod sink;
+mod source;
+mod supervision;
+mod topic_creation;
+mod worker;
+
+pub use accepted::notices;
+pub use client::{ConsumerOptions, ProducerOptions, layered};
+pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub(crate) use listener::is_loopback_host;
+pub use listener::{Listener, ListenerError};
+pub use policy::OverridePolicy;
+pub use sink::SinkConfig;
+pub use source::{ExactlyOnceSupport, SourceConfig, TransactionBoundary};
+pub use supervision::SupervisionConfig;
+pub use topic_creation::{
+    TopicCreationGroup, TopicCreationRule, topic_creation_definition, topic_creation_rules,
+};
+pub use worker::{
+    ConverterSettings, InternalTopic, RestOptions, StorageOptions, WorkerConfig, WorkerOptions,
+};

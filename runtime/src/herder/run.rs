@@ -1,0 +1,279 @@
+//! The herder's own task: hears what changed, decides, and does it.
+//!
+//! Above the worker, beside the desk. One event at a time: the config topic moved on, the group gave or took work, a task or
+//! connector said something, a restart is due, somebody asked. After each, the plan says what is to be done. Nothing here waits for a
+//! broker or for connector code. Invariant: what runs follows from the state, the assignment and what failed, and every
+//! run's end is heard before another run of the same task begins.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use api::{Error, Result};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::desk::{Command, Desk, not_found};
+use super::plan::{Action, Assignment, Running, RunningConnector, plan};
+use super::state::ClusterState;
+use super::supervision::{Supervision, trace};
+use super::{HerderError, HerderResult, State, TargetState, TaskId};
+use crate::membership::{Member, Membership, MembershipEvent, Work};
+use crate::store::status_record::Status;
+use crate::worker::{self, Jitter, News, Report, TaskHandle};
+
+/// Reports and outcomes that may wait to be heard.
+const QUEUE_MAX: usize = 1_024;
+
+/// What is supervised.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Connector(String),
+    Task(TaskId),
+}
+
+/// A connector's answer.
+pub(super) struct Outcome {
+    pub(super) name: String,
+    pub(super) run: u64,
+    pub(super) connector: RunningConnector,
+    pub(super) result: Result<()>,
+    pub(super) ran: Duration,
+}
+
+/// A task's run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) number: u64,
+    /// `None` once it has failed.
+    pub(super) handle: Option<TaskHandle>,
+}
+
+/// The herder.
+pub(crate) struct HerderTask {
+    pub(super) desk: Arc<Desk>,
+    pub(super) membership: Box<dyn Membership>,
+    pub(super) member: Option<Member>,
+    pub(super) changes: watch::Receiver<Arc<ClusterState>>,
+    pub(super) state: Arc<ClusterState>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    pub(super) outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
+    pub(super) running: Running,
+    pub(super) runs: BTreeMap<TaskId, Run>,
+    pub(super) connector_runs: BTreeMap<String, u64>,
+    pub(super) next_run: u64,
+    pub(super) supervision: Supervision<Subject>,
+    /// Who waits for a connector to have started.
+    pub(super) waiting: HashMap<String, Vec<oneshot::Sender<HerderResult<()>>>>,
+    /// Restart requests up to this offset have been heard.
+    pub(super) restarts_heard: i64,
+}
+
+impl HerderTask {
+    /// A herder over these stores; restart requests from before its time are none of its business.
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        membership: Box<dyn Membership>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let changes = desk.configs.watch();
+        let state = desk.state();
+        Self {
+            membership,
+            member: None,
+            changes,
+            restarts_heard: state.offset(),
+            state,
+            commands,
+            reports: mpsc::channel(QUEUE_MAX),
+            outcomes: mpsc::channel(QUEUE_MAX),
+            running: Running::default(),
+            runs: BTreeMap::new(),
+            connector_runs: BTreeMap::new(),
+            next_run: 0,
+            supervision: Supervision::new(Jitter::unique()),
+            waiting: HashMap::new(),
+            desk,
+        }
+    }
+
+    /// Herds until told to stop; then stops every task and waits for them.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let due = self.supervision.next_due().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = self.changes.changed() => match changed {
+                    Ok(()) => self.state_changed(),
+                    Err(_closed) => break,
+                },
+                event = self.membership.next() => self.membership_changed(event),
+                Some(report) = self.reports.1.recv() => self.heard(report),
+                Some(outcome) = self.outcomes.1.recv() => self.connector_answered(outcome),
+                Some(command) = self.commands.recv() => self.commanded(command),
+                () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
+                    self.restart_due();
+                }
+            }
+            self.settle();
+        }
+        self.stop_all().await;
+    }
+
+    fn state_changed(&mut self) {
+        self.state = Arc::clone(&self.changes.borrow_and_update());
+        let state = Arc::clone(&self.state);
+        for (name, offset, request) in state.restarts() {
+            if offset >= self.restarts_heard {
+                self.restart_requested(name, request);
+            }
+        }
+        self.restarts_heard = self.state.offset();
+    }
+
+    fn membership_changed(&mut self, event: MembershipEvent) {
+        match event {
+            MembershipEvent::Assigned(member) => self.member = Some(member),
+            MembershipEvent::Revoked => self.member = None,
+        }
+    }
+
+    /// Does what the plan says until it says nothing.
+    fn settle(&mut self) {
+        loop {
+            let assignment = match self.member.as_ref().map(|member| &member.work) {
+                Some(Work::Everything) => Assignment::everything(&self.state),
+                Some(Work::Share(share)) => share.clone(),
+                None => Assignment::default(),
+            };
+            let actions = plan(&self.state, &assignment, &self.running);
+            if actions.is_empty() {
+                return;
+            }
+            actions.into_iter().for_each(|action| self.act(action));
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        tracing::debug!(?action, "herding");
+        match action {
+            Action::StartConnector(name, connector) => self.start_connector(name, connector),
+            Action::StopConnector(name) => self.stop_connector(&name),
+            Action::StartTask(id, task) => self.start_task(id, task),
+            Action::SetTaskTarget(id, target) => self.set_task_target(&id, target),
+            Action::StopTask(id) => self.stop_task(&id),
+        }
+    }
+
+    /// Has something that failed restarted, if that may help: the text for its status.
+    pub(super) fn supervise(&mut self, subject: &Subject, error: &Error, ran: Duration) -> String {
+        let name = match subject {
+            Subject::Connector(name) => name,
+            Subject::Task(id) => &id.connector,
+        };
+        let config = self.state.connector(name).map(|state| state.config()).unwrap_or_default();
+        let policy = worker::restart_policy(&config);
+        let next = self.supervision.failed(subject, &policy, error, ran, Instant::now());
+        trace(error, &policy, next)
+    }
+
+    fn restart_due(&mut self) {
+        for subject in self.supervision.take_due(Instant::now()) {
+            match subject {
+                Subject::Connector(name) => {
+                    self.running.connectors.remove(&name);
+                }
+                Subject::Task(id) if self.runs.get(&id).is_some_and(|run| run.handle.is_none()) => {
+                    self.desk.context.metrics.worker().task_restarts.fetch_add(1, Relaxed);
+                    self.forget_failed_run(&id);
+                }
+                Subject::Task(_) => {}
+            }
+        }
+    }
+
+    fn restart_requested(&mut self, name: &str, request: crate::store::config_record::RestartRequest) {
+        let statuses = Arc::clone(&self.desk.context.statuses);
+        let state = statuses.connector(name).map(|status| status.state);
+        if self.running.connectors.contains_key(name) && state.is_some_and(|state| request.concerns(state)) {
+            self.supervision.forget(&Subject::Connector(name.to_owned()));
+            self.running.connectors.remove(name);
+            self.set_connector_status(name, State::Restarting, None);
+        }
+        if !request.include_tasks {
+            return;
+        }
+        for (task, status) in statuses.tasks(name) {
+            if request.concerns(status.state) {
+                self.restart_task(&TaskId::new(name, task));
+            }
+        }
+    }
+
+    fn commanded(&mut self, command: Command) {
+        match command {
+            Command::Ping(reply) => reply_to(reply, ()),
+            Command::HasTasks(name, reply) => {
+                let any = self.running.tasks.keys().any(|id| id.connector == name);
+                reply_to(reply, any);
+            }
+            Command::RestartTask(id, reply) => {
+                let answer = match self.running.tasks.contains_key(&id) {
+                    true => Ok(()),
+                    false => Err(HerderError::not_found(format!("Task {id} does not run on this worker"))),
+                };
+                self.restart_task(&id);
+                reply_to(reply, answer);
+            }
+            Command::RestartConnector(name, reply) => {
+                if self.running.connectors.remove(&name).is_none() {
+                    reply_to(reply, Err(not_found(&name)));
+                    return;
+                }
+                self.supervision.forget(&Subject::Connector(name.clone()));
+                self.waiting.entry(name).or_default().push(reply);
+            }
+        }
+    }
+
+    pub(super) fn generation(&self) -> i32 {
+        self.member.as_ref().map_or(0, |member| member.generation)
+    }
+
+    pub(super) fn status(&self, state: State, trace: Option<String>) -> Status {
+        Status { state, trace, worker_id: self.desk.worker_id.clone(), generation: self.generation() }
+    }
+
+    /// Stops every task and waits for them, all at once; each is gone within its deadline.
+    async fn stop_all(&mut self) {
+        let ids: Vec<_> = self.running.tasks.keys().cloned().collect();
+        for id in &ids {
+            self.stop_task(id);
+        }
+        while !self.running.tasks.is_empty() {
+            let Some(Report { id, run, news }) = self.reports.1.recv().await else { return };
+            let current = self.runs.get(&id).is_some_and(|known| known.number == run);
+            if current && matches!(news, News::Exited { .. }) {
+                self.running.tasks.remove(&id);
+                self.runs.remove(&id);
+                self.set_task_status(&id, State::Unassigned, None);
+            }
+        }
+        for name in self.running.connectors.keys() {
+            let stopped =
+                self.state.connector(name).is_some_and(|state| state.target() == TargetState::Stopped);
+            if !stopped {
+                self.set_connector_status(name, State::Unassigned, None);
+            }
+        }
+    }
+}
+
+/// Answers somebody who may have given up.
+fn reply_to<T>(reply: oneshot::Sender<T>, answer: T) {
+    if reply.send(answer).is_err() {
+        tracing::debug!("nobody waits for an answer any more");
+    }
+}

@@ -1,0 +1,104 @@
+//! Errors as Connect tells them: a status and `{"error_code", "message"}`.
+//!
+//! The end of every handler that did not succeed. Invariant: no other shape of error leaves, be it for a path that does not
+//! exist, a method, a body or a herder that does not answer.
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::herder::{HerderError, HerderErrorKind, Readiness};
+use crate::validation::ValidationError;
+
+/// Why a request was not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    status: StatusCode,
+    message: String,
+    retry: bool,
+}
+
+impl Failure {
+    /// A failure with this status.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), retry: false }
+    }
+
+    /// The request is at fault.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// What the status says by itself, as Connect words it: `HTTP 404 Not Found`.
+    pub(super) fn plain(status: StatusCode) -> Self {
+        Self::new(
+            status,
+            format!("HTTP {} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()),
+        )
+    }
+}
+
+impl From<HerderError> for Failure {
+    fn from(error: HerderError) -> Self {
+        let status = match error.kind {
+            HerderErrorKind::NotFound => StatusCode::NOT_FOUND,
+            HerderErrorKind::AlreadyExists | HerderErrorKind::Conflict => StatusCode::CONFLICT,
+            HerderErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+            HerderErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            HerderErrorKind::Timeout | HerderErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        // A conflict that passes says so; one that lasts ("already exists") has the same code but no such header.
+        Self { status, message: error.message, retry: error.kind == HerderErrorKind::Conflict }
+    }
+}
+
+impl From<ValidationError> for Failure {
+    fn from(error: ValidationError) -> Self {
+        HerderError::from(error).into()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(status = self.status.as_u16(), "a REST request failed: {}", self.message);
+        }
+        let body = Json(json!({ "error_code": self.status.as_u16(), "message": self.message }));
+        let mut response = (self.status, body).into_response();
+        if self.retry {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// For paths that nothing serves.
+pub(super) async fn not_found() -> Failure {
+    Failure::plain(StatusCode::NOT_FOUND)
+}
+
+/// For methods that a path does not have; `OPTIONS` asks which it has, and the `Allow` header that axum adds says so.
+pub(super) async fn method_not_allowed(method: Method) -> Response {
+    match method {
+        Method::OPTIONS => StatusCode::OK.into_response(),
+        _ => Failure::plain(StatusCode::METHOD_NOT_ALLOWED).into_response(),
+    }
+}
+
+/// The time limit passed; `stage` is what the worker says that it is doing, if it says anything.
+pub(super) fn timed_out(stage: Option<&Readiness>) -> Failure {
+    let text = match stage {
+        Some(Readiness::Healthy) => "The worker is up; the operation may still happen.".to_owned(),
+        Some(Readiness::Starting(stage) | Readiness::Unhealthy(stage)) => {
+            format!("The worker is currently {stage}")
+        }
+        None => "The worker does not say what it is doing.".to_owned(),
+    };
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("Request timed out. {text}"))
+}

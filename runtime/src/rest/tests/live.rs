@@ -1,0 +1,198 @@
+//! REST over a real herder and a real broker: a connector's whole life, with its secrets kept.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use broker_server::{Broker, BrokerConfig};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Server, assert_error, registry, state, validator, worker_config};
+use crate::herder::{Herder, HerderSetup, RunningHerder};
+use crate::metrics::Metrics;
+
+/// How long something that happens soon may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A worker with a broker in a folder of its own.
+struct Worker {
+    server: Server,
+    herder: Herder,
+    broker: Broker,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<api::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Worker {
+    async fn start() -> Self {
+        // The worker's panic hook writes to the log: without one, a failed assertion would be silent.
+        drop(tracing_subscriber::fmt().with_test_writer().with_env_filter("warn").try_init());
+        let folder = tempfile::tempdir().unwrap();
+        let said = [
+            ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
+            ("log.dirs", folder.path().join("data").to_str().unwrap().to_owned()),
+        ];
+        let props = said.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+        let broker = Broker::start(BrokerConfig::from_props(&props).unwrap()).await.unwrap();
+        let config = worker_config(&[
+            ("key.converter", "test.StringConverter"),
+            ("value.converter", "test.StringConverter"),
+            ("header.converter", "test.HeaderConverter"),
+        ]);
+        let setup = HerderSetup {
+            registry: registry(),
+            config: config.clone(),
+            checker: Arc::new(validator(&config)),
+            metrics: Metrics::default(),
+            worker_id: "127.0.0.1:8083".to_owned(),
+            bootstrap_servers: vec![broker.addresses()[0].to_string()],
+        };
+        let stop = CancellationToken::new();
+        let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
+        let server = Server::serve(&config, state(&config, herder.clone())).await;
+        Self { server, herder, broker, stop, task, _folder: folder }
+    }
+
+    async fn create(&self, body: &Value) -> Answer {
+        self.server.json("POST", "/connectors", body.to_string().as_bytes()).await
+    }
+
+    /// Asks again until the answer does.
+    async fn until(&self, path: &str, does: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let answer = self.server.get(path).await.json();
+            if does(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < LIMIT, "{path}: {answer}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        drop(self.server);
+        self.broker.shutdown().await.unwrap();
+    }
+}
+
+fn tasks_are(state: &'static str) -> impl Fn(&Value) -> bool {
+    move |status| {
+        status["tasks"]
+            .as_array()
+            .is_some_and(|tasks| !tasks.is_empty() && tasks.iter().all(|task| task["state"] == state))
+    }
+}
+
+#[tokio::test]
+async fn a_connector_lives_and_its_secrets_stay() {
+    let worker = Worker::start().await;
+    let server = &worker.server;
+    let root = server.get("/").await.json();
+    assert_eq!(root["kafka_cluster_id"], worker.broker.cluster_id());
+    worker.until("/health", |health| health["status"] == "healthy").await;
+
+    // Created once, under a name that a path must encode.
+    let name = "a/b ü";
+    let path = "/connectors/a%2Fb%20%C3%BC";
+    let config =
+        json!({"connector.class": "FileSource", "file": "/f", "password": "CANARY-11", "tasks.max": 1});
+    let answer = worker.create(&json!({"name": name, "config": config})).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert!(answer.head.contains("location: /connectors/a%2fb%20%c3%bc"), "{}", answer.head);
+    let info = answer.json();
+    assert_eq!((&info["name"], &info["type"]), (&json!(name), &json!("source")));
+    assert_eq!(
+        (&info["config"]["password"], &info["config"]["tasks.max"]),
+        (&json!("[hidden]"), &json!("1"))
+    );
+    assert_error(
+        &worker.create(&json!({"name": name, "config": config})).await,
+        409,
+        "already exists",
+        "twice",
+    );
+
+    // What is shown can be sent back: the secret stays what it was.
+    let mut shown = server.get(&format!("{path}/config")).await.json();
+    shown["tasks.max"] = json!("2");
+    let answer = server.json("PUT", &format!("{path}/config"), shown.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let patch = json!({"password": "[hidden]", "tasks.max": null, "mood": "calm"});
+    let answer = server.json("PATCH", &format!("{path}/config"), patch.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let stored = worker.herder.config(name).await.unwrap();
+    assert_eq!((stored["password"].as_str(), stored["mood"].as_str()), ("CANARY-11", "calm"));
+    assert!(!stored.contains_key("tasks.max"));
+
+    let status = worker.until(&format!("{path}/status"), tasks_are("RUNNING")).await;
+    let task = json!({"id": 0, "state": "RUNNING", "worker_id": "127.0.0.1:8083", "version": "1"});
+    assert_eq!((&status["tasks"], &status["type"]), (&json!([task.clone()]), &json!("source")));
+    assert_eq!(server.get(&format!("{path}/tasks/0/status")).await.json(), task);
+    let tasks = server.get(&format!("{path}/tasks")).await;
+    assert_eq!(tasks.json()[0]["id"], json!({"connector": name, "task": 0}));
+    let expanded = server.get("/connectors?expand=status&expand=info").await;
+    assert_eq!(expanded.json()[name]["info"]["type"], "source");
+    assert_eq!(expanded.json()[name]["status"]["connector"]["state"], "RUNNING");
+    for answer in [&tasks, &expanded] {
+        assert!(answer.body.contains("[hidden]") && !answer.body.contains("CANARY"), "{}", answer.body);
+    }
+
+    // States and what they allow.
+    let offsets =
+        json!({"offsets": [{"partition": {"filename": "/f"}, "offset": {"position": 1}}]}).to_string();
+    let refused = server.json("PATCH", &format!("{path}/offsets"), offsets.as_bytes()).await;
+    assert_error(&refused, 400, "Connectors must be in the STOPPED state", "offsets");
+    for (call, status) in [("pause", 202), ("resume", 202), ("stop", 204)] {
+        assert_eq!(server.send("PUT", &format!("{path}/{call}"), "", b"").await.status, status, "{call}");
+    }
+    worker.until(&format!("{path}/status"), |status| status["connector"]["state"] == "STOPPED").await;
+    worker.until(&format!("{path}/tasks"), |tasks| tasks == &json!([])).await;
+    assert_eq!(server.json("PATCH", &format!("{path}/offsets"), offsets.as_bytes()).await.status, 200);
+    assert_eq!(server.get(&format!("{path}/offsets")).await.body, offsets);
+    assert_eq!(server.get(&format!("{path}/topics")).await.json(), json!({name: {"topics": []}}));
+    assert_eq!(server.send("DELETE", path, "", b"").await.status, 204);
+    assert_error(&server.get(path).await, 404, "Connector a/b ü not found", "deleted");
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_failed_task_says_why_and_is_restarted_on_demand() {
+    let worker = Worker::start().await;
+    let config = json!({
+        "connector.class": "FileSource", "file": "/f", "mood": "fail", "restart.attempts.max": "0",
+    });
+    assert_eq!(worker.create(&json!({"name": "f", "config": config})).await.status, 201);
+    let status = worker.until("/connectors/f/status", tasks_are("FAILED")).await;
+    assert!(status["tasks"][0]["trace"].as_str().unwrap().contains("the task was told to fail"), "{status}");
+    let restart = |query: &'static str| worker.server.send("POST", query, "", b"");
+    assert_eq!(restart("/connectors/f/restart").await.status, 204);
+    let plan = restart("/connectors/f/restart?includeTasks=true&onlyFailed=true").await;
+    assert_eq!(plan.status, 202, "{}", plan.body);
+    assert_eq!(plan.json()["tasks"][0]["state"], "RESTARTING", "{}", plan.body);
+    assert_eq!(restart("/connectors/f/tasks/0/restart").await.status, 204);
+    assert_error(&restart("/connectors/f/tasks/7/restart").await, 404, "f-7", "task");
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn a_stuck_connector_holds_nobody_up() {
+    let worker = Worker::start().await;
+    let config = |mood: &str| json!({"connector.class": "FileSource", "file": "/f", "mood": mood});
+    let hanging = json!({"name": "stuck", "config": config("hang")});
+    let (stuck, others) = tokio::join!(worker.create(&hanging), async {
+        let began = Instant::now();
+        let created = worker.create(&json!({"name": "good", "config": config("good")})).await;
+        let listed = worker.server.get("/connectors").await;
+        (created.status, listed.status, began.elapsed())
+    });
+    assert_error(&stuck, 500, "Validating the configuration of connector stuck did not end", "stuck");
+    assert!((others.0, others.1) == (201, 200) && others.2 < Duration::from_secs(2), "{others:?}");
+    let refused = worker.create(&json!({"name": "bad", "config": {"connector.class": "FileSource"}})).await;
+    assert_error(&refused, 400, "Missing required configuration \"file\"", "bad");
+    assert_eq!(worker.server.get("/connectors").await.json(), json!(["good"]));
+    worker.end().await;
+}

@@ -1,0 +1,229 @@
+//! A compacted topic as a log that is folded: read from its start, followed for ever, written with acknowledgement.
+//!
+//! Below every store; the only user of the client for internal topics. One task reads and folds, so a fold sees records in
+//! order, partition by partition, and needs no lock against another. Invariants: [`TopicLog::open`] returns once everything that
+//! was there has been folded; [`TopicLog::write`] once the broker has acknowledged; [`TopicLog::read_to_end`] once everything
+//! acknowledged before the call has been folded.
+
+use std::time::Duration;
+
+use api::{Bytes, Error, Result, Text};
+use broker_client::{
+    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetReset, OffsetSpec, PartitionConsumer, Producer,
+    ProducerConfig, ProducerRecord, TopicPartition,
+};
+use futures::FutureExt;
+use futures::future::try_join_all;
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::error::broker_error;
+use crate::worker::{Jitter, restart_delay};
+
+/// How long reading to the end and writing may take, as in Connect (`READ_WRITE_TOTAL_TIMEOUT_MS`).
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The first and the longest pause after a failed fetch.
+const FETCH_BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// One record of the log.
+#[derive(Debug, Clone)]
+pub(crate) struct LogRecord {
+    /// Its offset.
+    pub(crate) offset: i64,
+    /// Its key, empty if it has none.
+    pub(crate) key: Bytes,
+    /// Its value; `None` deletes the key.
+    pub(crate) value: Option<Bytes>,
+}
+
+/// What is done with the records: called with those of one partition, in order of offset.
+pub(crate) type Fold = Box<dyn FnMut(Vec<LogRecord>) + Send>;
+
+/// A key and its new value.
+pub(crate) type Change = (Bytes, Option<Bytes>);
+
+/// A compacted topic that is read, followed and written.
+pub(crate) struct TopicLog {
+    client: Client,
+    topic: Text,
+    producer: Mutex<Producer>,
+    /// The next offset to read, per partition.
+    positions: watch::Receiver<Vec<i64>>,
+    _follower: DropGuard,
+}
+
+impl TopicLog {
+    /// Reads the topic to its end, and follows it from there until the log is dropped.
+    ///
+    /// # Errors
+    /// What the broker said; `Retriable` when it took too long.
+    pub(crate) async fn open(client: &Client, topic: &str, partitions: i32, fold: Fold) -> Result<Self> {
+        let failed = |error| broker_error(format!("cannot read topic {topic}"), error);
+        let topic_text = Text::from(topic);
+        let mut start = Vec::new();
+        for partition in 0..partitions {
+            let offset = client.list_offsets(topic, partition, OffsetSpec::Earliest).await.map_err(failed)?;
+            start.push((TopicPartition::new(topic_text.clone(), partition), offset));
+        }
+        let offsets = start.iter().map(|(_, offset)| *offset).collect();
+        // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
+        let reading = ConsumerConfig { offset_reset: OffsetReset::Fail, ..ConsumerConfig::default() };
+        let consumer = PartitionConsumer::assign(client, start, reading);
+        let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
+        let producer = Producer::new(client, config);
+        producer.prepare(topic).await.map_err(failed)?;
+        let (sender, positions) = watch::channel(offsets);
+        let stop = CancellationToken::new();
+        let follower = Follower { topic: topic_text.clone(), consumer, fold, positions: sender };
+        tokio::spawn(follower.run(stop.clone()));
+        let log = Self {
+            client: client.clone(),
+            topic: topic_text,
+            producer: Mutex::new(producer),
+            positions,
+            _follower: stop.drop_guard(),
+        };
+        log.read_to_end().await?;
+        Ok(log)
+    }
+
+    /// Waits until everything that is in the topic now has been folded.
+    ///
+    /// # Errors
+    /// `Retriable` when the broker cannot be asked or does not deliver in time.
+    pub(crate) async fn read_to_end(&self) -> Result<()> {
+        let partitions = i32::try_from(self.positions.borrow().len()).unwrap_or(i32::MAX);
+        let ends: Vec<_> = (0..partitions).map(|partition| self.end_of(partition).boxed()).collect();
+        let ends = try_join_all(ends).await?;
+        let reached = reached(self.positions.clone(), &ends);
+        match tokio::time::timeout(STORE_TIMEOUT, reached).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                Err(Error::fatal(format!("topic {} is no longer read", self.topic)).with_source(error))
+            }
+            Err(elapsed) => Err(Error::retriable(format!(
+                "topic {} could not be read to its end within {} s",
+                self.topic,
+                STORE_TIMEOUT.as_secs()
+            ))
+            .with_source(elapsed)),
+        }
+    }
+
+    async fn end_of(&self, partition: i32) -> Result<i64> {
+        let end = self.client.list_offsets(&self.topic, partition, OffsetSpec::Latest).await;
+        end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
+    }
+
+    /// Writes changes, in order, and returns once all are acknowledged.
+    ///
+    /// # Errors
+    /// `Retriable` when they may not have been written.
+    pub(crate) async fn write(&self, changes: &[Change]) -> Result<()> {
+        let delivery = Delivery::new();
+        {
+            // The lock keeps the changes of one call together, in order.
+            let producer = self.producer.lock().await;
+            for (key, value) in changes {
+                let record = ProducerRecord {
+                    topic: &self.topic,
+                    key: Some(key),
+                    value: value.as_deref(),
+                    ..ProducerRecord::default()
+                };
+                producer.append(record, &delivery).map_err(|error| self.write_error(error))?;
+            }
+            producer.ready().await.map_err(|error| self.write_error(error))?;
+        }
+        match tokio::time::timeout(STORE_TIMEOUT, delivery.wait()).await {
+            Ok(outcome) => outcome.map_err(|error| self.write_error(error)),
+            Err(elapsed) => Err(Error::retriable(format!(
+                "topic {} did not acknowledge a write within {} s",
+                self.topic,
+                STORE_TIMEOUT.as_secs()
+            ))
+            .with_source(elapsed)),
+        }
+    }
+
+    fn write_error(&self, error: broker_client::Error) -> Error {
+        broker_error(format!("cannot write to topic {}", self.topic), error)
+    }
+}
+
+impl std::fmt::Debug for TopicLog {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "TopicLog({})", self.topic)
+    }
+}
+
+/// Waits until every position has come to its end.
+async fn reached(
+    mut positions: watch::Receiver<Vec<i64>>,
+    ends: &[i64],
+) -> std::result::Result<(), watch::error::RecvError> {
+    loop {
+        let there = positions.borrow_and_update().iter().zip(ends).all(|(now, end)| now >= end);
+        if there {
+            return Ok(());
+        }
+        positions.changed().await?;
+    }
+}
+
+/// Reads the topic for ever.
+struct Follower {
+    topic: Text,
+    consumer: PartitionConsumer,
+    fold: Fold,
+    positions: watch::Sender<Vec<i64>>,
+}
+
+impl Follower {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut failures = 0;
+        loop {
+            let polled = tokio::select! {
+                () = stop.cancelled() => return,
+                polled = self.consumer.poll() => polled,
+            };
+            match polled {
+                Ok(fetched) => {
+                    failures = 0;
+                    fetched.into_iter().for_each(|records| self.take_in(records));
+                    self.publish_positions();
+                }
+                Err(error) => {
+                    tracing::warn!(topic = %self.topic, %error, "cannot read an internal topic; trying again");
+                    failures += 1;
+                    let delay =
+                        restart_delay(failures, FETCH_BACKOFF.0, FETCH_BACKOFF.1, &mut Jitter::unique());
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(delay) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, fetched: FetchedRecords) {
+        let records = fetched.records.into_iter().map(|record| LogRecord {
+            offset: record.offset,
+            key: record.key.unwrap_or_default(),
+            value: record.value,
+        });
+        (self.fold)(records.collect());
+    }
+
+    /// Says how far the log has been folded; an answer without records may have moved it, too, past markers and gaps.
+    fn publish_positions(&self) {
+        self.positions.send_modify(|positions| {
+            for (partition, position) in (0..).zip(positions.iter_mut()) {
+                let partition = TopicPartition::new(self.topic.clone(), partition);
+                *position = self.consumer.position(&partition).unwrap_or(*position).max(*position);
+            }
+        });
+    }
+}

@@ -1,0 +1,122 @@
+//! The producers and consumers of tasks: their settings, from the worker's file and the connector's overrides.
+//!
+//! Connect's order: the defaults here, then the worker's `producer.*`, then the connector's `producer.override.*`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{Error, Props, Result};
+use broker_client::{
+    Acks, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset, Producer,
+    ProducerConfig, Subscription,
+};
+
+use super::settings::parse;
+use crate::config::{ConsumerOptions, ProducerOptions, SinkConfig, WorkerConfig, layered};
+
+/// A record is tried to be written this long: Connect's own choice, since giving up would lose it.
+const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// A producer with a connector's settings.
+pub(crate) fn producer(
+    client: &Client,
+    worker: &WorkerConfig,
+    connector: &Props,
+    name: &str,
+) -> Result<Producer> {
+    let options = parse(name, ProducerOptions::parse(&layered(&worker.props, connector, "producer.")))?;
+    Ok(Producer::new(client, producer_config(&options)?))
+}
+
+fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
+    let defaults = ProducerConfig::default();
+    Ok(ProducerConfig {
+        acks: match options.acks.as_deref() {
+            None | Some("all" | "-1") => Acks::All,
+            Some("1") => Acks::Leader,
+            Some("0") => Acks::None,
+            Some(other) => return Err(unknown("acks", other)),
+        },
+        idempotence: options.enable_idempotence.unwrap_or(defaults.idempotence),
+        compression: match options.compression_type.as_deref() {
+            None | Some("lz4") => Compression::Lz4,
+            Some("none") => Compression::None,
+            Some("gzip") => Compression::Gzip,
+            Some("snappy") => Compression::Snappy,
+            Some("zstd") => Compression::Zstd,
+            Some(other) => return Err(unknown("compression.type", other)),
+        },
+        linger: options.linger.unwrap_or(defaults.linger),
+        batch_bytes_max: options.batch_size.unwrap_or(defaults.batch_bytes_max),
+        buffer_bytes_max: options.buffer_memory.unwrap_or(defaults.buffer_bytes_max),
+        request_bytes_max: options.max_request_size.unwrap_or(defaults.request_bytes_max),
+        delivery_timeout: options.delivery_timeout.unwrap_or(DELIVERY_TIMEOUT),
+        max_in_flight: options.max_in_flight.unwrap_or(defaults.max_in_flight),
+    })
+}
+
+/// The consumer of a sink: its group, and how many records a batch may have.
+pub(crate) struct SinkConsumer {
+    /// How the group is joined.
+    pub(crate) group: GroupConfig,
+    /// Records of one put at most.
+    pub(crate) records_max: usize,
+}
+
+/// The consumer settings of a sink connector.
+pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str) -> Result<SinkConsumer> {
+    let options = parse(name, ConsumerOptions::parse(&layered(&worker.props, connector, "consumer.")))?;
+    let (group, consumer) = (GroupConfig::default(), ConsumerConfig::default());
+    let consumer = ConsumerConfig {
+        offset_reset: match options.auto_offset_reset.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("earliest") => OffsetReset::Earliest,
+            Some("latest") => OffsetReset::Latest,
+            Some("none") => OffsetReset::Fail,
+            Some(other) => return Err(unknown("auto.offset.reset", other)),
+        },
+        isolation: match options.isolation_level.as_deref() {
+            Some("read_committed") => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        },
+        fetch_wait: options.fetch_max_wait.unwrap_or(consumer.fetch_wait),
+        fetch_bytes_min: options.fetch_min_bytes.unwrap_or(consumer.fetch_bytes_min),
+        fetch_bytes_max: options.fetch_max_bytes.unwrap_or(consumer.fetch_bytes_max),
+        partition_bytes_max: options.max_partition_fetch_bytes.unwrap_or(consumer.partition_bytes_max),
+        batch_bytes_max: consumer.batch_bytes_max,
+    };
+    let group = GroupConfig {
+        group: options.group_id.unwrap_or_else(|| sink_group(name)),
+        session_timeout: options.session_timeout.unwrap_or(group.session_timeout),
+        heartbeat_interval: options.heartbeat_interval.unwrap_or(group.heartbeat_interval),
+        consumer,
+        ..group
+    };
+    Ok(SinkConsumer { group, records_max: options.max_poll_records.unwrap_or(RECORDS_MAX) })
+}
+
+/// Joins the group with the connector's topics, or those that its pattern matches as a whole.
+pub(crate) fn join(client: &Client, group: GroupConfig, sink: &SinkConfig) -> Result<GroupConsumer> {
+    let pattern = sink.topics_regex.trim();
+    let subscription = match pattern.is_empty() {
+        true => Subscription::Topics(sink.topics.clone()),
+        false => {
+            let pattern = configs::check::compile(&format!("^(?:{pattern})$"));
+            let pattern =
+                pattern.map_err(|error| Error::bad_config("topics.regex is malformed").with_source(error))?;
+            Subscription::Matching(Arc::new(move |topic: &str| pattern.is_match(topic).unwrap_or(false)))
+        }
+    };
+    Ok(GroupConsumer::new(client, group, subscription))
+}
+
+/// The group of a sink connector, unless `consumer.override.group.id` names another.
+pub(crate) fn sink_group(connector: &str) -> String {
+    format!("connect-{connector}")
+}
+
+/// Records of one put, if `max.poll.records` does not say: more than Kafka's 500, since batches are bounded in bytes as well.
+const RECORDS_MAX: usize = 10_000;
+
+fn unknown(option: &str, value: &str) -> Error {
+    Error::bad_config(format!("{option}={value} is not a value that this worker knows"))
+}

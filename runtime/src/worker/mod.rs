@@ -1,0 +1,63 @@
+//! The worker: runs connectors and tasks, and knows no herder.
+//!
+//! Data passes here: `source` moves it into topics, `sink` out of them. Decisions are pure (`acks`, `tolerance`, `chain`, `pipeline`);
+//! everything that a connector does happens on a thread of its own (`isolated`, `life`). Invariant: nothing that a connector
+//! does, or fails to do, reaches beyond its own task.
+
+mod acks;
+mod backoff;
+mod build;
+mod chain;
+mod clients;
+mod commits;
+mod connector;
+mod dead_letter;
+mod errant;
+mod isolated;
+mod life;
+mod pipeline;
+mod report;
+mod secrets;
+mod settings;
+mod sink;
+mod source;
+mod task;
+mod tolerance;
+mod topics;
+
+use std::sync::Arc;
+
+use api::Registry;
+use broker_client::Client;
+
+pub(crate) use backoff::{Jitter, restart_delay};
+pub(crate) use clients::sink_group;
+pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
+pub(crate) use isolated::{note_panics, spawn_isolated};
+pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};
+pub use tolerance::ErrorPolicy;
+
+use crate::config::WorkerConfig;
+use crate::herder::ConfigChecker;
+use crate::metrics::Metrics;
+use crate::store::{HistoryStore, OffsetStore, StatusStore};
+
+/// What connectors and tasks run on.
+pub(crate) struct WorkerContext {
+    /// The plugins.
+    pub(crate) registry: Registry,
+    /// The worker's settings.
+    pub(crate) config: WorkerConfig,
+    /// Resolves references in configurations.
+    pub(crate) checker: Arc<dyn ConfigChecker>,
+    /// The way to the broker.
+    pub(crate) client: Client,
+    /// How far sources got.
+    pub(crate) offsets: Arc<OffsetStore>,
+    /// What connectors remember.
+    pub(crate) history: Arc<HistoryStore>,
+    /// What is doing what.
+    pub(crate) statuses: Arc<StatusStore>,
+    /// The numbers.
+    pub(crate) metrics: Metrics,
+}

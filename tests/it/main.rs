@@ -1,0 +1,12 @@
+//! What Millrace promises, on real servers. One binary, so that it links once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod bad_input;
+mod clients;
+mod drop_in;
+mod kcat;
+mod pipeline;
+mod samples;
+mod servers;
+mod tidy;

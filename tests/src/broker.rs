@@ -1,0 +1,69 @@
+//! The broker alone, as `millrace broker` with a broker file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpStream;
+
+use crate::process::Process;
+use crate::{places, wait};
+
+/// A broker with its own folder and port.
+#[derive(Debug)]
+pub struct Broker {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Broker {
+    /// Starts a broker in this folder with these settings over the harness's own, and waits until it takes connections.
+    ///
+    /// # Errors
+    /// When it does not come up, with the end of its log.
+    pub async fn start(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let port = places::free_port()?;
+        let mut text =
+            format!("listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\n", folder.join("data").display());
+        for (name, value) in settings {
+            text += &format!("{name}={value}\n");
+        }
+        fs::write(folder.join("broker.properties"), text)?;
+        let mut broker = Self { folder: folder.to_path_buf(), port, process: None };
+        broker.restart().await?;
+        Ok(broker)
+    }
+
+    /// Starts it (again) on the same data and port.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        drop(self.process.take());
+        let process = self.process.insert(Process::start(&self.folder, &["broker", "broker.properties"])?);
+        let address = format!("127.0.0.1:{}", self.port);
+        let connected = wait::until("the broker", Duration::from_secs(30), || async {
+            TcpStream::connect(&address).await.map(drop).context("connecting")
+        });
+        match connected.await {
+            Ok(()) => Ok(()),
+            Err(error) => bail!("{error:#}\n{}", process.log_tail()),
+        }
+    }
+
+    /// The process, while it runs.
+    ///
+    /// # Errors
+    /// When it has been stopped.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the broker does not run")
+    }
+
+    /// `127.0.0.1:port`.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}

@@ -1,0 +1,204 @@
+//! The built binary as a user runs it: `millrace standalone` with a worker file, reached over REST.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::{places, wait};
+
+/// How long a started worker may take until REST answers. Generous: test machines are slow and shared.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A worker with its own broker, folder and ports.
+#[derive(Debug)]
+pub struct Millrace {
+    folder: PathBuf,
+    rest_port: u16,
+    broker_port: u16,
+    connectors: Vec<String>,
+    process: Option<Process>,
+    http: reqwest::Client,
+}
+
+impl Millrace {
+    /// Starts a worker in this folder, with these settings over the harness's own (ports, data folder), and waits until
+    /// REST answers.
+    ///
+    /// # Errors
+    /// When it does not come up, with the end of its log.
+    pub async fn standalone(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut millrace = Self::prepare(folder, settings)?;
+        millrace.start().await?;
+        Ok(millrace)
+    }
+
+    /// Starts a worker as [`Millrace::standalone`], with connector files on its command line.
+    ///
+    /// # Errors
+    /// As [`Millrace::standalone`].
+    pub async fn standalone_with(
+        folder: &Path,
+        settings: &[(&str, &str)],
+        connectors: &[&str],
+    ) -> Result<Self> {
+        let mut millrace = Self::prepare(folder, settings)?;
+        millrace.connectors = connectors.iter().map(ToString::to_string).collect();
+        millrace.start().await?;
+        Ok(millrace)
+    }
+
+    /// Writes the worker file, without starting anything yet.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn prepare(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let (rest_port, broker_port) = (places::free_port()?, places::free_port()?);
+        let mut text = format!("listeners=http://127.0.0.1:{rest_port}\n");
+        text += &format!("broker.listeners=PLAINTEXT://127.0.0.1:{broker_port}\n");
+        text += &format!("broker.log.dirs={}\n", folder.join("data").display());
+        text += "offset.flush.interval.ms=500\n";
+        for (name, value) in settings {
+            text += &format!("{name}={value}\n");
+        }
+        fs::write(folder.join("worker.properties"), text)?;
+        install_crypto();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            rest_port,
+            broker_port,
+            connectors: Vec::new(),
+            process: None,
+            http,
+        })
+    }
+
+    /// Starts the process (again) and waits until REST answers. Gives the time that took.
+    ///
+    /// # Errors
+    /// When it ends or does not answer, with the end of its log.
+    pub async fn start(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        let process =
+            self.process.insert(Process::start(&self.folder, &["standalone", "worker.properties"])?);
+        while began.elapsed() < START_LIMIT {
+            if let Some(status) = process.exited()? {
+                bail!("millrace ended with {status} at its start:\n{}", process.log_tail());
+            }
+            if self.http.get(format!("http://127.0.0.1:{}/", self.rest_port)).send().await.is_ok() {
+                return Ok(began.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!("millrace did not answer within {START_LIMIT:?}:\n{}", process.log_tail())
+    }
+
+    /// The process, while it runs.
+    ///
+    /// # Errors
+    /// When it was not started or has been stopped.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("millrace does not run")
+    }
+
+    /// `127.0.0.1:port` of its broker.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.broker_port)
+    }
+
+    /// `http://127.0.0.1:port` of its REST interface.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.rest_port)
+    }
+
+    /// The folder that it runs in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A REST call: the status code and the body (null when there is none; text when it is not JSON).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url()));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(if text.is_empty() {
+            Value::Null
+        } else {
+            Value::String(text)
+        });
+        Ok((status, body))
+    }
+
+    /// `GET`, which must succeed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let (status, body) = self.call(Method::GET, path, None).await?;
+        ensure!(status == 200, "GET {path}: {status} {body}");
+        Ok(body)
+    }
+
+    /// Creates a connector over REST and waits until it and all of its tasks run.
+    ///
+    /// # Errors
+    /// When it is refused or fails.
+    pub async fn create(&self, name: &str, config: Value) -> Result<()> {
+        let body = serde_json::json!({"name": name, "config": config});
+        let (status, answer) = self.call(Method::POST, "/connectors", Some(&body)).await?;
+        ensure!(status == 201, "creating {name}: {status} {answer}");
+        self.running(name).await
+    }
+
+    /// Waits until a connector and all of its tasks run.
+    ///
+    /// # Errors
+    /// When they do not, with the status seen last.
+    pub async fn running(&self, name: &str) -> Result<()> {
+        let path = format!("/connectors/{name}/status");
+        wait::until(&format!("connector {name} running"), Duration::from_secs(30), || async {
+            let status = self.get(&path).await?;
+            let tasks = status["tasks"].as_array().context("no tasks in the status")?;
+            let running = !tasks.is_empty() && tasks.iter().all(|task| task["state"] == "RUNNING");
+            ensure!(running && status["connector"]["state"] == "RUNNING", "{status}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// One number of `/metrics`, summed over all lines whose name and labels contain all of `parts`.
+    ///
+    /// # Errors
+    /// When `/metrics` does not answer.
+    pub async fn metric(&self, parts: &[&str]) -> Result<f64> {
+        let text = self.http.get(format!("{}/metrics", self.url())).send().await?.text().await?;
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}
+
+/// Lets TLS libraries know which cryptography to use; the first call counts.
+fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none()
+        && rustls::crypto::ring::default_provider().install_default().is_err()
+    {
+        eprintln!("another thread chose the cryptography first, which is as good");
+    }
+}
