@@ -53,11 +53,15 @@ pub struct Setting<'a> {
 /// A row that waits until it is known whether another one comes.
 struct Held {
     table: Arc<TableRecords>,
-    block: SourceBlock,
+    /// The block of a row in the midst of its table.
+    block: Arc<SourceBlock>,
     row: Vec<Value>,
     bytes: usize,
     mark: Mark,
 }
+
+/// What most rows are to the snapshot.
+const IN_THE_MIDST: &str = "true";
 
 /// Which place a row has, as far as it is known.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,7 +80,7 @@ impl Mark {
             Self { first: true, .. } => "first",
             Self { last_of_table: true, .. } => "last_in_data_collection",
             Self { first_of_table: true, .. } => "first_in_data_collection",
-            _ => "true",
+            _ => IN_THE_MIDST,
         }
     }
 }
@@ -88,6 +92,8 @@ struct Rows<'a> {
     running: SourceOffset,
     done: SourceOffset,
     count: i64,
+    /// When the rows of the current batch were read.
+    now: Moment,
 }
 
 /// Reads all tables of the view, and sends their rows.
@@ -99,7 +105,7 @@ pub async fn read(setting: Setting<'_>, view: &mut View, outbox: &mut Outbox) ->
         |in_snapshot| OffsetDetails { timestamp_s: Some(view.timestamp_s), server_id: 0, in_snapshot };
     let running = SourceOffset::new(offset(&view.position, details(true)));
     let done = SourceOffset::new(offset(&view.position, details(false)));
-    let mut rows = Rows { setting, outbox, held: None, running, done, count: 0 };
+    let mut rows = Rows { setting, outbox, held: None, running, done, count: 0, now: Moment::now() };
     let mut shapes: VecDeque<TableShape> = view.shapes.iter().cloned().collect();
     while let Some(shape) = shapes.pop_front() {
         let left = i64::try_from(shapes.len() + 1).unwrap_or(i64::MAX);
@@ -125,7 +131,7 @@ fn origin(setting: Setting<'_>, view: &View, shape: &TableShape) -> Origin {
     Origin {
         name: setting.config.topic_prefix.as_str().into(),
         timestamp_us: view.timestamp_s.saturating_mul(1_000_000),
-        snapshot: Some("true"),
+        snapshot: Some(IN_THE_MIDST),
         database: shape.id.database.clone(),
         table: shape.id.table.clone(),
         file: view.position.file.clone(),
@@ -137,6 +143,7 @@ fn origin(setting: Setting<'_>, view: &View, shape: &TableShape) -> Origin {
 impl Rows<'_> {
     async fn read_table(&mut self, conn: &mut Conn, shape: &TableShape, block: SourceBlock) -> Result<()> {
         let table = Arc::new(self.setting.envelopes.table(shape, self.setting.filter));
+        let block = Arc::new(block);
         let decoder = TextRowDecoder::prepare(shape, &self.setting.config.type_options());
         let statement = format!("SELECT {} FROM {}", select_list(shape), quoted_table(&shape.id));
         let reading = |error| sorted(error).context(format!("reading table {} for the snapshot", shape.id));
@@ -146,11 +153,12 @@ impl Rows<'_> {
             self.emit()?;
             if self.outbox.is_full() {
                 self.outbox.flush().await?;
+                self.now = Moment::now();
                 self.setting.gauges.set("snapshot_rows", self.count);
             }
             let (row, bytes) = decode(&decoder, row)?;
             let mark = Mark { first: self.count == 0, first_of_table, ..Mark::default() };
-            self.held = Some(Held { table: Arc::clone(&table), block: block.clone(), row, bytes, mark });
+            self.held = Some(Held { table: Arc::clone(&table), block: Arc::clone(&block), row, bytes, mark });
             self.count += 1;
             first_of_table = false;
         }
@@ -162,11 +170,14 @@ impl Rows<'_> {
 
     /// Hands out the held row: it is known by now what follows it.
     fn emit(&mut self) -> Result<()> {
-        let Some(mut held) = self.held.take() else { return Ok(()) };
-        held.block.mark(held.mark.word());
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let marked = match held.mark.word() {
+            IN_THE_MIDST => held.block,
+            word => Arc::new(held.block.marked(word)),
+        };
         let offset = if held.mark.last { self.done.clone() } else { self.running.clone() };
-        let (table, source, out) = (&*held.table, &held.block, &mut self.outbox.records);
-        RowSink { table, source, now: Moment::now(), out }.read(held.row, offset)?;
+        let (table, source, out) = (&*held.table, &*marked, &mut self.outbox.records);
+        RowSink { table, source, now: self.now, out }.read(held.row, offset)?;
         self.outbox.weigh(held.bytes);
         Ok(())
     }

@@ -126,9 +126,12 @@ impl SourceBlock {
         Self { schema: Arc::clone(schema), values }
     }
 
-    /// Says what the next rows are to the snapshot.
-    pub fn mark(&mut self, snapshot: &'static str) {
-        self.values[SNAPSHOT] = Value::from_static(snapshot);
+    /// The same block for a row that is something else to the snapshot.
+    #[must_use]
+    pub fn marked(&self, snapshot: &'static str) -> Self {
+        let mut block = self.clone();
+        block.values[SNAPSHOT] = Value::from_static(snapshot);
+        block
     }
 
     /// The block for one row.
