@@ -255,8 +255,8 @@ impl PartitionLog {
         fs::create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, error))?;
         let path = self.folder.join(super::PARTITION_METADATA_FILE);
         let contents = format!("version: 0\ntopic_id: {}\n", self.topic_id);
-        super::disk::replace_file(&path, contents.as_bytes())
-            .map_err(|error| LogError::io("write", path, error))?;
+        let written = fs::write(&path, contents).and_then(|()| File::open(&path)?.sync_all());
+        written.map_err(|error| LogError::io("write", path, error))?;
         let parent = self.folder.parent().unwrap_or(Path::new("."));
         sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))
     }
