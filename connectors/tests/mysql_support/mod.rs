@@ -68,6 +68,7 @@ impl Server {
                     return None;
                 }
                 run(Command::new("mariadb-install-db")
+                    .env("TMPDIR", directory.path())
                     .args(["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"])
                     .arg(format!("--datadir={}", data.display())));
             }
@@ -95,13 +96,11 @@ impl Server {
             Kind::MySql => mysqld().unwrap(),
         };
         let mut command = Command::new(program);
-        command.args([
-            "--no-defaults",
-            "--user=root",
-            "--bind-address=127.0.0.1",
-            "--server-id=1",
-            "--log-bin=binlog",
-        ]);
+        // The provided MySQL says so itself.
+        if self.kind == Kind::MariaDb {
+            command.arg("--no-defaults");
+        }
+        command.args(["--user=root", "--bind-address=127.0.0.1", "--server-id=1", "--log-bin=binlog"]);
         if self.kind == Kind::MariaDb {
             command.arg("--binlog-format=ROW");
         } else {
@@ -110,7 +109,7 @@ impl Server {
         command.args(["--innodb-buffer-pool-size=32M"]);
         command.arg(format!("--datadir={}", data.display())).arg(format!("--port={}", self.port));
         command.arg(format!("--socket={}", self.directory.path().join("socket").display()));
-        command.args(&self.arguments);
+        command.args(&self.arguments).env("TMPDIR", self.directory.path());
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
         self.process = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;

@@ -5,6 +5,7 @@
 //! follows from the config topic alone (`state`), is decided by a pure function (`plan`), and done by one task (`run`).
 //! Invariant: no method waits for connector code, but for a deadline.
 
+mod connectors;
 mod desk;
 mod offsets;
 mod plan;
@@ -12,6 +13,7 @@ mod run;
 mod start;
 mod state;
 mod supervision;
+mod tasks;
 mod types;
 
 pub(crate) use plan::Assignment;

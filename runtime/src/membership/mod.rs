@@ -17,6 +17,7 @@ pub(crate) enum MembershipEvent {
     /// From now on this is its work.
     Assigned(Member),
     /// From now on it has no work, until it is told otherwise.
+    #[allow(dead_code, reason = "a worker that is alone is never told so; a group's member will be")]
     Revoked,
 }
 
@@ -37,6 +38,10 @@ pub(crate) enum Work {
     /// Whatever there is.
     Everything,
     /// This.
+    #[allow(
+        dead_code,
+        reason = "a worker that is alone runs everything; a group's member will be given this"
+    )]
     Share(Assignment),
 }
 

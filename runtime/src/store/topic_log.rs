@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use api::{Bytes, Error, Result, Text};
 use broker_client::{
-    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetSpec, PartitionConsumer, Producer,
+    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetReset, OffsetSpec, PartitionConsumer, Producer,
     ProducerConfig, ProducerRecord, TopicPartition,
 };
 use futures::FutureExt;
@@ -18,12 +18,13 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::broker_error;
+use crate::worker::{Jitter, restart_delay};
 
 /// How long reading to the end and writing may take, as in Connect (`READ_WRITE_TOTAL_TIMEOUT_MS`).
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pause after a failed fetch.
-const FETCH_BACKOFF: Duration = Duration::from_millis(250);
+/// The first and the longest pause after a failed fetch.
+const FETCH_BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// One record of the log.
 #[derive(Debug, Clone)]
@@ -66,7 +67,9 @@ impl TopicLog {
             start.push((TopicPartition::new(topic_text.clone(), partition), offset));
         }
         let offsets = start.iter().map(|(_, offset)| *offset).collect();
-        let consumer = PartitionConsumer::assign(client, start, ConsumerConfig::default());
+        // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
+        let reading = ConsumerConfig { offset_reset: OffsetReset::Fail, ..ConsumerConfig::default() };
+        let consumer = PartitionConsumer::assign(client, start, reading);
         let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
         let producer = Producer::new(client, config);
         producer.prepare(topic).await.map_err(failed)?;
@@ -179,6 +182,7 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self, stop: CancellationToken) {
+        let mut failures = 0;
         loop {
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
@@ -186,12 +190,19 @@ impl Follower {
             };
             match polled {
                 Ok(fetched) => {
+                    failures = 0;
                     fetched.into_iter().for_each(|records| self.take_in(records));
                     self.publish_positions();
                 }
                 Err(error) => {
                     tracing::warn!(topic = %self.topic, %error, "cannot read an internal topic; trying again");
-                    tokio::time::sleep(FETCH_BACKOFF).await;
+                    failures += 1;
+                    let delay =
+                        restart_delay(failures, FETCH_BACKOFF.0, FETCH_BACKOFF.1, &mut Jitter::unique());
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(delay) => {}
+                    }
                 }
             }
         }

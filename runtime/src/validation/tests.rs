@@ -326,6 +326,7 @@ const TABLE: &[Case] = &[
     ),
     (&[("header.converter", "test.HeaderConverter")], 0, ""),
     (&[("tasks.max", "0")], 1, "Invalid value 0 for configuration tasks.max: Value must be at least 1"),
+    (&[("tasks.max", "-1")], 1, "Invalid value -1 for configuration tasks.max: Value must be at least 1"),
     (&[("tasks.max", "2147483648")], 1, "Not a number of type INT"),
     (&[("name", "")], 1, "Invalid value  for configuration name: String may not be empty"),
     (

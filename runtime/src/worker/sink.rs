@@ -5,29 +5,32 @@
 //! offset is committed only after `pre_commit` returned it, and after every dead letter before it is safe; a batch
 //! that the sink could not take is put again as it was, before anything else.
 
+mod commit;
+mod decode;
+mod partitions;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use api::{
-    AssignedPartition, Error, ErrorKind, OffsetAndMetadata, Result, SinkContext, SinkRecord, SinkTask,
-    TimestampType, TopicPartition,
-};
+use api::{Error, ErrorKind, Result, SinkContext, SinkRecord, SinkTask, TopicPartition};
 use broker_client::{ConsumerRecord, FetchedRecords, GroupConsumer, GroupEvent};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
+
+use partitions::{of_client, partition_of};
 
 use super::backoff::{Jitter, restart_delay};
 use super::clients::{self, SinkConsumer};
 use super::dead_letter::DeadLetters;
 use super::errant::ErrantRecords;
 use super::life::{News, TaskLife};
-use super::pipeline::{Pipeline, StageFailure};
+use super::pipeline::Pipeline;
 use super::report::ErrorReports;
 use super::settings::parse;
 use super::source::now_ms;
 use super::task::TaskSetup;
-use super::tolerance::{Stage, Tolerance, Verdict};
+use super::tolerance::Tolerance;
 use crate::config::SinkConfig;
 use crate::metrics::TaskMetrics;
 use crate::store::{StatusStore, broker_error};
@@ -37,7 +40,7 @@ const PUT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration:
 
 /// Runs a sink task from start to stop.
 pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SinkTask>, setup: TaskSetup) -> Result<()> {
-    let mut sink = SinkLoop::open(life, &setup).await?;
+    let sink = SinkLoop::open(life, &setup).await?;
     let errors: Arc<dyn api::ErrantRecordReporter> = Arc::clone(&sink.errant) as _;
     let context = SinkContext {
         connector: sink.life.id.connector.as_str().into(),
@@ -46,14 +49,49 @@ pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SinkTask>, setup: Task
         errors,
         gauges: setup.metrics.gauges.clone(),
     };
-    let outcome = match sink.life.unless_stopped(task.start(context)).await {
-        Some(Ok(())) => sink.work(&mut *task).await,
-        Some(Err(error)) => Err(error.context("starting the task")),
-        None => Ok(()),
-    };
-    let finished = sink.finish(&mut *task).await;
+    let mut member = Member(Some(sink));
+    let outcome = member.work(&mut *task, context).await;
+    member.leave().await;
     task.stop().await;
-    outcome.and(finished)
+    outcome
+}
+
+/// Leaves the group however the task ends: one that panicked, or was dropped where it hung, must not keep its partitions from
+/// its successor until the session times out.
+struct Member(Option<SinkLoop>);
+
+impl Member {
+    async fn work(&mut self, task: &mut dyn SinkTask, context: SinkContext) -> Result<()> {
+        let Some(sink) = self.0.as_mut() else { return Ok(()) };
+        let outcome = match sink.life.unless_stopped(task.start(context)).await {
+            Some(Ok(())) => sink.work(task).await,
+            Some(Err(error)) => Err(error.context("starting the task")),
+            None => Ok(()),
+        };
+        let partitions: Vec<_> = sink.assigned.iter().cloned().collect();
+        outcome.and(sink.give_partitions(task, &partitions).await)
+    }
+
+    async fn leave(&mut self) {
+        let Some(sink) = self.0.take() else { return };
+        match tokio::time::timeout(sink.flush_timeout, sink.consumer.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not leave the group; it will notice"),
+            Err(_elapsed) => tracing::warn!("could not leave the group in time; it will notice"),
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if self.0.is_none() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let mut left = Self(self.0.take());
+            runtime.spawn(async move { left.leave().await });
+        }
+    }
 }
 
 struct SinkLoop {
@@ -187,63 +225,6 @@ impl SinkLoop {
         }
     }
 
-    async fn take_partitions(
-        &mut self,
-        task: &mut dyn SinkTask,
-        partitions: Vec<broker_client::AssignedPartition>,
-    ) -> Result<()> {
-        let assigned = partitions.into_iter().map(|partition| AssignedPartition {
-            partition: TopicPartition { topic: partition.topic, partition: partition.partition },
-            committed: partition
-                .committed
-                .map(|known| OffsetAndMetadata { offset: known.offset, metadata: known.metadata }),
-        });
-        let new: Vec<_> = assigned.filter(|new| !self.assigned.contains(&new.partition)).collect();
-        tracing::info!(partitions = new.len(), "partitions assigned");
-        let seeks = task.open(&new).await.map_err(|error| error.context("opening partitions"))?;
-        for (partition, offset) in seeks {
-            self.consumer.seek(&to_client(&partition), offset);
-        }
-        for AssignedPartition { partition, committed } in new {
-            if let Some(sink) = &self.metrics.sink {
-                sink.lag.lock().insert(partition.clone(), 0);
-            }
-            if let Some(known) = committed {
-                self.committed.insert(partition.clone(), known.offset);
-            }
-            self.assigned.insert(partition);
-        }
-        if self.life.is_paused() {
-            let partitions = self.client_partitions();
-            self.consumer.pause(&partitions);
-        }
-        Ok(())
-    }
-
-    async fn give_partitions(
-        &mut self,
-        task: &mut dyn SinkTask,
-        partitions: &[TopicPartition],
-    ) -> Result<()> {
-        self.waiting.retain(|fetched| !partitions.contains(&partition_of(fetched)));
-        self.commit(task).await?;
-        if let Err(error) = task.close(partitions).await {
-            tracing::warn!(%error, "the sink did not close its partitions");
-        }
-        tracing::info!(partitions = partitions.len(), "partitions revoked");
-        for partition in partitions {
-            self.assigned.remove(partition);
-            self.lost.insert(partition.clone());
-            self.consumed.remove(partition);
-            self.committed.remove(partition);
-            self.errant.forget(partition);
-            if let Some(sink) = &self.metrics.sink {
-                sink.lag.lock().remove(partition);
-            }
-        }
-        Ok(())
-    }
-
     /// Brings what was fetched to the sink, in batches of at most `records_max`.
     async fn deliver(&mut self, task: &mut dyn SinkTask, fetched: FetchedRecords) -> Result<()> {
         let partition = partition_of(&fetched);
@@ -285,53 +266,6 @@ impl SinkLoop {
             let behind = (high_watermark - last.offset - 1).max(0);
             sink.lag.lock().insert(partition.clone(), behind);
         }
-    }
-
-    /// Turns bytes into the sink's records; those that fail are passed over, or end the task.
-    async fn decode(
-        &mut self,
-        partition: &TopicPartition,
-        raws: &[ConsumerRecord],
-    ) -> Result<Vec<SinkRecord>> {
-        let mut batch = Vec::with_capacity(raws.len());
-        for raw in raws {
-            let mut from = None;
-            loop {
-                match decode_one(&mut self.pipeline, &self.tolerance, partition, raw, from.take()) {
-                    Ok(record) => batch.extend(record),
-                    Err(refused) => {
-                        let Refused { failure, resume } = *refused;
-                        let verdict = self.tolerance.judge(&failure.error, Instant::now());
-                        self.errant.failed(verdict, &failure, partition, raw).await?;
-                        match verdict {
-                            Verdict::Skip => {}
-                            Verdict::Fail => return Err(self.failure(failure, partition, raw)),
-                            Verdict::Retry(delay) => {
-                                self.life.sleep(delay).await;
-                                if self.life.is_stopping() {
-                                    return Ok(batch);
-                                }
-                                from = resume;
-                                continue;
-                            }
-                        }
-                    }
-                }
-                break;
-            }
-        }
-        Ok(batch)
-    }
-
-    fn failure(&self, failure: StageFailure, partition: &TopicPartition, raw: &ConsumerRecord) -> Error {
-        let place = format!(
-            "the record at offset {} of partition {} of topic {}, stage {}",
-            raw.offset,
-            partition.partition,
-            partition.topic,
-            failure.stage.name()
-        );
-        failure.error.context(place).context("Tolerance exceeded in error handler")
     }
 
     /// Puts a batch until the sink takes it. `false` when the task was told to stop, or lost the partition, before that.
@@ -419,146 +353,6 @@ impl SinkLoop {
         }
         Ok(())
     }
-
-    /// Has the sink flush, and commits what it says. What cannot be committed now is committed with the next.
-    async fn commit(&mut self, task: &mut dyn SinkTask) -> Result<()> {
-        let behind =
-            |(partition, offset): (&TopicPartition, &i64)| self.committed.get(partition) != Some(offset);
-        if !self.consumed.iter().any(behind) {
-            return Ok(());
-        }
-        self.errant.flush().await?;
-        let started = Instant::now();
-        let offsets = match task.pre_commit(&self.consumed).await {
-            Ok(offsets) => offsets,
-            Err(error) if error.is_retriable() => {
-                self.metrics.offset_commit_failure.fetch_add(1, Relaxed);
-                tracing::warn!(%error, "the sink cannot flush now; nothing is committed");
-                return Ok(());
-            }
-            Err(error) => return Err(error.context("flushing the sink")),
-        };
-        let sound: Vec<_> =
-            offsets.into_iter().filter(|(partition, offset)| self.is_sound(partition, offset)).collect();
-        if sound.is_empty() {
-            return Ok(());
-        }
-        let request: Vec<_> = sound
-            .iter()
-            .map(|(partition, offset)| {
-                let metadata = offset.metadata.clone();
-                let offset =
-                    broker_client::OffsetAndMetadata { offset: offset.offset, leader_epoch: -1, metadata };
-                (to_client(partition), offset)
-            })
-            .collect();
-        let outcome = tokio::time::timeout(self.flush_timeout, self.consumer.commit(&request)).await;
-        self.metrics.offset_commit.add(started.elapsed());
-        match outcome {
-            Ok(Ok(())) => self.committed(sound),
-            Ok(Err(error)) => {
-                self.metrics.offset_commit_failure.fetch_add(1, Relaxed);
-                tracing::warn!(%error, "offsets were not committed; they are with the next commit, or by who has the partitions now");
-            }
-            Err(_elapsed) => {
-                self.metrics.offset_commit_failure.fetch_add(1, Relaxed);
-                tracing::warn!(timeout = ?self.flush_timeout, "offsets were not committed in time (offset.flush.timeout.ms)");
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a sink may commit this: not beyond what it got, and only for what is its own.
-    fn is_sound(&self, partition: &TopicPartition, offset: &OffsetAndMetadata) -> bool {
-        let sound = self.consumed.get(partition).is_some_and(|consumed| offset.offset <= *consumed);
-        if !sound {
-            tracing::warn!(
-                topic = %partition.topic,
-                partition = partition.partition,
-                offset = offset.offset,
-                "ignoring an offset that the sink wants to commit: it is beyond what the sink got, or not its partition"
-            );
-        }
-        sound
-    }
-
-    fn committed(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) {
-        self.metrics.offset_commit_success.fetch_add(1, Relaxed);
-        self.metrics.progress(Instant::now());
-        for (partition, offset) in offsets {
-            self.errant.release(&partition, offset.offset);
-            self.committed.insert(partition, offset.offset);
-        }
-        let Some(sink) = &self.metrics.sink else { return };
-        let open = |(partition, consumed): (&TopicPartition, &i64)| {
-            let committed = self.committed.get(partition).copied().unwrap_or(*consumed);
-            u64::try_from(consumed - committed).unwrap_or(0)
-        };
-        sink.record_active.store(self.consumed.iter().map(open).sum(), Relaxed);
-    }
-
-    /// The end: flushes, commits, gives the partitions up and leaves the group.
-    async fn finish(mut self, task: &mut dyn SinkTask) -> Result<()> {
-        let partitions: Vec<_> = self.assigned.iter().cloned().collect();
-        let committed = self.give_partitions(task, &partitions).await;
-        match tokio::time::timeout(self.flush_timeout, self.consumer.leave()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "could not leave the group; it will notice"),
-            Err(_elapsed) => tracing::warn!("could not leave the group in time; it will notice"),
-        }
-        committed
-    }
-
-    fn client_partitions(&self) -> Vec<broker_client::TopicPartition> {
-        self.assigned.iter().map(to_client).collect()
-    }
-}
-
-/// A record that could not be decoded, and where to go on if it is tried again.
-struct Refused {
-    failure: StageFailure,
-    resume: Option<(usize, api::Record)>,
-}
-
-/// Decodes one record and sends it through the transforms; `None` when one dropped it.
-fn decode_one(
-    pipeline: &mut Pipeline,
-    tolerance: &Tolerance,
-    partition: &TopicPartition,
-    raw: &ConsumerRecord,
-    resume: Option<(usize, api::Record)>,
-) -> std::result::Result<Option<SinkRecord>, Box<Refused>> {
-    let refused = |failure, resume| Box::new(Refused { failure, resume });
-    let (stage, record) = match resume {
-        Some(resume) => resume,
-        None => match pipeline.decode(&partition.topic, partition.partition, raw) {
-            Ok(record) => (0, record),
-            Err(failure) => return Err(refused(failure, None)),
-        },
-    };
-    let transformed = pipeline.transform(stage, record, tolerance.policy().retries()).map_err(|failure| {
-        let resume = failure.record.map(|record| (failure.stage, *record));
-        refused(StageFailure::new(Stage::Transformation, failure.class, failure.error), resume)
-    })?;
-    let timestamp_type = match raw.timestamp_type {
-        broker_client::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-        broker_client::TimestampType::CreateTime => TimestampType::CreateTime,
-    };
-    let sink_record =
-        |record| SinkRecord { record, timestamp_type, original: partition.clone(), offset: raw.offset };
-    Ok(transformed.map(sink_record))
-}
-
-fn partition_of(fetched: &FetchedRecords) -> TopicPartition {
-    TopicPartition { topic: fetched.topic.clone(), partition: fetched.partition }
-}
-
-fn of_client(partition: broker_client::TopicPartition) -> TopicPartition {
-    TopicPartition { topic: partition.topic, partition: partition.partition }
-}
-
-fn to_client(partition: &TopicPartition) -> broker_client::TopicPartition {
-    broker_client::TopicPartition::new(partition.topic.clone(), partition.partition)
 }
 
 fn count(number: usize) -> u64 {

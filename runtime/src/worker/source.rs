@@ -278,7 +278,10 @@ impl SourceLoop {
         while let Some((stage, record)) = work.take() {
             let record = match self.pipeline.transform(stage, record, keep) {
                 Ok(Some(record)) => record,
-                Ok(None) => continue,
+                Ok(None) => {
+                    self.tolerance.succeeded();
+                    continue;
+                }
                 Err(failure) => {
                     let refused = StageFailure::new(Stage::Transformation, failure.class, failure.error);
                     if let Some(delay) = self.judge(refused, failure.record.as_deref())? {
@@ -290,6 +293,7 @@ impl SourceLoop {
             };
             match append(&mut self.pipeline, &self.producer, &record, &work.delivery) {
                 Ok(bytes) => {
+                    self.tolerance.succeeded();
                     work.written += 1;
                     work.written_bytes += bytes;
                     self.topics.using(&record.topic);

@@ -14,8 +14,6 @@ use super::backoff::{Jitter, retry_delay};
 /// Where on the data path something failed: Connect's names of the stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The source's `poll`.
-    TaskPoll,
     /// The sink's `put`.
     TaskPut,
     /// A transform or its predicate.
@@ -28,22 +26,18 @@ pub(crate) enum Stage {
     HeaderConverter,
     /// Writing to a topic.
     KafkaProduce,
-    /// Reading from a topic.
-    KafkaConsume,
 }
 
 impl Stage {
     /// Connect's name, such as `VALUE_CONVERTER`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::TaskPoll => "TASK_POLL",
             Self::TaskPut => "TASK_PUT",
             Self::Transformation => "TRANSFORMATION",
             Self::KeyConverter => "KEY_CONVERTER",
             Self::ValueConverter => "VALUE_CONVERTER",
             Self::HeaderConverter => "HEADER_CONVERTER",
             Self::KafkaProduce => "KAFKA_PRODUCE",
-            Self::KafkaConsume => "KAFKA_CONSUME",
         }
     }
 }

@@ -92,3 +92,6 @@ impl RowDecoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

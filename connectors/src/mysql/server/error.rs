@@ -39,7 +39,13 @@ pub fn sorted(error: MySqlError) -> Error {
         MySqlError::Server(server) => of_server(server.code, &server.message),
         MySqlError::Url(_) | MySqlError::Other(_) => Error::fatal("MySQL cannot be asked"),
     };
-    sorted.with_source(error)
+    // What the library wraps says the same as the wrapper.
+    match error {
+        MySqlError::Server(error) => sorted.with_source(error),
+        MySqlError::Driver(error) => sorted.with_source(error),
+        MySqlError::Io(IoError::Io(error)) => sorted.with_source(error),
+        other => sorted.with_source(other),
+    }
 }
 
 fn of_server(code: u16, message: &str) -> Error {
