@@ -13,6 +13,7 @@ use broker_protocol::{
         delete_topics::DeleteTopicsRequest,
         describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
         fetch::FetchRequest,
+        find_coordinator::FindCoordinatorRequest,
         incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
         init_producer_id::InitProducerIdRequest,
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
@@ -359,5 +360,34 @@ async fn a_client_that_hangs_up_leaves_nothing_behind() -> TestResult {
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", broker.metrics());
         client.ask(ApiVersionsRequest::default(), 0).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_offsets_are_left_alone_and_said_while_the_rest_serves() -> TestResult {
+    let (broker, folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    let partition = OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+    let commit =
+        || OffsetCommitRequest { group_id: "g".into(), topics: vec![topic.clone()], ..Default::default() };
+    let committed = client.ask(commit(), 8).await?;
+    assert_eq!(committed.topics[0].partitions[0].error_code, ErrorCode::NONE);
+    broker.shutdown().await?;
+    let log = folder.path().join("__consumer_offsets-0/00000000000000000000.log");
+    let mut damaged = std::fs::read(&log)?;
+    damaged[70] ^= 1;
+    std::fs::write(&log, &damaged)?;
+    let broker = start_in(folder.path(), |_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    let found = client.ask(FindCoordinatorRequest { key: "g".into(), ..Default::default() }, 2).await?;
+    assert_eq!(found.error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert!(found.error_message.is_some_and(|message| message.contains("__consumer_offsets")));
+    let refused = client.ask(commit(), 8).await?;
+    assert_eq!(refused.topics[0].partitions[0].error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(client.produce("t", batch(&["x"], BatchFields::default())).await?.error_code, ErrorCode::NONE);
+    assert_eq!(std::fs::read(&log)?, damaged, "nothing is cut off or deleted");
     Ok(())
 }

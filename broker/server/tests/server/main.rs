@@ -9,5 +9,6 @@
 
 mod api;
 mod client;
+mod hostile;
 mod kcat;
 mod kill;
