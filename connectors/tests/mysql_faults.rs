@@ -1,5 +1,7 @@
 //! The MySQL source where things go wrong: restarts at every row, servers that die, DDL in between, lost binlogs.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod mysql_support;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,13 @@
 //! Each server has its own data directory and port and ends with the test. MySQL comes from `tests/servers/provide mysql`
 //! (or `MILLRACE_MYSQLD`); where there is none, its tests say so and pass.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "each test binary uses its own part of it; a test fails by panicking and says what it skips"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -21,7 +27,7 @@ use mysql_async::{Conn, OptsBuilder};
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,14 +277,29 @@ impl Run {
         records
     }
 
+    /// Polls until there are any records.
+    pub async fn some(&mut self) -> Vec<SourceRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no records, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(records) if records.is_empty() => {}
+                Ok(records) => return records,
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+    }
+
     /// Polls until an error that is not retriable.
     pub async fn failure(&mut self) -> api::Error {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "no failure");
+            assert!(Instant::now() < deadline, "no failure, errors {:?}", self.errors);
             match self.task.poll().await {
                 Err(error) if !error.is_retriable() => return error,
-                _ => {}
+                Err(error) => self.errors.push(error),
+                Ok(_) => {}
             }
         }
     }

@@ -23,8 +23,15 @@ pub(super) fn is_about_encryption(error: &MySqlError) -> bool {
         // "Connections using insecure transport are prohibited" (MySQL, MariaDB).
         MySqlError::Server(error) => matches!(error.code, 3159 | 4031),
         MySqlError::Io(IoError::Tls(_)) => true,
-        _ => false,
+        error => is_about_certificate(error),
     }
+}
+
+/// Whether the server's certificate was refused.
+pub(super) fn is_about_certificate(error: &MySqlError) -> bool {
+    let MySqlError::Io(IoError::Io(error)) = error else { return false };
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The error with its kind.
