@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use api::configs::Props;
 use api::{
-    Converter, Error, FlatMap, Gauges, History, OffsetReader, PluginKind, Result, SchemaAndValue,
+    Converted, Converter, Error, FlatMap, Gauges, History, OffsetReader, PluginKind, Result, SchemaAndValue,
     SourceContext, SourceRecord, async_trait,
 };
 
@@ -58,11 +58,10 @@ impl Lines {
         let topic = &record.record.topic;
         let text = |converter: &mut Box<dyn Converter>, datum: &SchemaAndValue| {
             let mut bytes = Vec::new();
-            if datum.value.is_null() {
-                return Ok("null".to_owned());
+            match converter.from_connect_data(topic, datum, &mut bytes)? {
+                Converted::Null => Ok("null".to_owned()),
+                Converted::Bytes => Ok::<_, Error>(String::from_utf8_lossy(&bytes).into_owned()),
             }
-            let _: api::Converted = converter.from_connect_data(topic, datum, &mut bytes)?;
-            Ok::<_, Error>(String::from_utf8_lossy(&bytes).into_owned())
         };
         let key = text(&mut self.key, &record.record.key)?;
         let value = text(&mut self.value, &record.record.value)?;

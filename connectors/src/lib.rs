@@ -12,7 +12,8 @@ pub mod http;
 pub mod mysql;
 
 /// Every connector.
-pub static ALL: &[&Plugin] = &[&datagen::SOURCE, &file::SOURCE, &file::SINK, &http::SINK, &mysql::MYSQL, &mysql::MARIADB];
+pub static ALL: &[&Plugin] =
+    &[&datagen::SOURCE, &file::SOURCE, &file::SINK, &http::SINK, &mysql::MYSQL, &mysql::MARIADB];
 
 #[cfg(test)]
 mod tests {

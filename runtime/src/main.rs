@@ -7,6 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let registry = api::Registry::new().with(connectors::ALL).with(converters::ALL);
+    let registry = api::Registry::new().with(connectors::ALL).with(transforms::ALL).with(converters::ALL);
     runtime::cli::main(registry)
 }

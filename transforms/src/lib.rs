@@ -20,6 +20,7 @@ mod replace_field;
 mod schema;
 mod set_schema_metadata;
 mod side;
+mod timestamp_router;
 mod value_to_key;
 
 use api::Plugin;
@@ -46,6 +47,7 @@ pub static ALL: &[&Plugin] = &[
     &replace_field::VALUE,
     &set_schema_metadata::KEY,
     &set_schema_metadata::VALUE,
+    &timestamp_router::PLUGIN,
     &value_to_key::PLUGIN,
     &predicates::HAS_HEADER_KEY,
     &predicates::RECORD_IS_TOMBSTONE,

@@ -43,7 +43,9 @@ impl Default for Manners {
 #[derive(Debug)]
 pub(crate) struct ScriptedBroker {
     pub(crate) address: String,
-    requests: mpsc::UnboundedReceiver<Received>,
+    /// Fetches are left without an answer, as if nothing were ever written: for tests that are about something else.
+    pub(crate) never_answers_fetches: bool,
+    requests: mpsc::Receiver<Received>,
 }
 
 /// A request that waits for an answer.
@@ -65,7 +67,7 @@ impl ScriptedBroker {
     pub(crate) async fn start(manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (sender, requests) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::channel(100);
         let own = address.clone();
         tokio::spawn(async move {
             let ids = Arc::new(AtomicI64::new(1000));
@@ -74,7 +76,7 @@ impl ScriptedBroker {
                 tokio::spawn(served);
             }
         });
-        Self { address, requests }
+        Self { address, never_answers_fetches: false, requests }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -92,11 +94,36 @@ impl ScriptedBroker {
 
     /// The next request, which must be an `R`.
     pub(crate) async fn expect<R: Request>(&mut self) -> (R, Answer) {
-        let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
-        let Received { header, body, answer: sender } = received.await.expect("no request came").unwrap();
+        let Received { header, body, answer: sender } = self.any().await;
         assert_eq!(header.api().unwrap(), R::KEY, "another request was expected");
         let request = R::decode(body, header.api_version).unwrap();
         (request, Answer { header, sender })
+    }
+
+    /// The next request, which must be an `A` (`Ok`) or a `B` (`Err`).
+    pub(crate) async fn expect_either<A: Request, B: Request>(
+        &mut self,
+    ) -> std::result::Result<(A, Answer), (B, Answer)> {
+        let Received { header, body, answer: sender } = self.any().await;
+        let (api, version) = (header.api().unwrap(), header.api_version);
+        let answer = Answer { header, sender };
+        if api == A::KEY {
+            return Ok((A::decode(body, version).unwrap(), answer));
+        }
+        assert_eq!(api, B::KEY, "another request was expected");
+        Err((B::decode(body, version).unwrap(), answer))
+    }
+
+    /// The next request, whatever it is.
+    pub(crate) async fn any(&mut self) -> Received {
+        loop {
+            let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
+            let received = received.await.expect("no request came").unwrap();
+            let is_fetch = received.header.api() == Ok(ApiKey::Fetch);
+            if !(is_fetch && self.never_answers_fetches) {
+                return received;
+            }
+        }
     }
 
     /// Nothing may be waiting.
@@ -123,22 +150,22 @@ async fn serve(
     address: String,
     manners: Manners,
     ids: Arc<AtomicI64>,
-    script: mpsc::UnboundedSender<Received>,
+    script: mpsc::Sender<Received>,
 ) {
     let (mut reading, mut writing) = stream.split();
-    let (sender, mut answers) = mpsc::unbounded_channel::<oneshot::Receiver<Option<Encoded>>>();
+    let (sender, mut answers) = mpsc::channel::<oneshot::Receiver<Option<Encoded>>>(100);
     let read = async {
         let mut buffer = BytesMut::new();
         loop {
             while let Some(request) = frame::take_frame(&mut buffer, 10 << 20).unwrap() {
                 let (answer, waiting) = oneshot::channel();
-                sender.send(waiting).unwrap();
+                sender.send(waiting).await.unwrap();
                 let mut reader = Reader::new(request, false);
                 let header = RequestHeader::read(&mut reader).unwrap();
                 let body = reader.into_rest();
                 match by_itself(&header, &body, &address, &manners, &ids) {
                     Some(encoded) => drop(answer.send(Some(encoded))),
-                    None => drop(script.send(Received { header, body, answer })),
+                    None => drop(script.send(Received { header, body, answer }).await),
                 }
             }
             if reading.read_buf(&mut buffer).await.unwrap_or(0) == 0 {

@@ -36,11 +36,14 @@ pub trait Message: Field + Default + Clone + std::fmt::Debug + PartialEq {
 
     /// Reads a whole body; it must end with the buffer.
     fn decode(body: Bytes, version: i16) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body, version >= Self::FLEXIBLE);
-        Self::decode_from(&mut reader, version)
+        let mut reader = Reader::new(body, false);
+        let message = Self::decode_from(&mut reader, version)?;
+        let end = reader.expect_end().map(|()| message);
+        end.map_err(|error| error.within(&format!("{} v{version}", Self::NAME)))
     }
 
-    /// Reads a whole body from a reader that is past the header; the body must end with the buffer.
+    /// Reads a body from a reader that is past the header. Bytes behind the last field are left, as Kafka does:
+    /// peers that add some (librdkafka's mock cluster, one day a careless client) are understood all the same.
     fn decode_from(reader: &mut Reader, version: i16) -> Result<Self, DecodeError> {
         if !Self::VERSIONS.contains(&version) {
             let (min, max) = (*Self::VERSIONS.start(), *Self::VERSIONS.end());
@@ -49,8 +52,7 @@ pub trait Message: Field + Default + Clone + std::fmt::Debug + PartialEq {
             );
         }
         reader.set_flexible(version >= Self::FLEXIBLE);
-        let message = Self::read(reader, version).and_then(|message| reader.expect_end().map(|()| message));
-        message.map_err(|error| error.within(&format!("{} v{version}", Self::NAME)))
+        Self::read(reader, version).map_err(|error| error.within(&format!("{} v{version}", Self::NAME)))
     }
 
     /// Writes the body behind what the writer holds.

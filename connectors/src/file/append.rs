@@ -13,10 +13,7 @@ use api::{Error, Result};
 use super::identity::Identity;
 use super::marker::{Marker, sync_directory_of};
 use super::note::{Note, Recovery, recovery};
-use super::place::Place;
-
-/// Who may read what is written: the owner and the group.
-const MODE: u32 = 0o640;
+use super::place::{MODE, Place};
 
 /// A file that is open for appending, and locked.
 #[derive(Debug)]

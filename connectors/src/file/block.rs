@@ -71,6 +71,17 @@ impl Block {
         all - self.cursor
     }
 
+    /// What is not handed out.
+    pub(super) fn into_rest(self) -> Option<Cut> {
+        let start = self.position();
+        let bytes = match self.lines {
+            Lines::Plain(text) | Lines::WithReturns(text) => text.into_bytes(),
+            Lines::Malformed(bytes) => bytes,
+        };
+        let bytes = bytes.slice(self.cursor..);
+        (!bytes.is_empty()).then_some(Cut { bytes, start })
+    }
+
     /// How many lines so far were not UTF-8.
     pub(super) const fn malformed_lines(&self) -> u64 {
         self.malformed_lines
@@ -149,6 +160,16 @@ mod tests {
         let mut block = Block::new(Cut { bytes: bytes.clone(), start: 0 });
         let (line, _) = block.next_line(100).unwrap().unwrap();
         assert_eq!(line.as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn what_is_not_handed_out_can_be_given_back() {
+        let mut block = Block::new(Cut { bytes: Bytes::from_static(b"one\ntwo\n"), start: 10 });
+        block.next_line(100).unwrap().unwrap();
+        assert_eq!(block.into_rest(), Some(Cut { bytes: Bytes::from_static(b"two\n"), start: 14 }));
+        let mut block = Block::new(Cut { bytes: Bytes::from_static(b"one\n"), start: 0 });
+        block.next_line(100).unwrap().unwrap();
+        assert_eq!(block.into_rest(), None);
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! come again, and only the marker tells where they start. For `/data/out.txt` it is `/data/.out.txt.millrace`.
 //! Invariant: the marker is durable before the first byte of its epoch is written.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use api::{Error, Result};
 
 use super::note::Note;
+use super::place::MODE;
 
 /// No marker is larger.
 const BYTES_MAX: u64 = 4096;
@@ -54,7 +56,9 @@ impl Marker {
     pub(super) fn write(&self, note: Note) -> Result<()> {
         let written = || -> io::Result<()> {
             let temporary = self.path.with_extension("millrace-new");
-            let mut file = File::create(&temporary)?;
+            // Made anew, so that it cannot be a link to somewhere else that another user has put there.
+            remove_if_there(&temporary)?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temporary)?;
             file.write_all(note.to_text().as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, &self.path)?;
@@ -68,14 +72,18 @@ impl Marker {
     /// # Errors
     /// `Retriable` when it cannot be removed.
     pub(super) fn remove(&self) -> Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", error)),
-            _ => Ok(()),
-        }
+        remove_if_there(&self.path).map_err(|error| self.failed("remove", error))
     }
 
     fn failed(&self, what: &str, error: io::Error) -> Error {
         Error::retriable(format!("cannot {what} the marker {}", self.path.display())).with_source(error)
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -14,6 +14,9 @@ use api::{Error, Result};
 /// Where files are not files: reading one may hang, or read the memory of a process.
 const FORBIDDEN: [&str; 3] = ["/proc", "/sys", "/dev"];
 
+/// Who may read what we write: the owner and the group.
+pub(super) const MODE: u32 = 0o640;
+
 /// A file's path, and where it may lie.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -80,6 +83,10 @@ impl Place {
     }
 
     fn real_path_to_be(&self) -> std::result::Result<PathBuf, String> {
+        if self.path.is_symlink() {
+            // Creating the file would create the one that the link names, wherever that is.
+            return Err("is a symbolic link to nothing".to_owned());
+        }
         let name = self.path.file_name().ok_or_else(|| "does not name a file".to_owned())?;
         let directory =
             self.path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -122,6 +129,9 @@ mod tests {
         assert!(error.contains("outside of allowed.directories"), "{error}");
         assert!(place("../out/secret").check().is_err());
         assert!(place("not-there-yet").open(OpenOptions::new().read(true)).unwrap().is_none());
+        std::os::unix::fs::symlink(outside.join("new"), inside.join("dangling")).unwrap();
+        let error = place("dangling").open(OpenOptions::new().append(true).create(true)).unwrap_err();
+        assert!(error.to_string().contains("link to nothing") && !outside.join("new").exists(), "{error}");
         fs::write(inside.join("good"), "x").unwrap();
         assert!(place("good").open(OpenOptions::new().read(true)).unwrap().is_some());
     }

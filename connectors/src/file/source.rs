@@ -20,7 +20,6 @@ use super::config::FileSourceConfig;
 use super::follow::{Follower, Reading, Resume, Step};
 use super::place::Place;
 use super::stdin::StandardInput;
-use super::tail::Tail;
 
 /// Connect's names in the offsets topic, and ours for what the file is known by.
 const FILENAME: &str = "filename";
@@ -132,7 +131,7 @@ struct Current {
 #[derive(Debug)]
 enum Input {
     File(Box<Following>),
-    StandardInput { input: StandardInput, tail: Tail, ended: bool },
+    StandardInput(StandardInput),
 }
 
 #[derive(Debug)]
@@ -151,10 +150,7 @@ impl SourceTask for FileSourceTask {
         let config = parse(&context.config)?;
         let partition = FlatMap::new().with(FILENAME, config.file.clone());
         let input = match &config.file {
-            None => {
-                let tail = Tail::new(0, None);
-                Input::StandardInput { input: StandardInput::acquire()?, tail, ended: false }
-            }
+            None => Input::StandardInput(StandardInput::acquire()?),
             Some(file) => {
                 let stored = context.offsets.offset(&partition).await?;
                 let resume = stored.as_ref().map(resume_of).transpose()?;
@@ -189,8 +185,13 @@ impl SourceTask for FileSourceTask {
     }
 
     async fn stop(&mut self) {
-        // A read that is under way ends by itself, and what it found is dropped: it was not handed out.
-        self.started = None;
+        // A read that is under way ends by itself, and what it found is dropped: it was not handed out, and the file still
+        // has it. The standard input does not.
+        if let Some(mut started) = self.started.take()
+            && let Input::StandardInput(input) = &mut started.input
+        {
+            input.give_back(started.current.and_then(|current| current.block.into_rest()));
+        }
     }
 }
 
@@ -221,7 +222,7 @@ impl Started {
 
     async fn next_block(&mut self) -> Result<Option<Current>> {
         match &mut self.input {
-            Input::StandardInput { input, tail, ended } => next_input(input, tail, ended).await,
+            Input::StandardInput(input) => next_input(input, self.line_bytes_max).await,
             Input::File(following) => following.next_block(&self.gauges).await,
         }
     }
@@ -345,20 +346,15 @@ impl Current {
     }
 }
 
-/// The next lines of the standard input, or `None` after a while. Its end is followed by nothing, for ever.
-async fn next_input(input: &mut StandardInput, tail: &mut Tail, ended: &mut bool) -> Result<Option<Current>> {
-    let next = async { if *ended { std::future::pending().await } else { input.next().await } };
-    let Ok(chunk) = tokio::time::timeout(IDLE_MAX, next).await else { return Ok(None) };
-    let cut = match chunk? {
-        None => {
-            *ended = true;
-            tail.flush()
-        }
-        Some(chunk) => tail.extend(chunk.len(), |buffer| {
-            buffer.extend_from_slice(&chunk);
-            Ok::<_, Error>(chunk.len())
-        })?,
-    };
+/// The next lines of the standard input, or `None` after a while.
+async fn next_input(input: &mut StandardInput, line_bytes_max: usize) -> Result<Option<Current>> {
+    let Ok(cut) = tokio::time::timeout(IDLE_MAX, input.next()).await else { return Ok(None) };
+    let cut = cut?;
+    if cut.is_none() && input.unfinished_bytes() > line_bytes_max {
+        return Err(Error::fatal(format!(
+            "a line of the standard input is longer than line.bytes.max ({line_bytes_max} bytes)"
+        )));
+    }
     Ok(cut.map(|cut| Current {
         block: Block::new(cut),
         offset: Arc::new(FlatMap::new().with(POSITION, Value::Null)),

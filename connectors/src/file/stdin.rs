@@ -12,19 +12,29 @@ use api::{Error, Result};
 use tokio::sync::mpsc;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::tail::{Cut, Tail};
+
 /// How much is read at once, and how many chunks wait.
 const CHUNK_BYTES: usize = 64 * 1024;
 const CHUNKS_MAX: usize = 4;
 
-/// A chunk; an empty one is the end of the input.
 type Chunk = io::Result<Vec<u8>>;
-type Chunks = Arc<AsyncMutex<mpsc::Receiver<Chunk>>>;
+type Shared = Arc<AsyncMutex<Pipe>>;
 
-static CHUNKS: LazyLock<Mutex<Option<Chunks>>> = LazyLock::new(Mutex::default);
+static PIPE: LazyLock<Mutex<Option<Shared>>> = LazyLock::new(Mutex::default);
+
+/// What outlives the tasks.
+#[derive(Debug)]
+struct Pipe {
+    chunks: mpsc::Receiver<Chunk>,
+    tail: Tail,
+    /// Lines that a task gave back.
+    returned: Option<Cut>,
+}
 
 /// The right to read the standard input.
 #[derive(Debug)]
-pub(super) struct StandardInput(OwnedMutexGuard<mpsc::Receiver<Chunk>>);
+pub(super) struct StandardInput(OwnedMutexGuard<Pipe>);
 
 impl StandardInput {
     /// Takes the right to read.
@@ -32,10 +42,10 @@ impl StandardInput {
     /// # Errors
     /// `Retriable` while another task has it.
     pub(super) fn acquire() -> Result<Self> {
-        let mut chunks = CHUNKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = match &*chunks {
-            Some(chunks) => Arc::clone(chunks),
-            None => Arc::clone(chunks.insert(start_reading()?)),
+        let mut pipe = PIPE.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = match &*pipe {
+            Some(pipe) => Arc::clone(pipe),
+            None => Arc::clone(pipe.insert(start_reading()?)),
         };
         let busy = |error| {
             Error::retriable(
@@ -46,23 +56,41 @@ impl StandardInput {
         shared.try_lock_owned().map(Self).map_err(busy)
     }
 
-    /// The next chunk; `None` at the end of the input. May be dropped before it is ready.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        match self.0.recv().await {
-            None => Ok(None),
-            Some(Ok(chunk)) => Ok(Some(chunk)),
+    /// The next whole lines, if there are some. After the end of the input it is never ready. May be dropped before it is.
+    pub(super) async fn next(&mut self) -> Result<Option<Cut>> {
+        let pipe = &mut *self.0;
+        if let Some(returned) = pipe.returned.take() {
+            return Ok(Some(returned));
+        }
+        match pipe.chunks.recv().await {
+            None if pipe.tail.len() > 0 => Ok(pipe.tail.flush()),
+            None => std::future::pending().await,
+            Some(Ok(chunk)) => pipe.tail.extend(chunk.len(), |buffer| {
+                buffer.extend_from_slice(&chunk);
+                Ok(chunk.len())
+            }),
             Some(Err(error)) => Err(Error::fatal("cannot read the standard input").with_source(error)),
         }
     }
+
+    /// How long the unfinished line is, in bytes.
+    pub(super) fn unfinished_bytes(&self) -> usize {
+        self.0.tail.len()
+    }
+
+    /// Takes back what was not handed out, for the next task.
+    pub(super) fn give_back(&mut self, lines: Option<Cut>) {
+        self.0.returned = lines;
+    }
 }
 
-fn start_reading() -> Result<Chunks> {
+fn start_reading() -> Result<Shared> {
     let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
     let thread = std::thread::Builder::new().name("standard-input".to_owned());
     thread.spawn(move || read_all(&sender)).map_err(|error| {
         Error::retriable("cannot start the thread that reads the standard input").with_source(error)
     })?;
-    Ok(Arc::new(AsyncMutex::new(receiver)))
+    Ok(Arc::new(AsyncMutex::new(Pipe { chunks: receiver, tail: Tail::new(0, None), returned: None })))
 }
 
 /// Reads until the end, an error, or the end of the process.

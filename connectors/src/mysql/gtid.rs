@@ -58,11 +58,11 @@ impl MySqlGtids {
     /// Adds one transaction.
     pub fn add(&mut self, uuid: &str, tag: &str, number: u64) {
         // The next number of the last interval is by far the most frequent.
-        if let Some(intervals) = self.0.get_mut(&(uuid.to_owned(), tag.to_owned())) {
-            if let Some(last) = intervals.last_mut().filter(|last| last.1.checked_add(1) == Some(number)) {
-                last.1 = number;
-                return;
-            }
+        if let Some(intervals) = self.0.get_mut(&(uuid.to_owned(), tag.to_owned()))
+            && let Some(last) = intervals.last_mut().filter(|last| last.1.checked_add(1) == Some(number))
+        {
+            last.1 = number;
+            return;
         }
         self.add_interval(uuid, tag, (number, number));
     }

@@ -67,10 +67,10 @@ impl Shapes {
 
     fn take_in(&mut self, id: TableId, mut versions: Vec<Version>, position: &Position) {
         let current = versions.iter().rposition(|version| version.since.is_at_or_before(position));
-        if current.is_none() {
-            if let Some(first) = versions.first() {
-                self.ahead.insert(id.clone(), first.since.clone());
-            }
+        if current.is_none()
+            && let Some(first) = versions.first()
+        {
+            self.ahead.insert(id.clone(), first.since.clone());
         }
         versions.drain(..current.unwrap_or(0));
         if let Some(shape) = versions.first().and_then(|version| version.shape.as_ref()) {

@@ -64,14 +64,14 @@ fn compare_gtids(ours: &MySqlGtids, executed: &MySqlGtids, purged: &MySqlGtids) 
 }
 
 async fn check_file(conn: &mut Conn, server: &ServerInfo, position: &Position) -> Result<Availability> {
-    if let (Some(ours), Some(found)) = (&position.server_uuid, &server.uuid) {
-        if ours != found {
-            return Ok(Availability::Lost(format!(
-                "the connector's offset (file {}, position {}) is one of server {ours}, but this is server {found}: connect to \
+    if let (Some(ours), Some(found)) = (&position.server_uuid, &server.uuid)
+        && ours != found
+    {
+        return Ok(Availability::Lost(format!(
+            "the connector's offset (file {}, position {}) is one of server {ours}, but this is server {found}: connect to \
                  that server, or {REMEDY}",
-                position.file, position.pos
-            )));
-        }
+            position.file, position.pos
+        )));
     }
     let logs = rows(conn, "SHOW BINARY LOGS").await?;
     let sizes: Vec<(String, u64)> = logs

@@ -111,7 +111,13 @@ pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
         }
     }
     let (encrypted, error) = refused.ok_or_else(|| Error::fatal("no way to connect was tried"))?;
-    let hint = if encrypted { "does not encrypt connections" } else { "demands an encrypted connection" };
+    let hint = match encrypted {
+        true if error::is_about_certificate(&error) => {
+            "has a certificate that is not trusted: name its authority's PEM file in database.ssl.truststore"
+        }
+        true => "does not encrypt connections",
+        false => "demands an encrypted connection",
+    };
     let message = format!("database.ssl.mode={} but the server {hint}", config.ssl_mode);
     Err(Error::bad_config(message).with_source(error).context(doing()))
 }

@@ -105,10 +105,10 @@ impl SourceTask for MySqlTask {
     async fn stop(&mut self) {
         let Some(reader) = self.running.take().and_then(|running| running.reader) else { return };
         reader.abort();
-        if let Err(ended) = reader.await {
-            if ended.is_panic() {
-                tracing::error!(%ended, "the task that reads MySQL had panicked");
-            }
+        if let Err(ended) = reader.await
+            && ended.is_panic()
+        {
+            tracing::error!(%ended, "the task that reads MySQL had panicked");
         }
     }
 }

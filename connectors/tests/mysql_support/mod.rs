@@ -3,7 +3,13 @@
 //! Each server has its own data directory and port and ends with the test. MySQL comes from `tests/servers/provide mysql`
 //! (or `MILLRACE_MYSQLD`); where there is none, its tests say so and pass.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "each test binary uses its own part of it; a test fails by panicking and says what it skips"
+)]
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -21,7 +27,7 @@ use mysql_async::{Conn, OptsBuilder};
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +74,7 @@ impl Server {
                     return None;
                 }
                 run(Command::new("mariadb-install-db")
+                    .env("TMPDIR", directory.path())
                     .args(["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"])
                     .arg(format!("--datadir={}", data.display())));
             }
@@ -95,13 +102,11 @@ impl Server {
             Kind::MySql => mysqld().unwrap(),
         };
         let mut command = Command::new(program);
-        command.args([
-            "--no-defaults",
-            "--user=root",
-            "--bind-address=127.0.0.1",
-            "--server-id=1",
-            "--log-bin=binlog",
-        ]);
+        // The provided MySQL says so itself.
+        if self.kind == Kind::MariaDb {
+            command.arg("--no-defaults");
+        }
+        command.args(["--user=root", "--bind-address=127.0.0.1", "--server-id=1", "--log-bin=binlog"]);
         if self.kind == Kind::MariaDb {
             command.arg("--binlog-format=ROW");
         } else {
@@ -110,7 +115,7 @@ impl Server {
         command.args(["--innodb-buffer-pool-size=32M"]);
         command.arg(format!("--datadir={}", data.display())).arg(format!("--port={}", self.port));
         command.arg(format!("--socket={}", self.directory.path().join("socket").display()));
-        command.args(&self.arguments);
+        command.args(&self.arguments).env("TMPDIR", self.directory.path());
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
         self.process = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let deadline = Instant::now() + PATIENCE;
@@ -272,14 +277,29 @@ impl Run {
         records
     }
 
+    /// Polls until there are any records.
+    pub async fn some(&mut self) -> Vec<SourceRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no records, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(records) if records.is_empty() => {}
+                Ok(records) => return records,
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+    }
+
     /// Polls until an error that is not retriable.
     pub async fn failure(&mut self) -> api::Error {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "no failure");
+            assert!(Instant::now() < deadline, "no failure, errors {:?}", self.errors);
             match self.task.poll().await {
                 Err(error) if !error.is_retriable() => return error,
-                _ => {}
+                Err(error) => self.errors.push(error),
+                Ok(_) => {}
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::config::{Listener, WorkerConfig};
 use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
-use crate::rest::{self, RestState};
+use crate::rest::{self, OwnBroker, RestState};
 use crate::validation::{Mask, PluginCalls, Validator};
 
 /// How long a connector may take to check its configuration against the world.
@@ -31,9 +31,6 @@ const VALIDATION_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long requests under way may take to end at the stop.
 const REST_GRACE: Duration = Duration::from_secs(2);
-
-/// The broker inside this process, while it runs.
-type OwnBroker = Arc<Mutex<Option<Broker>>>;
 
 /// Runs a worker with these files.
 pub(super) async fn run(
@@ -69,9 +66,15 @@ pub(super) async fn run(
         bootstrap_servers: bootstrap_servers(&config, &broker),
     };
     let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
-    let mask = Mask::new(registry);
-    let state =
-        RestState { herder, validator, mask, levels, metrics, request_timeout: config.rest.request_timeout };
+    let state = RestState {
+        herder,
+        validator,
+        mask: Mask::new(registry),
+        levels,
+        metrics,
+        broker: Arc::clone(&broker),
+        request_timeout: config.rest.request_timeout,
+    };
     let served = serve(&config, sockets, &state);
     let outcome = live(&state.herder, connectors, task, stop).await;
     served.stop().await;

@@ -8,15 +8,43 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use broker_server::Broker;
 
 use super::RestState;
-use crate::metrics::{Sample, SampleKind};
+use crate::metrics::{Sample, SampleKind, as_f64};
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(rest): State<RestState>) -> impl IntoResponse {
-    let mut text = render(&rest.metrics.samples());
+    let mut samples = rest.metrics.samples();
+    samples.extend(rest.broker.lock().as_ref().map(Broker::metrics).iter().flat_map(of_broker));
+    let mut text = render(&samples);
     text.push_str(&process());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// The numbers of the broker inside this process.
+fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
+    use SampleKind::{Counter, Gauge};
+    let rows = [
+        ("connection_count", Gauge, "Open connections.", numbers.connections),
+        ("request_total", Counter, "Requests received.", numbers.requests),
+        ("bad_request_total", Counter, "Requests and frames that could not be read.", numbers.bad_requests),
+        ("received_bytes_total", Counter, "Bytes received.", numbers.bytes_in),
+        ("sent_bytes_total", Counter, "Bytes sent.", numbers.bytes_out),
+        ("record_append_total", Counter, "Records appended.", numbers.records_in),
+        ("topic_count", Gauge, "Topics, internal ones too.", numbers.topics),
+        ("partition_count", Gauge, "Partitions of all topics.", numbers.partitions),
+        ("log_bytes", Gauge, "Bytes of all logs.", numbers.log_bytes),
+        ("group_count", Gauge, "Consumer groups that have members or offsets.", numbers.groups),
+    ];
+    let sample = |(name, kind, help, number): (&str, SampleKind, &'static str, u64)| Sample {
+        name: format!("broker_{name}"),
+        kind,
+        help,
+        labels: Vec::new(),
+        value: as_f64(number),
+    };
+    rows.into_iter().map(sample).collect()
 }
 
 /// The samples as text, each name with its prefix `millrace_`.

@@ -24,6 +24,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
+use broker_server::Broker;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 pub use error::Failure;
@@ -54,9 +56,14 @@ pub struct RestState {
     pub levels: Levels,
     /// The numbers of `/metrics`.
     pub metrics: Metrics,
+    /// The broker inside this process, while it runs; its numbers are shown too.
+    pub broker: OwnBroker,
     /// How long a request may take.
     pub request_timeout: Duration,
 }
+
+/// The broker inside this process, while it runs. Whoever stops it takes it out.
+pub type OwnBroker = Arc<Mutex<Option<Broker>>>;
 
 impl RestState {
     /// Waits for the herder, but not forever.

@@ -98,6 +98,7 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
         mask: Mask::new(registry()),
         levels: Levels::parse("info").unwrap(),
         metrics: Metrics::default(),
+        broker: OwnBroker::default(),
         request_timeout: worker.rest.request_timeout,
     }
 }

@@ -35,7 +35,11 @@ pub struct ConfigInfos {
 impl ConfigInfos {
     /// What `definition` says of `props`.
     pub(super) fn of(name: &str, definition: &ConfigDef, props: &Props) -> Self {
-        let values = configs::validate(definition, props);
+        let mut values = configs::validate(definition, props);
+        for value in &mut values {
+            // The first check that fails says it all, as in Kafka: -1 is not also "below 0" when it must be at least 1.
+            value.errors.truncate(1);
+        }
         let infos = definition.keys().iter().zip(values);
         Self {
             name: name.to_owned(),

@@ -9,7 +9,7 @@ use configs::{ConfigDef, ConfigType, HIDDEN, Props};
 use super::definition::ConnectorDefinition;
 
 /// Parts of names that tell a secret where no definition does: an unknown class, a client override, a misspelt option.
-const SECRET_WORDS: [&str; 9] = [
+const SECRET_WORDS: [&str; 11] = [
     "password",
     "passwd",
     "passphrase",
@@ -19,6 +19,8 @@ const SECRET_WORDS: [&str; 9] = [
     "apikey",
     "privatekey",
     "jaasconfig",
+    "authorization",
+    "cookie",
 ];
 
 /// Knows which values are secrets.
@@ -111,6 +113,7 @@ mod tests {
             ("database.password", "CANARY-1"),
             ("producer.override.sasl.jaas.config", "CANARY-2"),
             ("api.token", "x${env:T}"),
+            ("http.headers.Authorization", "Basic CANARY-3"),
             ("db.password", "${file:/run/db:password}"),
             ("topics", "a"),
         ]);

@@ -1,5 +1,7 @@
 //! Offsets: of partitions, and those that groups committed.
 
+use std::collections::BTreeMap;
+
 use broker_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use broker_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -8,7 +10,8 @@ use broker_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use broker_protocol::messages::offset_fetch::{
-    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+    OffsetFetchResponse,
 };
 use broker_protocol::{ApiKey, ErrorCode};
 use bytestring::ByteString;
@@ -70,7 +73,7 @@ impl Client {
     pub async fn group_offsets(&self, group: &str) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>> {
         self.retrying(|| async move {
             let connection = self.at(&self.coordinator(group).await?).await?;
-            fetch_group_offsets(&connection, group).await
+            fetch_group_offsets(&connection, group, None).await
         })
         .await
     }
@@ -179,18 +182,13 @@ pub(crate) fn check_commit(
     Ok(())
 }
 
-/// Everything the group has committed, from its coordinator.
+/// What the group has committed, for some partitions or for all, from its coordinator.
 pub(crate) async fn fetch_group_offsets(
     connection: &Connection,
     group: &str,
+    partitions: Option<&[TopicPartition]>,
 ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>> {
-    let asked = OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() };
-    let request = OffsetFetchRequest {
-        group_id: group.into(),
-        topics: None,
-        groups: vec![asked],
-        require_stable: true,
-    };
+    let request = fetch_request(group, partitions);
     let response = connection.call(&request, OFFSET_VERSION_MAX, None).await?;
     let rows = offset_rows(response);
     let mut offsets = Vec::new();
@@ -203,6 +201,32 @@ pub(crate) async fn fetch_group_offsets(
         }
     }
     Ok(offsets)
+}
+
+/// In both layouts: one group (up to version 7) and a list of groups.
+fn fetch_request(group: &str, partitions: Option<&[TopicPartition]>) -> OffsetFetchRequest {
+    let mut by_topic: Option<BTreeMap<&ByteString, Vec<i32>>> = partitions.map(|_| BTreeMap::new());
+    for (topic, partition) in partitions.unwrap_or_default().iter().map(|it| (&it.topic, it.partition)) {
+        by_topic.get_or_insert_default().entry(topic).or_default().push(partition);
+    }
+    let topics = by_topic.as_ref().map(|by_topic| {
+        let topic = |(name, partitions): (&&ByteString, &Vec<i32>)| OffsetFetchRequestTopic {
+            name: (*name).clone(),
+            partition_indexes: partitions.clone(),
+        };
+        by_topic.iter().map(topic).collect()
+    });
+    let group_topics = by_topic.map(|by_topic| {
+        let topic = |(name, partition_indexes): (&ByteString, Vec<i32>)| OffsetFetchRequestTopics {
+            name: name.clone(),
+            partition_indexes,
+            ..Default::default()
+        };
+        by_topic.into_iter().map(topic).collect()
+    });
+    let asked =
+        OffsetFetchRequestGroup { group_id: group.into(), topics: group_topics, ..Default::default() };
+    OffsetFetchRequest { group_id: group.into(), topics, groups: vec![asked], require_stable: true }
 }
 
 type OffsetRow = (ByteString, i32, OffsetAndMetadata, ErrorCode);

@@ -6,41 +6,23 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use broker_protocol::batch::InflateLimits;
-use broker_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
-use broker_protocol::{ApiKey, ErrorCode};
+use broker_protocol::ErrorCode;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::decode::{Decoded, decode};
+use super::decode::Decoded;
 use super::position::Position;
-use crate::admin::refused;
+use super::request::{Asked, Part, fetch, look_up};
 use crate::client::Client;
-use crate::config::{ConsumerConfig, Isolation, OffsetReset};
+use crate::config::{ConsumerConfig, OffsetReset};
 use crate::error::{Error, Result};
-use crate::net::connection::Connection;
 use crate::net::pool::Pool;
 use crate::types::{FetchedRecords, OffsetSpec, TopicPartition};
 
-/// From version 13 on topics are named by id.
-const FETCH_VERSION_MAX: i16 = 12;
-
-/// A partition that is asked for: where, and in which epoch of its position.
-#[derive(Debug, Clone)]
-struct Asked {
-    partition: TopicPartition,
-    offset: i64,
-    epoch: u64,
-}
-
-/// What one partition's part of an answer came to.
-#[derive(Debug)]
-struct Part {
-    asked: Asked,
-    high_watermark: i64,
-    outcome: Result<Decoded>,
-}
+/// Without anything to try again the fetcher looks around this often.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Event {
@@ -61,6 +43,7 @@ pub(crate) struct Fetcher {
     refreshing: bool,
     refresh_after: Option<Instant>,
     epoch: u64,
+    turn: usize,
     tasks: JoinSet<Event>,
     /// Partitions that have no offset and must not be given one.
     unplaced: Vec<TopicPartition>,
@@ -78,6 +61,7 @@ impl Fetcher {
             refreshing: false,
             refresh_after: None,
             epoch: 0,
+            turn: 0,
             tasks: JoinSet::new(),
             unplaced: Vec::new(),
         }
@@ -153,10 +137,9 @@ impl Fetcher {
             if !records.is_empty() {
                 return Ok(records);
             }
-            let pause = self.client.config().retry_backoff;
+            let pause = self.idle_wait();
             let event = tokio::select! {
                 Some(event) = self.tasks.join_next() => event,
-                // Muted partitions wait for their time; without any partition there is nothing to do but wait.
                 () = tokio::time::sleep(pause) => continue,
             };
             match event {
@@ -170,6 +153,15 @@ impl Fetcher {
                 Err(panic) => tracing::error!(%panic, "a task of the consumer failed"),
             }
         }
+    }
+
+    /// How long nothing but an event can change anything: until muted partitions (or the next look for leaders) may be tried again.
+    fn idle_wait(&self) -> Duration {
+        let now = Instant::now();
+        let muted = |position: &Position| position.muted_until.is_some_and(|until| until > now);
+        let waiting =
+            self.refresh_after.is_some_and(|after| after > now) || self.positions.values().any(muted);
+        if waiting { self.client.config().retry_backoff } else { IDLE_PAUSE }
     }
 
     fn take_ready(&mut self) -> Vec<FetchedRecords> {
@@ -202,7 +194,11 @@ impl Fetcher {
             if let Some(at) = position.wants_lookup(now) {
                 position.busy = true;
                 let asked = Asked { partition: partition.clone(), offset: -1, epoch };
-                self.tasks.spawn(look_up(self.client.clone(), asked, at, self.config.isolation));
+                let (client, isolation) = (self.client.clone(), self.config.isolation);
+                self.tasks.spawn(async move {
+                    let result = look_up(&client, &asked, at, isolation).await;
+                    Event::Found { asked, result }
+                });
                 continue;
             }
             let Some(offset) = position.wants_fetch(now) else { continue };
@@ -217,7 +213,11 @@ impl Fetcher {
             let asked = &mut asked.entry(broker).or_insert_with(|| (address, Vec::new())).1;
             asked.push(Asked { partition: partition.clone(), offset, epoch });
         }
-        for (broker, (address, asked)) in asked {
+        self.turn = self.turn.wrapping_add(1);
+        for (broker, (address, mut asked)) in asked {
+            // An answer that is full holds the first partitions only: who is first takes turns.
+            let turn = self.turn % asked.len().max(1);
+            asked.rotate_left(turn);
             self.fetching.insert(broker);
             let (pool, config, client) =
                 (Arc::clone(&self.pool), Arc::clone(&self.config), self.client.clone());
@@ -343,98 +343,4 @@ impl Fetcher {
         self.refresh(now);
         Ok(())
     }
-}
-
-async fn look_up(client: Client, asked: Asked, at: OffsetSpec, isolation: Isolation) -> Event {
-    let timestamp = if at == OffsetSpec::Latest { -1 } else { -2 };
-    let TopicPartition { topic, partition } = &asked.partition;
-    let result = client.list_offset(topic, *partition, timestamp, wire_isolation(isolation)).await;
-    Event::Found { asked, result }
-}
-
-fn wire_isolation(isolation: Isolation) -> i8 {
-    i8::from(isolation == Isolation::ReadCommitted)
-}
-
-/// One request to one leader, and its answer decoded.
-async fn fetch(
-    client: &Client,
-    pool: &Pool,
-    address: &str,
-    asked: &[Asked],
-    config: &ConsumerConfig,
-) -> Result<Vec<Part>> {
-    let connection = pool.connection(address).await?;
-    let timeout = config.fetch_wait + client.config().request_timeout;
-    let response = connection.call(&fetch_request(asked, config), FETCH_VERSION_MAX, Some(timeout)).await?;
-    let code = response.error_code;
-    code.check().map_err(|code| refused(&connection, ApiKey::Fetch, "all partitions", code, None))?;
-    let mut by_partition: HashMap<_, _> =
-        asked.iter().map(|asked| (asked.partition.clone(), asked.clone())).collect();
-    let mut parts = Vec::with_capacity(asked.len());
-    for topic in response.responses {
-        for data in topic.partitions {
-            let partition = TopicPartition { topic: topic.topic.clone(), partition: data.partition_index };
-            let Some(asked) = by_partition.remove(&partition) else { continue };
-            let high_watermark = data.high_watermark;
-            let outcome = decode_part(&connection, &asked, data, config);
-            parts.push(Part { asked, high_watermark, outcome });
-            // Inflating is work for the processor; others of this thread get their turn in between.
-            tokio::task::yield_now().await;
-        }
-    }
-    Ok(parts)
-}
-
-fn decode_part(
-    connection: &Connection,
-    asked: &Asked,
-    data: PartitionData,
-    config: &ConsumerConfig,
-) -> Result<Decoded> {
-    let code = data.error_code;
-    let subject = || format!("partition {} at offset {}", asked.partition, asked.offset);
-    code.check().map_err(|code| refused(connection, ApiKey::Fetch, subject(), code, None))?;
-    let aborted = data.aborted_transactions.unwrap_or_default();
-    let aborted = aborted.iter().map(|it| (it.producer_id, it.first_offset)).collect();
-    let limits = InflateLimits { bytes_max: config.batch_bytes_max, ..Default::default() };
-    let bytes = data.records.unwrap_or_default();
-    decode(bytes, asked.offset, config.isolation, aborted, limits).map_err(|source| Error::Batch {
-        topic: asked.partition.topic.to_string(),
-        partition: asked.partition.partition,
-        offset: asked.offset,
-        source: Arc::new(source),
-    })
-}
-
-fn fetch_request(asked: &[Asked], config: &ConsumerConfig) -> FetchRequest {
-    let mut topics: Vec<FetchTopic> = Vec::new();
-    for Asked { partition, offset, .. } in asked {
-        let entry = FetchPartition {
-            partition: partition.partition,
-            fetch_offset: *offset,
-            partition_max_bytes: bytes_i32(config.partition_bytes_max),
-            ..Default::default()
-        };
-        match topics.iter_mut().find(|topic| topic.topic == partition.topic) {
-            Some(topic) => topic.partitions.push(entry),
-            None => topics.push(FetchTopic {
-                topic: partition.topic.clone(),
-                partitions: vec![entry],
-                ..Default::default()
-            }),
-        }
-    }
-    FetchRequest {
-        max_wait_ms: i32::try_from(config.fetch_wait.as_millis()).unwrap_or(i32::MAX),
-        min_bytes: bytes_i32(config.fetch_bytes_min),
-        max_bytes: bytes_i32(config.fetch_bytes_max),
-        isolation_level: wire_isolation(config.isolation),
-        topics,
-        ..Default::default()
-    }
-}
-
-fn bytes_i32(bytes: usize) -> i32 {
-    i32::try_from(bytes).unwrap_or(i32::MAX)
 }

@@ -7,28 +7,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_protocol::consumer_protocol::{self, AssignedPartitions, Assignment};
+use broker_protocol::consumer_protocol;
 use broker_protocol::messages::heartbeat::HeartbeatRequest;
-use broker_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
+use broker_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use broker_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
-use broker_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
+use broker_protocol::messages::sync_group::SyncGroupRequest;
 use broker_protocol::{ApiKey, EncodeError, ErrorCode};
-use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::assignor::{self, Wish};
 use crate::admin::refused;
 use crate::client::Client;
-use crate::config::{Assignor, GroupConfig};
+use crate::config::GroupConfig;
 use crate::error::{Error, Result};
 use crate::net::connection::Connection;
 use crate::net::pool::Pool;
 use crate::types::{AssignedPartition, OffsetAndMetadata, TopicPartition};
 
 mod offsets;
+mod share;
 
 /// The protocol type of consumer groups.
 const PROTOCOL_TYPE: &str = "consumer";
@@ -278,63 +277,6 @@ impl Membership {
         Err(if passing { Setback::Later(error) } else { Setback::Fatal(error) })
     }
 
-    /// The leader's work: everyone's share, in the protocol's bytes.
-    async fn share_out(
-        &self,
-        answer: &JoinGroupResponse,
-    ) -> std::result::Result<Vec<SyncGroupRequestAssignment>, Setback> {
-        let chosen = answer.protocol_name.as_deref().unwrap_or_default();
-        let assignor = self.config.assignors.iter().find(|assignor| assignor.name() == chosen).copied();
-        let mut wishes = Vec::new();
-        for member in &answer.members {
-            let subscription: consumer_protocol::Subscription =
-                consumer_protocol::decode(member.metadata.clone()).map_err(|source| {
-                    let broker = format!("(member {})", member.member_id);
-                    Setback::Fatal(Error::Response { broker, api: ApiKey::JoinGroup, source })
-                })?;
-            wishes.push(Wish {
-                member_id: member.member_id.clone(),
-                instance_id: member.group_instance_id.clone(),
-                topics: subscription.topics.into_iter().collect(),
-            });
-        }
-        let wanted: BTreeSet<&str> =
-            wishes.iter().flat_map(|wish| wish.topics.iter().map(|topic| &**topic)).collect();
-        let wanted: Vec<&str> = wanted.into_iter().collect();
-        self.client.refresh(Some(&wanted), false).await.map_err(Setback::of)?;
-        let metadata = self.client.metadata();
-        let count = |topic: &&str| Some(((*topic).into(), metadata.partition_count(topic)?));
-        let partitions = wanted.iter().filter_map(count).collect();
-        let shares = assignor::assign(assignor.unwrap_or(Assignor::Range), wishes, &partitions);
-        let encoded = shares.into_iter().map(|(member_id, share)| {
-            let assignment = consumer_protocol::encode(&assignment(share), CONSUMER_PROTOCOL_VERSION)?;
-            Ok(SyncGroupRequestAssignment { member_id, assignment })
-        });
-        encoded
-            .collect::<std::result::Result<_, EncodeError>>()
-            .map_err(|source| Setback::Fatal(Error::Request { api: ApiKey::SyncGroup, source }))
-    }
-
-    fn read_assignment(
-        &self,
-        connection: &Connection,
-        bytes: Bytes,
-    ) -> std::result::Result<Vec<TopicPartition>, Setback> {
-        if bytes.is_empty() {
-            // The leader left us out: no partitions.
-            return Ok(Vec::new());
-        }
-        let assignment: Assignment = consumer_protocol::decode(bytes).map_err(|source| {
-            let broker = connection.broker().to_string();
-            Setback::Fatal(Error::Response { broker, api: ApiKey::SyncGroup, source })
-        })?;
-        let partitions = assignment.assigned_partitions.into_iter().flat_map(|it| {
-            let topic = it.topic;
-            it.partitions.into_iter().map(move |partition| TopicPartition { topic: topic.clone(), partition })
-        });
-        Ok(partitions.collect())
-    }
-
     /// Tells the coordinator, in intervals, that the member lives; and the consumer, what comes back. Ends when the member is lost.
     pub(crate) async fn keep_alive(&self, generation: i32, health: watch::Sender<Health>) {
         let mut answered = Instant::now();
@@ -412,17 +354,6 @@ impl Setback {
     fn of(error: Error) -> Self {
         if error.is_retriable() { Self::Later(error) } else { Self::Fatal(error) }
     }
-}
-
-fn assignment(share: Vec<TopicPartition>) -> Assignment {
-    let mut topics: Vec<AssignedPartitions> = Vec::new();
-    for TopicPartition { topic, partition } in share {
-        match topics.iter_mut().find(|known| known.topic == topic) {
-            Some(known) => known.partitions.push(partition),
-            None => topics.push(AssignedPartitions { topic, partitions: vec![partition] }),
-        }
-    }
-    Assignment { assigned_partitions: topics, user_data: None }
 }
 
 fn millis(duration: Duration) -> i32 {

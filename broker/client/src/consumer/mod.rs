@@ -13,6 +13,9 @@ mod group_consumer;
 mod membership;
 mod partition_consumer;
 mod position;
+mod request;
+#[cfg(test)]
+mod tests;
 
 pub use group_consumer::GroupConsumer;
 pub use membership::Subscription;

@@ -25,6 +25,9 @@ use super::versions::Versions;
 use crate::config::ClientConfig;
 use crate::error::{Error, Result};
 
+/// Requests that may wait for their answers on one connection; brokers work them off one after the other.
+const REQUESTS_MAX: usize = 1024;
+
 type Answer = std::result::Result<Bytes, Arc<io::Error>>;
 
 /// Who waits for which answer; the error once the connection is over.
@@ -49,7 +52,7 @@ pub(crate) struct Connection {
     request_timeout: Duration,
     versions: Versions,
     next_id: AtomicI32,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    outgoing: mpsc::Sender<Outgoing>,
     waiting: Arc<Mutex<Waiting>>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -80,7 +83,7 @@ impl Connection {
 
     fn start_tasks(stream: TcpStream, address: &str, config: &ClientConfig) -> Self {
         let (reading, writing) = stream.into_split();
-        let (outgoing, frames) = mpsc::unbounded_channel();
+        let (outgoing, frames) = mpsc::channel(REQUESTS_MAX);
         let waiting = Arc::new(Mutex::new(Waiting::Open(HashMap::new())));
         let stop = CancellationToken::new();
         let (ending, halt) = (Arc::clone(&waiting), stop.clone());
@@ -112,10 +115,15 @@ impl Connection {
             client_software_name: "millrace".into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let mut response = self.start_version(&request, 3, true)?.wait(self.request_timeout).await?;
-        if response.error_code == ErrorCode::UNSUPPORTED_VERSION {
-            response = self.start_version(&request, 0, true)?.wait(self.request_timeout).await?;
-        }
+        let answer = self.start_version(&request, 3, true)?.wait(self.request_timeout).await;
+        let response = match answer {
+            Ok(response) if response.error_code != ErrorCode::UNSUPPORTED_VERSION => response,
+            // Some refuse in a form of their own (librdkafka's mock cluster does): version 0 is understood by all.
+            Ok(_) | Err(Error::Response { .. }) => {
+                self.start_version(&request, 0, true)?.wait(self.request_timeout).await?
+            }
+            Err(error) => return Err(error),
+        };
         match response.error_code.check() {
             Ok(()) => Ok(Versions::new(&response)),
             Err(code) => Err(Error::Refused {
@@ -177,15 +185,18 @@ impl Connection {
             let Waiting::Ended(error) = &*waiting else { unreachable!("either open or ended") };
             return Err(ended(Arc::clone(error)));
         };
+        if senders.len() >= REQUESTS_MAX {
+            return Err(ended(Arc::new(io::Error::other(format!("{REQUESTS_MAX} requests wait already")))));
+        }
         let written = if answered {
             senders.insert(id, sender);
             None
         } else {
             Some(sender)
         };
-        if self.outgoing.send(Outgoing { frame, written }).is_err() {
+        if let Err(error) = self.outgoing.try_send(Outgoing { frame, written }) {
             senders.remove(&id);
-            return Err(ended(Arc::new(io::ErrorKind::BrokenPipe.into())));
+            return Err(ended(Arc::new(io::Error::other(error.to_string()))));
         }
         let (broker, stop) = (Arc::clone(&self.broker), self.stop.clone());
         Ok(Pending { broker, version, answer, stop, request: PhantomData })
@@ -227,10 +238,7 @@ fn end(waiting: &Mutex<Waiting>, error: &Arc<io::Error>) {
     }
 }
 
-async fn write_requests(
-    mut socket: OwnedWriteHalf,
-    mut frames: mpsc::UnboundedReceiver<Outgoing>,
-) -> io::Error {
+async fn write_requests(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<Outgoing>) -> io::Error {
     let mut batch = Vec::new();
     loop {
         if frames.recv_many(&mut batch, 64).await == 0 {

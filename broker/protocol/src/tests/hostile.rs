@@ -69,9 +69,14 @@ fn tag_bombs() {
 }
 
 #[test]
-fn bytes_after_the_message_are_an_error() {
-    let error = MetadataRequest::decode(Bytes::from_static(&[0, 0, 0, 0, 7]), 0).unwrap_err();
+fn bytes_after_the_message_are_an_error_only_for_a_whole_body() {
+    let body = Bytes::from_static(&[0, 0, 0, 0, 7]);
+    let error = MetadataRequest::decode(body.clone(), 0).unwrap_err();
     assert_eq!(error.fault(), &DecodeFault::TrailingBytes { left: 1 });
+    // A frame of a peer that adds some is read as Kafka reads it.
+    let mut reader = Reader::new(body, false);
+    assert_eq!(MetadataRequest::decode_from(&mut reader, 0).unwrap().topics, Some(Vec::new()));
+    assert_eq!(reader.remaining(), 1);
 }
 
 #[test]

@@ -5,10 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use broker_protocol::{
-    ErrorCode,
-    batch::{Batch, BatchBuilder, BatchFields, InflateLimits},
-};
+use broker_protocol::ErrorCode;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
@@ -17,23 +14,18 @@ use tokio::{
 };
 
 use super::{
+    assignment::Sync,
+    commits,
     member::{Millis, Token},
-    offsets::{CommittedOffset, OffsetKey, OffsetTable},
-    rebalance::{Join, Sync},
-    records,
+    offsets::{CommittedOffset, OffsetTable},
+    rebalance::Join,
     state::{Answered, Claim, Group, GroupLimits, GroupState, JoinAnswer, SyncAnswer},
 };
 use crate::{
-    BrokerConfig, Error,
+    BrokerConfig,
     broker::{State, now_ms},
-    log::{LogError, PartitionLog},
-    topics::{OFFSETS_TOPIC, TopicError, Topics, options::TopicConfigs},
+    topics::{OFFSETS_TOPIC, Topics},
 };
-
-/// Bytes of offset records read at a time while they are loaded.
-const LOAD_BYTES: usize = 1024 * 1024;
-/// Segments of the offsets topic are small, so that compaction gets to them soon (as in Kafka).
-const OFFSETS_SEGMENT_BYTES: &str = "104857600";
 
 /// All groups and committed offsets.
 #[derive(Debug)]
@@ -41,9 +33,10 @@ pub(crate) struct Coordinator {
     started: Instant,
     limits: GroupLimits,
     groups: Mutex<Groups>,
-    offsets: Mutex<OffsetTable>,
+    pub(super) offsets: Mutex<OffsetTable>,
     /// A deadline may have come closer.
     deadline_moved: Notify,
+    failure: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -85,16 +78,19 @@ pub(crate) struct MemberView {
 }
 
 impl Coordinator {
-    /// Loads the committed offsets. Blocks on the disk.
-    pub(crate) fn open(config: &BrokerConfig, topics: &Topics) -> Result<Self, Error> {
-        let mut offsets = OffsetTable::default();
+    /// Loads the committed offsets. If they cannot be read, there is no coordinator, and the rest of the broker serves: to go on
+    /// with a part of the offsets would send consumers back or forth in silence. Blocks on the disk.
+    pub(crate) fn open(config: &BrokerConfig, topics: &Topics) -> Self {
+        let (mut offsets, mut failure) = (OffsetTable::default(), None);
         if let Some(topic) = topics.get(OFFSETS_TOPIC) {
-            for log in topic.partitions().iter() {
-                load(log, &mut offsets)?;
+            let loaded = topic.partitions().iter().try_for_each(|log| commits::load(log, &mut offsets));
+            if let Err(error) = loaded {
+                tracing::error!("committed offsets cannot be read, groups are not served: {error}");
+                failure = Some(format!("committed offsets cannot be read: {error}"));
             }
         }
         let delay = config.group_initial_rebalance_delay.as_millis();
-        Ok(Self {
+        Self {
             started: Instant::now(),
             limits: GroupLimits {
                 initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
@@ -103,7 +99,13 @@ impl Coordinator {
             groups: Mutex::default(),
             offsets: Mutex::new(offsets),
             deadline_moved: Notify::new(),
-        })
+            failure,
+        }
+    }
+
+    /// Why groups are not served, if they are not.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     fn now(&self) -> Millis {
@@ -178,6 +180,9 @@ impl Coordinator {
 
     /// Whether a commit by this member is in order.
     pub(crate) fn check_commit(&self, group: &str, claim: Claim<'_>) -> ErrorCode {
+        if self.failure.is_some() {
+            return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        }
         let mut groups = self.groups.lock();
         let result = self.with_group(&mut groups, group, |group, now| group.check_commit(claim, now));
         let unknown = if claim.generation < 0 { ErrorCode::NONE } else { ErrorCode::ILLEGAL_GENERATION };
@@ -270,29 +275,6 @@ impl Coordinator {
             .by_id
             .retain(|id, cell| !cell.group.is_idle() || cell.emptied_ms >= oldest || known.contains(id));
     }
-
-    /// Writes commits (and deletions) as one batch, so that all of them count or none; returns once they are on disk and seen.
-    pub(crate) async fn commit(
-        state: &Arc<State>,
-        changes: Vec<(OffsetKey, Option<CommittedOffset>)>,
-    ) -> ErrorCode {
-        if changes.is_empty() {
-            return ErrorCode::NONE;
-        }
-        // A task of its own: a client that hangs up must not leave the table behind the log.
-        let work = tokio::spawn(write_commits(Arc::clone(state), changes));
-        match work.await {
-            Ok(Ok(())) => ErrorCode::NONE,
-            Ok(Err(error)) => {
-                tracing::warn!("cannot store committed offsets: {error}");
-                ErrorCode::COORDINATOR_NOT_AVAILABLE
-            }
-            Err(error) => {
-                tracing::error!(%error, "storing committed offsets panicked");
-                ErrorCode::UNKNOWN_SERVER_ERROR
-            }
-        }
-    }
 }
 
 impl Groups {
@@ -375,82 +357,4 @@ pub(crate) async fn run_timer(state: Arc<State>) {
             coordinator.with_group(&mut groups, &id, Group::tick);
         }
     }
-}
-
-/// The log of committed offsets. One partition, not Kafka's fifty: there is one coordinator, and commits share their fsync.
-fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
-    let configs = [("cleanup.policy", "compact"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
-    let configs: TopicConfigs = configs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let topic = topics.get_or_create(OFFSETS_TOPIC, 1, configs)?;
-    topic.partition(0).ok_or_else(|| TopicError::Unknown(OFFSETS_TOPIC.to_owned()))
-}
-
-async fn write_commits(
-    state: Arc<State>,
-    changes: Vec<(OffsetKey, Option<CommittedOffset>)>,
-) -> Result<(), Box<dyn std::error::Error + Send + std::marker::Sync>> {
-    let batch = encode(&changes)?;
-    let shared = Arc::clone(&state);
-    let appended = tokio::task::spawn_blocking(move || -> Result<_, TopicError> {
-        let log = offsets_log(&shared.topics)?;
-        let appended = log.append(&batch, now_ms())?;
-        Ok((log, appended))
-    });
-    let (log, appended) = appended.await??;
-    log.durable(appended.last_offset + 1).await?;
-    let mut offsets = state.groups.offsets.lock();
-    for (record_offset, (key, committed)) in (appended.base_offset..).zip(changes) {
-        offsets.apply(key, committed, record_offset);
-    }
-    Ok(())
-}
-
-fn encode(
-    changes: &[(OffsetKey, Option<CommittedOffset>)],
-) -> Result<Batch, Box<dyn std::error::Error + Send + std::marker::Sync>> {
-    let mut builder = BatchBuilder::new(1024);
-    for (key, committed) in changes {
-        let key_bytes =
-            records::encode_key(key).ok_or_else(|| format!("{key:?} is too long to be stored"))?;
-        let value = match committed {
-            None => None,
-            Some(committed) => {
-                let encoded = records::encode_value(committed);
-                Some(encoded.ok_or_else(|| format!("the metadata of {key:?} is too long to be stored"))?)
-            }
-        };
-        builder.append(now_ms(), Some(&key_bytes), value.as_deref(), &[])?;
-    }
-    let (batch, _) = builder.finish(&BatchFields::default())?;
-    Ok(Batch::take(&mut Bytes::from(batch))?)
-}
-
-/// Reads all records of an offsets log.
-fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), LogError> {
-    let reach = log.offsets();
-    let mut next = reach.start;
-    while next < reach.high_watermark {
-        let mut bytes = log.read(next, LOAD_BYTES, true)?;
-        if bytes.is_empty() {
-            break;
-        }
-        while !bytes.is_empty() {
-            let corrupt = |reason: String| LogError::Corrupt {
-                path: log.name().into(),
-                position: u64::try_from(next).unwrap_or(0),
-                reason: format!("offset {next}: {reason}"),
-            };
-            let batch = Batch::take(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-            let records =
-                batch.records(InflateLimits::default()).map_err(|error| corrupt(error.to_string()))?;
-            for record in &records {
-                let record = record.map_err(|error| corrupt(error.to_string()))?;
-                let Some(key) = record.key.and_then(records::decode_key) else { continue };
-                offsets.apply(key, record.value.and_then(records::decode_value), record.offset);
-            }
-            next = batch.header().next_offset();
-        }
-        offsets.settle(i64::MAX);
-    }
-    Ok(())
 }

@@ -1,9 +1,11 @@
 //! Who reads what, and how far? Consumer groups, Connect's worker groups, and committed offsets.
 //!
-//! - `state`, `rebalance`, `member`: a group as a pure state machine
-//! - `offsets`, `records`: committed offsets in memory and on disk
+//! - `state`, `rebalance`, `assignment`, `member`: a group as a pure state machine
+//! - `offsets`, `records`, `commits`: committed offsets in memory and on disk
 //! - `coordinator`: the thin shell around both: requests in, answers out, time
 
+mod assignment;
+mod commits;
 mod coordinator;
 mod member;
 mod offsets;
@@ -12,8 +14,9 @@ mod records;
 mod state;
 
 pub(crate) use self::{
+    assignment::Sync,
     coordinator::{Coordinator, run_timer},
     offsets::{CommittedOffset, OffsetKey},
-    rebalance::{Join, Sync},
+    rebalance::Join,
     state::{Claim, GroupState, JoinAnswer, SyncAnswer},
 };

@@ -198,8 +198,11 @@ pub(crate) fn write_indexes(
     Ok(())
 }
 
+/// What the two index files hold: offsets and time stamps.
+type IndexContents = (Vec<u8>, Vec<u8>);
+
 /// The contents of both index files; `None` if they are missing or not what was written.
-pub(crate) fn read_indexes(folder: &Path, base_offset: i64) -> Result<Option<(Vec<u8>, Vec<u8>)>, LogError> {
+pub(crate) fn read_indexes(folder: &Path, base_offset: i64) -> Result<Option<IndexContents>, LogError> {
     let read = |extension| read_if_there(&file_path(folder, base_offset, extension));
     let [offsets, times, sums] = INDEX_EXTENSIONS;
     let (Some(offsets), Some(times), Some(sums)) = (read(offsets)?, read(times)?, read(sums)?) else {

@@ -28,6 +28,10 @@ const ANSWERS_WAITING_MAX: usize = 16;
 const WRITE_BYTES: usize = 64 * 1024;
 /// A frame that began must be complete within this time.
 const FRAME_TIME_MAX: Duration = Duration::from_secs(60);
+/// Answers that are due after a client has closed its side must go out within this time.
+const LAST_ANSWERS_TIME_MAX: Duration = Duration::from_secs(5);
+/// A buffer that a larger frame than this made grow is given back.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 /// Frames up to this size do not count for the memory limit: there is at most one of them per connection.
 const SMALL_FRAME_BYTES: usize = 16 * 1024;
 
@@ -81,7 +85,17 @@ async fn exchange(
     let (reader, writer) = stream.into_split();
     let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
     let session = Session { peer, advertised };
-    tokio::try_join!(read(reader, session, state, sender), write(writer, receiver, state)).map(|_| ())
+    let (reading, writing) = (read(reader, session, state, sender), write(writer, receiver, state));
+    tokio::pin!(reading, writing);
+    tokio::select! {
+        ended = &mut reading => ended?,
+        ended = &mut writing => return ended,
+    }
+    // The client has closed. What can be answered soon still is; a long poll is of no use to anyone any more.
+    match tokio::time::timeout(LAST_ANSWERS_TIME_MAX, writing).await {
+        Ok(ended) => ended,
+        Err(_elapsed) => Ok(()),
+    }
 }
 
 async fn read(
@@ -93,6 +107,9 @@ async fn read(
     let mut buffer = BytesMut::new();
     while let Some((frame, _memory)) = next_frame(&mut stream, &mut buffer, state).await? {
         add(&state.counters.requests, 1);
+        if frame.len() > BUFFER_BYTES_KEPT && buffer.is_empty() {
+            buffer = BytesMut::new();
+        }
         if let Reply::Answer(answer) = dispatch::handle(state, &session, frame).await?
             && answers.send(answer).await.is_err()
         {

@@ -268,7 +268,7 @@ impl Cell {
                 };
                 form.value(date.adjusted(*adjust))
             }
-            (Wire::OldTime | Wire::Time { .. }, Target::Time(form)) => Some(form.value(self.time(reader)?)),
+            (Wire::OldTime | Wire::Time { .. }, Target::Time(form)) => form.value(self.time(reader)?),
             (Wire::OldDateTime | Wire::DateTime { .. }, Target::DateTime { form, adjust, .. }) => {
                 form.value(self.date_time(reader)?.adjusted(*adjust))
             }

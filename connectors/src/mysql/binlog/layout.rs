@@ -53,7 +53,7 @@ fn describe(column: &ColumnShape) -> String {
 }
 
 /// What the map says instead, if it contradicts the column.
-fn contradiction(
+pub(super) fn contradiction(
     index: usize,
     column: &ColumnShape,
     layout: &MapColumn,
@@ -134,7 +134,11 @@ fn fits(sql_type: SqlType, column_type: u8) -> bool {
 }
 
 /// The column with what only the server's metadata knows for sure.
-fn corrected<'a>(index: usize, column: &'a ColumnShape, metadata: &RowMetadata) -> Cow<'a, ColumnShape> {
+pub(super) fn corrected<'a>(
+    index: usize,
+    column: &'a ColumnShape,
+    metadata: &RowMetadata,
+) -> Cow<'a, ColumnShape> {
     let mut column = Cow::Borrowed(column);
     let of_words = matches!(column.sql_type, SqlType::Enum | SqlType::Set);
     let collations = if of_words { &metadata.enum_collations } else { &metadata.collations };

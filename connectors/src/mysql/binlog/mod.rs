@@ -11,6 +11,7 @@ mod layout;
 pub mod reader;
 pub mod row;
 mod row_error;
+mod row_metadata;
 pub mod stream;
 pub mod table_map;
 pub mod tracker;

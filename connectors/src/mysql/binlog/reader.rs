@@ -87,7 +87,13 @@ impl<'a> Reader<'a> {
     /// When fewer are left.
     #[inline]
     pub fn number(&mut self, count: usize) -> Result<u64, OutOfBytes> {
-        Ok(self.take(count)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        match count {
+            1 => self.byte().map(u64::from),
+            2 => self.array().map(u16::from_le_bytes).map(u64::from),
+            4 => self.array().map(u32::from_le_bytes).map(u64::from),
+            8 => self.array().map(u64::from_le_bytes),
+            _ => Ok(self.take(count)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))),
+        }
     }
 
     /// A length of `count` bytes, least significant first.

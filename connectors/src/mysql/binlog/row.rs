@@ -47,32 +47,39 @@ impl RowDecoder {
     /// # Errors
     /// When the image is cut off, a value is impossible, or a column is left out that cannot be.
     pub fn decode(&self, columns_present: &[u8], image: &mut Bytes) -> Result<Vec<Value>, RowError> {
-        if columns_present.len() < self.cells.len().div_ceil(8) {
-            let left = columns_present.len();
-            return Err(self.cut_off(
-                "(columns present)",
-                OutOfBytes { position: 0, wanted: self.cells.len().div_ceil(8), left },
-            ));
-        }
-        let present = |index: usize| columns_present[index / 8] >> (index % 8) & 1 == 1;
-        let count = (0..self.cells.len()).filter(|index| present(*index)).count();
+        let count = self.count_present(columns_present)?;
+        let complete = count == self.cells.len();
         let mut reader = Reader::new(image);
         let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
+        let is_set = |bitmap: &[u8], index: usize| bitmap[index / 8] >> (index % 8) & 1 == 1;
         let mut values = Vec::with_capacity(self.cells.len());
         let mut place = 0;
         for (index, cell) in self.cells.iter().enumerate() {
-            let value = if !present(index) {
-                cell.absent()
-            } else {
-                let null = nulls[place / 8] >> (place % 8) & 1 == 1;
+            let value = if complete || is_set(columns_present, index) {
                 place += 1;
-                if null { Ok(cell.null()) } else { cell.read(&mut reader, image) }
+                if is_set(nulls, place - 1) { Ok(cell.null()) } else { cell.read(&mut reader, image) }
+            } else {
+                cell.absent()
             };
             values.push(value.map_err(|fault| self.fault(cell, fault))?);
         }
         let length = reader.position();
         drop(image.split_to(length));
         Ok(values)
+    }
+
+    /// How many of the columns are in the images that this bitmap goes with.
+    fn count_present(&self, columns_present: &[u8]) -> Result<usize, RowError> {
+        let (columns, wanted) = (self.cells.len(), self.cells.len().div_ceil(8));
+        let Some(bitmap) = columns_present.get(..wanted) else {
+            let source = OutOfBytes { position: 0, wanted, left: columns_present.len() };
+            return Err(self.cut_off("(columns present)", source));
+        };
+        // The bits behind the last column mean nothing.
+        let mask = |index: usize| {
+            if index == wanted - 1 && columns % 8 != 0 { (1_u8 << (columns % 8)) - 1 } else { 0xff }
+        };
+        Ok(bitmap.iter().enumerate().map(|(index, byte)| (byte & mask(index)).count_ones() as usize).sum())
     }
 
     fn cut_off(&self, column: &str, source: OutOfBytes) -> RowError {
@@ -92,3 +99,6 @@ impl RowDecoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

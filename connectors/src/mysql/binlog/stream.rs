@@ -219,12 +219,11 @@ fn verify_checksum(event: &LibraryEvent, raw: &mut RawEvent) -> Result<()> {
                 raw.kind, raw.log_pos
             )));
         }
-    } else if raw.kind == ROTATE {
-        if let Some((body, tail)) = raw.body.split_last_chunk::<4>() {
-            if checksum(raw, body) == u32::from_le_bytes(*tail) {
-                raw.body = raw.body.slice(..raw.body.len() - 4);
-            }
-        }
+    } else if raw.kind == ROTATE
+        && let Some((body, tail)) = raw.body.split_last_chunk::<4>()
+        && checksum(raw, body) == u32::from_le_bytes(*tail)
+    {
+        raw.body = raw.body.slice(..raw.body.len() - 4);
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use api::Text;
 
 use super::Statement;
-use super::alter::{Altering, Operation, named};
+use super::alter::Operation;
+use super::altering::{Altering, named};
 use super::column::{Place, TypeRules};
 use super::parser::Parser;
 use super::statement::{Action, Name, may_matter, read};

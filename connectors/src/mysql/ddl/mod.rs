@@ -5,6 +5,7 @@
 //! [`TableChange::Reread`]: that table's shape is forgotten and must be read from the server's information_schema.
 
 mod alter;
+mod altering;
 mod catalog;
 mod column;
 mod parser;

@@ -23,8 +23,15 @@ pub(super) fn is_about_encryption(error: &MySqlError) -> bool {
         // "Connections using insecure transport are prohibited" (MySQL, MariaDB).
         MySqlError::Server(error) => matches!(error.code, 3159 | 4031),
         MySqlError::Io(IoError::Tls(_)) => true,
-        _ => false,
+        error => is_about_certificate(error),
     }
+}
+
+/// Whether the server's certificate was refused.
+pub(super) fn is_about_certificate(error: &MySqlError) -> bool {
+    let MySqlError::Io(IoError::Io(error)) = error else { return false };
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The error with its kind.
@@ -39,7 +46,13 @@ pub fn sorted(error: MySqlError) -> Error {
         MySqlError::Server(server) => of_server(server.code, &server.message),
         MySqlError::Url(_) | MySqlError::Other(_) => Error::fatal("MySQL cannot be asked"),
     };
-    sorted.with_source(error)
+    // What the library wraps says the same as the wrapper.
+    match error {
+        MySqlError::Server(error) => sorted.with_source(error),
+        MySqlError::Driver(error) => sorted.with_source(error),
+        MySqlError::Io(IoError::Io(error)) => sorted.with_source(error),
+        other => sorted.with_source(other),
+    }
 }
 
 fn of_server(code: u16, message: &str) -> Error {

@@ -89,6 +89,12 @@ struct Number {
 impl Number {
     /// Appends so many digits.
     fn push(&mut self, digits: usize, group: u32) {
+        let [first, higher @ ..] = &self.words;
+        if *first < 1 << 34 && higher.iter().all(|word| *word == 0) {
+            // Ten digits times a billion still fit a word.
+            self.words[0] = self.words[0] * u64::from(POWERS[digits]) + u64::from(group);
+            return;
+        }
         let mut carry = u128::from(group);
         for word in &mut self.words {
             let sum = u128::from(*word) * u128::from(POWERS[digits]) + carry;

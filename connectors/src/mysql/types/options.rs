@@ -33,9 +33,10 @@ pub enum TimePrecision {
     /// Days, microseconds for TIME, milliseconds or microseconds for DATETIME by the column's precision.
     #[default]
     AdaptiveTimeMicroseconds,
-    /// Connect's own Date, Time and Timestamp, all in milliseconds.
+    /// Connect's own Date, Time and Timestamp, all in milliseconds. A TIME outside of one day has no such value and
+    /// becomes null, as in Debezium.
     Connect,
-    /// ISO 8601 text.
+    /// ISO 8601 text. A TIME outside of one day becomes null, as in Debezium.
     IsoString,
     /// Microseconds throughout.
     Microseconds,

@@ -16,7 +16,7 @@ pub(crate) fn temporal(target: &Target, text: &str) -> Option<Value> {
         Target::Timestamp { digits } => zoned(date_time(text)?, *digits),
         Target::Time(form) => {
             let time = text.rsplit_once(' ').map_or(text, |(_, time)| time);
-            time_micros(time).map(|micros| form.value(micros))
+            form.value(time_micros(time)?)
         }
         _ => None,
     }

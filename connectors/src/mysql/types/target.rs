@@ -156,7 +156,7 @@ impl Target {
             Self::Decimal(form) => form.parsed("0").unwrap_or_default(),
             Self::Bits { .. } => Value::Bytes(Bytes::new()),
             Self::Date { form, .. } => form.value(EPOCH).unwrap_or_default(),
-            Self::Time(form) => form.value(0),
+            Self::Time(form) => form.value(0).unwrap_or_default(),
             Self::DateTime { form, .. } => form.value(EPOCH).unwrap_or_default(),
             Self::Timestamp { .. } => Value::from_static("1970-01-01T00:00:00Z"),
             Self::Binary { handling, .. } => binary(*handling, Bytes::new()),

@@ -162,12 +162,17 @@ impl TimeForm {
         }
     }
 
-    pub(crate) fn value(self, micros: i64) -> Value {
+    /// The value; `None` where Connect's Time and ISO 8601 know no such time of day, as Debezium has it.
+    pub(crate) fn value(self, micros: i64) -> Option<Value> {
+        let in_a_day = (0..=SECONDS_A_DAY * MICROS_A_SECOND).contains(&micros);
         match self {
-            Self::Micros => Value::Int64(micros),
-            Self::Nanos => Value::Int64(micros.saturating_mul(1000)),
-            Self::ConnectMillis => Value::Int32(i32::try_from(micros.div_euclid(1000)).unwrap_or(i32::MAX)),
-            Self::Iso => Value::from(iso_time_of(micros)),
+            Self::Micros => Some(Value::Int64(micros)),
+            Self::Nanos => micros.checked_mul(1000).map(Value::Int64),
+            Self::ConnectMillis if in_a_day => i32::try_from(micros / 1000).ok().map(Value::Int32),
+            Self::Iso if in_a_day => {
+                Some(Value::from(iso_time_of(micros % (SECONDS_A_DAY * MICROS_A_SECOND))))
+            }
+            Self::ConnectMillis | Self::Iso => None,
         }
     }
 }
@@ -222,37 +227,29 @@ impl DateTimeForm {
     }
 }
 
-/// A TIMESTAMP: ISO 8601 in UTC with exactly the column's fraction digits.
+/// A TIMESTAMP: ISO 8601 in UTC with exactly the column's fraction digits. Written by hand into a buffer of its own:
+/// `write!` would cost more than all the rest of a row.
 pub(crate) fn zoned(moment: DateTime, digits: u32) -> Option<Value> {
     moment.epoch_days()?;
-    let digits = digits.min(6);
-    let mut text = String::with_capacity(28);
-    push_digits(&mut text, u32::try_from(moment.year).ok()?, 4);
-    for (mark, number) in [
-        ('-', moment.month),
-        ('-', moment.day),
-        ('T', moment.hour),
-        (':', moment.minute),
-        (':', moment.second),
-    ] {
-        text.push(mark);
-        push_digits(&mut text, number, 2);
-    }
-    if digits > 0 {
-        text.push('.');
-        push_digits(&mut text, moment.micros / POWERS[6 - digits as usize], digits);
-    }
-    text.push('Z');
-    Some(Value::from(text))
+    let digits = digits.min(6) as usize;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    put_digits(&mut text[..4], u32::try_from(moment.year).ok()?);
+    put_digits(&mut text[5..7], moment.month);
+    put_digits(&mut text[8..10], moment.day);
+    put_digits(&mut text[11..13], moment.hour);
+    put_digits(&mut text[14..16], moment.minute);
+    put_digits(&mut text[17..19], moment.second);
+    put_digits(&mut text[20..26], moment.micros);
+    let end = if digits == 0 { 19 } else { 20 + digits };
+    text[end] = b'Z';
+    std::str::from_utf8(&text[..=end]).ok().map(Value::from)
 }
 
-const POWERS: [u32; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
-
-/// So many digits of a number, with zeros in front: `write!` would cost more than all the rest of a row.
-fn push_digits(text: &mut String, number: u32, digits: u32) {
-    for place in (0..digits as usize).rev() {
-        let digit = number / POWERS[place.min(6)] % 10;
-        text.push(char::from_digit(digit, 10).unwrap_or('0'));
+/// The last digits of a number, as many as there is room for.
+fn put_digits(room: &mut [u8], mut number: u32) {
+    for digit in room.iter_mut().rev() {
+        *digit = b"0123456789"[number as usize % 10];
+        number /= 10;
     }
 }
 

@@ -16,7 +16,10 @@ impl Membership {
             return Ok(Vec::new());
         }
         let mut committed: std::collections::HashMap<_, _> =
-            fetch_group_offsets(connection, &self.config.group).await?.into_iter().collect();
+            fetch_group_offsets(connection, &self.config.group, Some(&partitions))
+                .await?
+                .into_iter()
+                .collect();
         let assigned = partitions.into_iter().map(|partition| {
             let committed = committed.remove(&partition);
             let TopicPartition { topic, partition } = partition;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::rebalance::{Join, Sync},
+    super::{assignment::Sync, rebalance::Join},
     *,
 };
 

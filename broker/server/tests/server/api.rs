@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use broker_protocol::{
-    ApiKey, ErrorCode, Request, Text,
-    batch::{BatchBuilder, BatchFields, Batches, Compression, InflateLimits, patch},
-    header::{decode_response, encode_request},
+    ApiKey, ErrorCode, Text,
+    batch::{BatchFields, Compression, patch},
     messages::{
         api_versions::{ApiVersionsRequest, ApiVersionsResponse},
-        create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse},
+        create_topics::{CreatableTopic, CreateTopicsRequest, CreateTopicsResponse},
         delete_groups::DeleteGroupsRequest,
         delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic},
         delete_topics::DeleteTopicsRequest,
         describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
-        fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
+        fetch::FetchRequest,
+        find_coordinator::FindCoordinatorRequest,
         incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
         init_producer_id::InitProducerIdRequest,
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
@@ -22,138 +22,14 @@ use broker_protocol::{
         metadata::{MetadataRequest, MetadataRequestTopic},
         offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup},
-        produce::{PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData},
     },
 };
-use broker_server::{Broker, BrokerConfig, Listener};
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+use tokio::io::AsyncWriteExt;
+
+use crate::client::{
+    Client, TestResult, batch, fetch_request, keyed, produce_request, start, start_in, values,
 };
-
-/// Anything that goes wrong fails the test with its message.
-type TestResult = Result<(), TestError>;
-type TestError = Box<dyn std::error::Error>;
-
-struct Client {
-    stream: TcpStream,
-    correlation_id: i32,
-}
-
-impl Client {
-    async fn connect(broker: &Broker) -> std::io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect(broker.addresses()[0]).await?, correlation_id: 0 })
-    }
-
-    async fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<i32, TestError> {
-        self.correlation_id += 1;
-        let frame = encode_request(request, version, self.correlation_id, Some("test"))?;
-        self.stream.write_all(&frame.into_bytes()).await?;
-        Ok(self.correlation_id)
-    }
-
-    async fn receive<R: Request>(&mut self, version: i16, id: i32) -> Result<R::Response, TestError> {
-        let mut frame = vec![0; usize::try_from(self.stream.read_i32().await?)?];
-        self.stream.read_exact(&mut frame).await?;
-        assert_eq!(frame[..4], id.to_be_bytes(), "answers come in the order of the requests");
-        Ok(decode_response::<R>(frame.into(), version)?)
-    }
-
-    async fn ask<R: Request>(&mut self, request: R, version: i16) -> Result<R::Response, TestError> {
-        let id = self.send(&request, version).await?;
-        self.receive::<R>(version, id).await
-    }
-
-    async fn is_closed(&mut self) -> bool {
-        let mut byte = [0];
-        matches!(self.stream.read(&mut byte).await, Ok(0) | Err(_))
-    }
-
-    async fn produce(&mut self, topic: &str, batch: Bytes) -> Result<PartitionProduceResponse, TestError> {
-        let mut response = self.ask(produce_request(topic, batch, -1), 9).await?;
-        Ok(response.responses.remove(0).partition_responses.remove(0))
-    }
-
-    async fn create(
-        &mut self,
-        name: &str,
-        partitions: i32,
-        configs: &[(&str, &str)],
-    ) -> Result<CreateTopicsResponse, TestError> {
-        let configs = configs
-            .iter()
-            .map(|(name, value)| CreatableTopicConfig { name: (*name).into(), value: Some((*value).into()) });
-        let topic = CreatableTopic {
-            name: name.into(),
-            num_partitions: partitions,
-            replication_factor: 1,
-            configs: configs.collect(),
-            ..Default::default()
-        };
-        self.ask(CreateTopicsRequest { topics: vec![topic], ..Default::default() }, 7).await
-    }
-}
-
-async fn start(change: impl FnOnce(&mut BrokerConfig)) -> Result<(Broker, tempfile::TempDir), TestError> {
-    let folder = tempfile::tempdir()?;
-    Ok((start_in(folder.path(), change).await?, folder))
-}
-
-async fn start_in(
-    folder: &std::path::Path,
-    change: impl FnOnce(&mut BrokerConfig),
-) -> Result<Broker, broker_server::Error> {
-    let mut config = BrokerConfig {
-        listeners: vec![Listener { host: "127.0.0.1".to_owned(), port: 0 }],
-        log_directory: folder.to_owned(),
-        ..BrokerConfig::default()
-    };
-    change(&mut config);
-    Broker::start(config).await
-}
-
-fn batch(values: &[&str], fields: BatchFields) -> Bytes {
-    keyed(&values.iter().map(|value| (Some("key"), *value)).collect::<Vec<_>>(), fields)
-}
-
-fn keyed(records: &[(Option<&str>, &str)], fields: BatchFields) -> Bytes {
-    let mut builder = BatchBuilder::new(100);
-    for (at, (key, value)) in (0_i64..).zip(records) {
-        let appended = builder.append(1_000 + at, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
-        assert!(appended.is_ok());
-    }
-    builder.finish(&fields).map(|(bytes, _)| bytes.into()).unwrap_or_default()
-}
-
-fn produce_request(topic: &str, records: Bytes, acks: i16) -> ProduceRequest {
-    let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
-    let topic_data = vec![TopicProduceData { name: topic.into(), partition_data, ..Default::default() }];
-    ProduceRequest { acks, timeout_ms: 10_000, topic_data, ..Default::default() }
-}
-
-fn fetch_request(topic: &str, fetch_offset: i64, wait: Duration, min_bytes: i32) -> FetchRequest {
-    let partition = FetchPartition { fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
-    let topics = vec![FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() }];
-    let max_wait_ms = i32::try_from(wait.as_millis()).unwrap_or(0);
-    FetchRequest { max_wait_ms, min_bytes, max_bytes: 1 << 20, topics, ..Default::default() }
-}
-
-fn values(response: &FetchResponse) -> Vec<String> {
-    let bytes = response.responses[0].partitions[0].records.clone().unwrap_or_default();
-    let batches = Batches::new(bytes).filter_map(Result::ok);
-    let records = batches.filter_map(|batch| batch.records(InflateLimits::default()).ok());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    records
-        .flat_map(|records| {
-            records
-                .iter()
-                .filter_map(Result::ok)
-                .filter_map(|record| record.value.map(text))
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_advertised_api_is_served_and_unknown_versions_get_a_way_out() -> TestResult {
@@ -466,5 +342,52 @@ async fn a_member_that_falls_silent_is_missed_and_the_others_go_on() -> TestResu
     assert_eq!((&second.leader, second.members.len()), (&second.member_id, 1));
     let returned = silent.ask(join(&first.member_id), 3).await?;
     assert_eq!(returned.error_code, ErrorCode::UNKNOWN_MEMBER_ID);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_nothing_behind() -> TestResult {
+    let (broker, _folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    for _ in 0..20 {
+        let mut leaving = Client::connect(&broker).await?;
+        leaving.send(&fetch_request("t", 0, Duration::from_secs(1_000_000), 1), 12).await?;
+        drop(leaving);
+    }
+    let begun = Instant::now();
+    while broker.metrics().connections > 1 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", broker.metrics());
+        client.ask(ApiVersionsRequest::default(), 0).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_offsets_are_left_alone_and_said_while_the_rest_serves() -> TestResult {
+    let (broker, folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    let partition = OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+    let commit =
+        || OffsetCommitRequest { group_id: "g".into(), topics: vec![topic.clone()], ..Default::default() };
+    let committed = client.ask(commit(), 8).await?;
+    assert_eq!(committed.topics[0].partitions[0].error_code, ErrorCode::NONE);
+    broker.shutdown().await?;
+    let log = folder.path().join("__consumer_offsets-0/00000000000000000000.log");
+    let mut damaged = std::fs::read(&log)?;
+    damaged[70] ^= 1;
+    std::fs::write(&log, &damaged)?;
+    let broker = start_in(folder.path(), |_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    let found = client.ask(FindCoordinatorRequest { key: "g".into(), ..Default::default() }, 2).await?;
+    assert_eq!(found.error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert!(found.error_message.is_some_and(|message| message.contains("__consumer_offsets")));
+    let refused = client.ask(commit(), 8).await?;
+    assert_eq!(refused.topics[0].partitions[0].error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(client.produce("t", batch(&["x"], BatchFields::default())).await?.error_code, ErrorCode::NONE);
+    assert_eq!(std::fs::read(&log)?, damaged, "nothing is cut off or deleted");
     Ok(())
 }

@@ -1,11 +1,5 @@
 //! The broker as kcat (librdkafka) sees it: what goes in comes out, byte for byte, for each codec, over a restart that recovers.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so by panicking, and says what it skips"
-)]
-
 use std::{
     io::Write,
     process::{Command, Stdio},

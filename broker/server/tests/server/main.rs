@@ -1,0 +1,14 @@
+//! The broker as its clients see it: frame by frame, with kcat, and over kill -9.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests say what is wrong by panicking, and what they skip"
+)]
+
+mod api;
+mod client;
+mod hostile;
+mod kcat;
+mod kill;
