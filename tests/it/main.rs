@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod clients;
+mod docs;
 mod drop_in;
 mod kcat;
 mod pipeline;

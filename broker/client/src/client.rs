@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::config::ClientConfig;
 use crate::error::{Error, Result};
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, join_address};
 use crate::net::connection::Connection;
 use crate::net::pool::Pool;
 
@@ -174,5 +174,5 @@ fn coordinator_address(
         None => (response.error_code, response.error_message, response.host, response.port),
     };
     let message = message.filter(|text| !text.is_empty()).map(|text| text.to_string());
-    code.check().map(|()| format!("{host}:{port}")).map_err(|code| (code, message))
+    code.check().map(|()| join_address(&host, port)).map_err(|code| (code, message))
 }

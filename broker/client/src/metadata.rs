@@ -64,7 +64,7 @@ impl Metadata {
 
     /// `host:port` of a broker.
     pub(crate) fn address(&self, broker: i32) -> Option<String> {
-        self.brokers.get(&broker).map(|broker| format!("{}:{}", broker.host, broker.port))
+        self.brokers.get(&broker).map(|broker| join_address(&broker.host, broker.port))
     }
 
     /// Id and address of a partition's leader.
@@ -98,6 +98,11 @@ impl Metadata {
     }
 }
 
+/// `host:port`; an IPv6 address gets its brackets.
+pub(crate) fn join_address(host: &str, port: i32) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 fn describe_topic(name: &ByteString, topic: &TopicMetadata) -> TopicDescription {
     TopicDescription {
         name: name.to_string(),
@@ -124,4 +129,62 @@ fn merged_topic(topic: &MetadataResponseTopic, known: Option<&TopicMetadata>) ->
         }
     }
     TopicMetadata { id: topic.topic_id, is_internal: topic.is_internal, partitions }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_protocol::messages::metadata::{
+        MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+    };
+    use broker_protocol::{ErrorCode, Uuid};
+
+    use super::{Metadata, join_address};
+    use crate::error::Error;
+
+    fn answer(id: u8, leader_id: i32, leader_epoch: i32, error_code: ErrorCode) -> MetadataResponse {
+        let partition = MetadataResponsePartition { leader_id, leader_epoch, ..Default::default() };
+        let topic = MetadataResponseTopic {
+            name: Some("t".into()),
+            topic_id: Uuid([id; 16]),
+            error_code,
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let broker =
+            |node_id| MetadataResponseBroker { node_id, host: "h".into(), port: 9092 + node_id, rack: None };
+        MetadataResponse { brokers: vec![broker(1), broker(2)], topics: vec![topic], ..Default::default() }
+    }
+
+    #[test]
+    fn an_older_epoch_does_not_bring_back_an_old_leader() {
+        let known = Metadata::default().merged(&answer(7, 2, 5, ErrorCode::NONE), false);
+        assert_eq!(known.leader("t", 0).unwrap(), (2, "h:9094".to_owned()));
+        let lagging = known.merged(&answer(7, 1, 4, ErrorCode::NONE), false);
+        assert_eq!(lagging.leader("t", 0).unwrap().0, 2);
+        // A topic that was deleted and created again starts at epoch 0, and has another id.
+        let recreated = known.merged(&answer(8, 1, 0, ErrorCode::NONE), false);
+        assert_eq!(recreated.leader("t", 0).unwrap().0, 1);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let known = Metadata::default().merged(&answer(7, 1, 0, ErrorCode::NONE), false);
+        let all_without = MetadataResponse { topics: Vec::new(), ..answer(7, 1, 0, ErrorCode::NONE) };
+        assert!(
+            known.merged(&all_without, false).leader("t", 0).is_ok(),
+            "the answer was about other topics"
+        );
+        assert!(matches!(known.merged(&all_without, true).leader("t", 0), Err(Error::UnknownTopic { .. })));
+        let refused = known.merged(&answer(7, 1, 0, ErrorCode::TOPIC_AUTHORIZATION_FAILED), false);
+        assert!(matches!(refused.leader("t", 0), Err(Error::UnknownTopic { .. })));
+        let leaderless = known.merged(&answer(7, -1, 1, ErrorCode::NONE), false);
+        assert!(matches!(leaderless.leader("t", 0), Err(Error::NoLeader { .. })));
+        assert!(matches!(known.leader("t", 1), Err(Error::NoLeader { partition: 1, .. })));
+    }
+
+    #[test]
+    fn addresses_of_ipv6_get_brackets() {
+        assert_eq!(join_address("::1", 9092), "[::1]:9092");
+        assert_eq!(join_address("localhost", 9092), "localhost:9092");
+    }
 }

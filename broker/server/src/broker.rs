@@ -153,7 +153,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
-    let groups = Coordinator::open(&config, &topics)?;
+    let groups = Coordinator::open(&config, &topics);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,

@@ -212,6 +212,11 @@ impl Desk {
         revision: i64,
         tasks: Vec<Props>,
     ) -> api::Result<()> {
+        let needs =
+            |state: &ClusterState| state.connector(name).is_some_and(|known| known.needs_tasks(&tasks));
+        if !needs(&self.state()) {
+            return Ok(());
+        }
         let _one_at_a_time = self.writes.lock().await;
         self.configs.read_to_end().await?;
         let state = self.state();

@@ -26,6 +26,9 @@ use crate::worker::{self, Jitter, News, Report, TaskHandle};
 /// Reports and outcomes that may wait to be heard.
 const QUEUE_MAX: usize = 1_024;
 
+/// The root cause stands first, so cutting the end of a trace loses the least; a status must fit a record.
+const TRACE_BYTES_MAX: usize = 32 << 10;
+
 /// What is supervised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
@@ -242,7 +245,10 @@ impl HerderTask {
         self.member.as_ref().map_or(0, |member| member.generation)
     }
 
-    pub(super) fn status(&self, state: State, trace: Option<String>) -> Status {
+    pub(super) fn status(&self, state: State, mut trace: Option<String>) -> Status {
+        if let Some(trace) = trace.as_mut().filter(|trace| trace.len() > TRACE_BYTES_MAX) {
+            trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
+        }
         Status { state, trace, worker_id: self.desk.worker_id.clone(), generation: self.generation() }
     }
 

@@ -5,6 +5,7 @@
 //! was there has been folded; [`TopicLog::write`] once the broker has acknowledged; [`TopicLog::read_to_end`] once everything
 //! acknowledged before the call has been folded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Bytes, Error, Result, Text};
@@ -70,9 +71,7 @@ impl TopicLog {
         // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
         let reading = ConsumerConfig { offset_reset: OffsetReset::Fail, ..ConsumerConfig::default() };
         let consumer = PartitionConsumer::assign(client, start, reading);
-        let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
-        let producer = Producer::new(client, config);
-        producer.prepare(topic).await.map_err(failed)?;
+        let producer = open_producer(client, topic).await.map_err(failed)?;
         let (sender, positions) = watch::channel(offsets);
         let stop = CancellationToken::new();
         let follower = Follower { topic: topic_text.clone(), consumer, fold, positions: sender };
@@ -124,17 +123,15 @@ impl TopicLog {
         let delivery = Delivery::new();
         {
             // The lock keeps the changes of one call together, in order.
-            let producer = self.producer.lock().await;
-            for (key, value) in changes {
-                let record = ProducerRecord {
-                    topic: &self.topic,
-                    key: Some(key),
-                    value: value.as_deref(),
-                    ..ProducerRecord::default()
-                };
-                producer.append(record, &delivery).map_err(|error| self.write_error(error))?;
+            let mut producer = self.producer.lock().await;
+            if let Err(error) = self.append(&producer, changes, &delivery).await {
+                // A producer that broke down takes nothing more, ever: the next write gets a new one.
+                if !error.is_retriable() && !matches!(error, broker_client::Error::RecordTooLarge { .. }) {
+                    let renewed = open_producer(&self.client, &self.topic).await;
+                    *producer = renewed.map_err(|error| self.write_error(error))?;
+                }
+                return Err(self.write_error(error));
             }
-            producer.ready().await.map_err(|error| self.write_error(error))?;
         }
         match tokio::time::timeout(STORE_TIMEOUT, delivery.wait()).await {
             Ok(outcome) => outcome.map_err(|error| self.write_error(error)),
@@ -147,6 +144,24 @@ impl TopicLog {
         }
     }
 
+    async fn append(
+        &self,
+        producer: &Producer,
+        changes: &[Change],
+        delivery: &Arc<Delivery>,
+    ) -> broker_client::Result<()> {
+        for (key, value) in changes {
+            let record = ProducerRecord {
+                topic: &self.topic,
+                key: Some(key),
+                value: value.as_deref(),
+                ..ProducerRecord::default()
+            };
+            producer.append(record, delivery)?;
+        }
+        producer.ready().await
+    }
+
     fn write_error(&self, error: broker_client::Error) -> Error {
         broker_error(format!("cannot write to topic {}", self.topic), error)
     }
@@ -156,6 +171,14 @@ impl std::fmt::Debug for TopicLog {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "TopicLog({})", self.topic)
     }
+}
+
+/// A producer that sends at once.
+async fn open_producer(client: &Client, topic: &str) -> broker_client::Result<Producer> {
+    let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
+    let producer = Producer::new(client, config);
+    producer.prepare(topic).await?;
+    Ok(producer)
 }
 
 /// Waits until every position has come to its end.

@@ -86,7 +86,7 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
     };
     let group = GroupConfig {
         group: options.group_id.unwrap_or_else(|| sink_group(name)),
-        session_timeout: options.session_timeout.unwrap_or(group.session_timeout),
+        session_timeout: options.session_timeout.unwrap_or(SESSION_TIMEOUT),
         heartbeat_interval: options.heartbeat_interval.unwrap_or(group.heartbeat_interval),
         consumer,
         ..group
@@ -113,6 +113,10 @@ pub(crate) fn join(client: &Client, group: GroupConfig, sink: &SinkConfig) -> Re
 pub(crate) fn sink_group(connector: &str) -> String {
     format!("connect-{connector}")
 }
+
+/// Heartbeats do not wait for the sink, so a member that is silent for this long is gone: Kafka's 45 s would leave the partitions
+/// of a killed worker alone for as long.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Records of one put, if `max.poll.records` does not say: more than Kafka's 500, since batches are bounded in bytes as well.
 const RECORDS_MAX: usize = 10_000;

@@ -100,8 +100,7 @@ impl OffsetCommits {
                 let outcome = (&mut flight.write).await;
                 self.take_in(outcome.unwrap_or_else(|error| {
                     Err(Error::retriable("writing offsets ended without an answer").with_source(error))
-                }));
-                Ok(())
+                }))
             }
             None => {
                 self.timer.tick().await;
@@ -131,20 +130,26 @@ impl OffsetCommits {
         self.in_flight = Some(InFlight { offsets, write, since: Instant::now() });
     }
 
-    fn take_in(&mut self, outcome: Result<()>) {
+    /// What may work later is committed with the next; what never will (an offset that cannot be stored) is the task's end.
+    fn take_in(&mut self, outcome: Result<()>) -> Result<()> {
         use std::sync::atomic::Ordering::Relaxed;
-        let Some(flight) = self.in_flight.take() else { return };
+        let Some(flight) = self.in_flight.take() else { return Ok(()) };
         self.metrics.offset_commit.add(flight.since.elapsed());
         match outcome {
             Ok(()) => {
                 self.metrics.offset_commit_success.fetch_add(1, Relaxed);
                 self.metrics.progress(Instant::now());
                 self.committed.extend(flight.offsets);
+                Ok(())
             }
             Err(error) => {
                 self.metrics.offset_commit_failure.fetch_add(1, Relaxed);
+                if !error.is_retriable() {
+                    return Err(error.context("cannot commit source offsets"));
+                }
                 tracing::warn!(%error, "cannot commit source offsets; they are committed with the next");
                 self.acks.give_back(flight.offsets);
+                Ok(())
             }
         }
     }

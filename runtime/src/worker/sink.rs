@@ -103,6 +103,7 @@ struct SinkLoop {
     tracking: Option<Arc<StatusStore>>,
     consumer: GroupConsumer,
     records_max: usize,
+    batch: Vec<SinkRecord>,
     flush_timeout: Duration,
     timer: Interval,
     assigned: BTreeSet<TopicPartition>,
@@ -139,6 +140,7 @@ impl SinkLoop {
             tracking: options.topic_tracking_enable.then(|| Arc::clone(&context.statuses)),
             consumer,
             records_max: records_max.max(1),
+            batch: Vec::new(),
             flush_timeout: options.offset_flush_timeout,
             timer,
             assigned: BTreeSet::new(),
@@ -233,8 +235,10 @@ impl SinkLoop {
         if let Some(tracking) = &self.tracking {
             tracking.note_topic(&self.life.id, &partition.topic, now_ms());
         }
+        // The batch is the one before, emptied: its space is used again.
+        let mut batch = std::mem::take(&mut self.batch);
         for chunk in fetched.records.chunks(self.records_max) {
-            let batch = self.decode(&partition, chunk).await?;
+            self.decode(&partition, chunk, &mut batch).await?;
             if !self.put(task, &partition, &batch).await? {
                 return Ok(());
             }
@@ -243,6 +247,8 @@ impl SinkLoop {
             self.count_put(&partition, chunk, batch.len(), fetched.high_watermark);
         }
         self.consumed.insert(partition, fetched.next_offset);
+        batch.clear();
+        self.batch = batch;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_protocol::ErrorCode;
 use tokio::task::JoinSet;
@@ -19,6 +20,9 @@ use crate::config::{ConsumerConfig, OffsetReset};
 use crate::error::{Error, Result};
 use crate::net::pool::Pool;
 use crate::types::{FetchedRecords, OffsetSpec, TopicPartition};
+
+/// Without anything to try again the fetcher looks around this often.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Event {
@@ -133,10 +137,9 @@ impl Fetcher {
             if !records.is_empty() {
                 return Ok(records);
             }
-            let pause = self.client.config().retry_backoff;
+            let pause = self.idle_wait();
             let event = tokio::select! {
                 Some(event) = self.tasks.join_next() => event,
-                // Muted partitions wait for their time; without any partition there is nothing to do but wait.
                 () = tokio::time::sleep(pause) => continue,
             };
             match event {
@@ -150,6 +153,15 @@ impl Fetcher {
                 Err(panic) => tracing::error!(%panic, "a task of the consumer failed"),
             }
         }
+    }
+
+    /// How long nothing but an event can change anything: until muted partitions (or the next look for leaders) may be tried again.
+    fn idle_wait(&self) -> Duration {
+        let now = Instant::now();
+        let muted = |position: &Position| position.muted_until.is_some_and(|until| until > now);
+        let waiting =
+            self.refresh_after.is_some_and(|after| after > now) || self.positions.values().any(muted);
+        if waiting { self.client.config().retry_backoff } else { IDLE_PAUSE }
     }
 
     fn take_ready(&mut self) -> Vec<FetchedRecords> {

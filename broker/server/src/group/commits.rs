@@ -37,6 +37,9 @@ impl Coordinator {
         if changes.is_empty() {
             return ErrorCode::NONE;
         }
+        if state.groups.failure().is_some() {
+            return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        }
         // A task of its own: a client that hangs up must not leave the table behind the log.
         let work = tokio::spawn(write_commits(Arc::clone(state), changes));
         match work.await {

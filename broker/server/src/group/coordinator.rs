@@ -22,7 +22,7 @@ use super::{
     state::{Answered, Claim, Group, GroupLimits, GroupState, JoinAnswer, SyncAnswer},
 };
 use crate::{
-    BrokerConfig, Error,
+    BrokerConfig,
     broker::{State, now_ms},
     topics::{OFFSETS_TOPIC, Topics},
 };
@@ -36,6 +36,7 @@ pub(crate) struct Coordinator {
     pub(super) offsets: Mutex<OffsetTable>,
     /// A deadline may have come closer.
     deadline_moved: Notify,
+    failure: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -77,16 +78,19 @@ pub(crate) struct MemberView {
 }
 
 impl Coordinator {
-    /// Loads the committed offsets. Blocks on the disk.
-    pub(crate) fn open(config: &BrokerConfig, topics: &Topics) -> Result<Self, Error> {
-        let mut offsets = OffsetTable::default();
+    /// Loads the committed offsets. If they cannot be read, there is no coordinator, and the rest of the broker serves: to go on
+    /// with a part of the offsets would send consumers back or forth in silence. Blocks on the disk.
+    pub(crate) fn open(config: &BrokerConfig, topics: &Topics) -> Self {
+        let (mut offsets, mut failure) = (OffsetTable::default(), None);
         if let Some(topic) = topics.get(OFFSETS_TOPIC) {
-            for log in topic.partitions().iter() {
-                commits::load(log, &mut offsets)?;
+            let loaded = topic.partitions().iter().try_for_each(|log| commits::load(log, &mut offsets));
+            if let Err(error) = loaded {
+                tracing::error!("committed offsets cannot be read, groups are not served: {error}");
+                failure = Some(format!("committed offsets cannot be read: {error}"));
             }
         }
         let delay = config.group_initial_rebalance_delay.as_millis();
-        Ok(Self {
+        Self {
             started: Instant::now(),
             limits: GroupLimits {
                 initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
@@ -95,7 +99,13 @@ impl Coordinator {
             groups: Mutex::default(),
             offsets: Mutex::new(offsets),
             deadline_moved: Notify::new(),
-        })
+            failure,
+        }
+    }
+
+    /// Why groups are not served, if they are not.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     fn now(&self) -> Millis {
@@ -170,6 +180,9 @@ impl Coordinator {
 
     /// Whether a commit by this member is in order.
     pub(crate) fn check_commit(&self, group: &str, claim: Claim<'_>) -> ErrorCode {
+        if self.failure.is_some() {
+            return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        }
         let mut groups = self.groups.lock();
         let result = self.with_group(&mut groups, group, |group, now| group.check_commit(claim, now));
         let unknown = if claim.generation < 0 { ErrorCode::NONE } else { ErrorCode::ILLEGAL_GENERATION };

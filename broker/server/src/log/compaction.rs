@@ -1,7 +1,7 @@
 //! Log compaction: rounds over the closed segments of a log, beside its traffic.
 //!
 //! A round notes the newest offset of each key in what was appended since the last one, then rewrites the closed segments without the
-//! records that are outdated, merging small ones. The segment being written is never touched. How far rounds went, and
+//! records that are outdated, merging small ones. The segment being written is never touched; it is closed early once it is large. How far rounds went, and
 //! when, is kept in `cleaner-checkpoint`: a tombstone may go once a round has seen it `delete.retention.ms` ago, so
 //! that a reader has that long to learn of the deletion.
 
@@ -29,6 +29,10 @@ pub(super) use super::swap::finish_swaps;
 const CHECKPOINT_FILE: &str = "cleaner-checkpoint";
 /// Rewritten batches are written in pieces of this size.
 const WRITE_BYTES: usize = 1024 * 1024;
+
+/// The segment being written is closed for a round once it is this large, however large it may become: internal topics are
+/// read from their start, which must not take long because a segment of a gigabyte never fills.
+const ACTIVE_BYTES_MAX: u64 = if cfg!(test) { 10_000 } else { 64 * 1024 * 1024 };
 
 /// A round that was: records before `offset` had been seen at `at_ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +92,14 @@ impl PartitionLog {
         }
         let _cleaning = self.cleaning.lock();
         self.check_alive()?;
-        if self.inner.lock().closed.is_empty() {
-            return Ok(false);
+        {
+            let mut inner = self.inner.lock();
+            if inner.active.size >= ACTIVE_BYTES_MAX {
+                self.roll(&mut inner)?;
+            }
+            if inner.closed.is_empty() {
+                return Ok(false);
+            }
         }
         let rounds = read_rounds(&self.folder)?;
         let cleaned_to = rounds.last().map_or(0, |round| round.offset);

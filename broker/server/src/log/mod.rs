@@ -38,7 +38,7 @@ pub(crate) use self::{
     disk::{SystemDisk, replace_file, sync_folder},
     flusher::{FlushQueue, Flusher},
     open::belongs_to,
-    partition::remove_folder,
+    partition::{is_half_removed, remove_folder},
 };
 
 #[cfg(test)]

@@ -255,8 +255,8 @@ impl PartitionLog {
         fs::create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, error))?;
         let path = self.folder.join(super::PARTITION_METADATA_FILE);
         let contents = format!("version: 0\ntopic_id: {}\n", self.topic_id);
-        super::disk::replace_file(&path, contents.as_bytes())
-            .map_err(|error| LogError::io("write", path, error))?;
+        let written = fs::write(&path, contents).and_then(|()| File::open(&path)?.sync_all());
+        written.map_err(|error| LogError::io("write", path, error))?;
         let parent = self.folder.parent().unwrap_or(Path::new("."));
         sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))
     }
@@ -356,9 +356,19 @@ impl Flush for PartitionLog {
     }
 }
 
+/// What a folder's name ends in while it is removed, behind a dot and a unique id.
+const DELETE_SUFFIX: &str = "-delete";
+
+/// Whether [`remove_folder`] was interrupted here.
+pub(crate) fn is_half_removed(folder: &Path) -> bool {
+    let extension = folder.extension().and_then(|extension| extension.to_str());
+    let id = extension.and_then(|extension| extension.strip_suffix(DELETE_SUFFIX));
+    id.is_some_and(|id| id.len() == 32 && uuid::Uuid::parse_str(id).is_ok())
+}
+
 /// Removes a partition's folder so that a half-removed one is never taken for a log: first renamed, then emptied.
 pub(crate) fn remove_folder(folder: &Path) -> Result<(), LogError> {
-    let doomed = folder.with_added_extension(format!("{}-delete", uuid::Uuid::new_v4().simple()));
+    let doomed = folder.with_added_extension(format!("{}{DELETE_SUFFIX}", uuid::Uuid::new_v4().simple()));
     match fs::rename(folder, &doomed) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other.map_err(|error| LogError::io("rename", folder, error))?,

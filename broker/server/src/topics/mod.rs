@@ -6,7 +6,7 @@ mod name;
 pub(crate) mod options;
 mod store;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
@@ -18,7 +18,10 @@ use self::{
 };
 use crate::{
     Error,
-    log::{FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to, remove_folder},
+    log::{
+        FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to, is_half_removed,
+        remove_folder,
+    },
 };
 
 /// Most partitions of one topic; each costs memory even when it is idle.
@@ -101,6 +104,7 @@ impl Topics {
             topics: RwLock::default(),
             ids: RwLock::default(),
         };
+        sweep(topics.directory.path(), &stored.topics)?;
         for record in &stored.deleted {
             topics.remove_folders(record)?;
             topics.store.lock().forget(&record.name)?;
@@ -320,6 +324,27 @@ impl Topics {
     }
 }
 
+/// Ends deletions that a crash interrupted, and names folders that belong to no topic; those are left alone.
+fn sweep(directory: &Path, topics: &[TopicRecord]) -> Result<(), LogError> {
+    let known: HashMap<&str, i32> = topics.iter().map(|topic| (&*topic.name, topic.partitions)).collect();
+    let list_error = |error| LogError::io("list", directory, error);
+    for entry in fs::read_dir(directory).map_err(list_error)? {
+        let path = entry.map_err(list_error)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_dir()) else {
+            continue;
+        };
+        let Some((topic, partition)) = name.rsplit_once('-') else { continue };
+        if is_half_removed(&path) {
+            fs::remove_dir_all(&path).map_err(|error| LogError::io("remove", &path, error))?;
+        } else if let Ok(partition) = partition.parse::<i32>()
+            && known.get(topic).is_none_or(|partitions| partition >= *partitions)
+        {
+            tracing::warn!(folder = %path.display(), "belongs to no topic; it is neither served nor removed");
+        }
+    }
+    Ok(())
+}
+
 /// Does something for every item, on as many threads as there are cores; the results are in the order of the items.
 fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -361,3 +386,6 @@ fn check_folders_are_free(directory: &Path, record: &TopicRecord) -> Result<(), 
         })),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use broker_protocol::{
-    ApiKey, ErrorCode, Text,
+    ApiKey, ErrorCode,
     batch::{BatchFields, Compression, patch},
     messages::{
         api_versions::{ApiVersionsRequest, ApiVersionsResponse},
@@ -11,9 +11,8 @@ use broker_protocol::{
         delete_groups::DeleteGroupsRequest,
         delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic},
         delete_topics::DeleteTopicsRequest,
-        describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
         fetch::FetchRequest,
-        incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
+        find_coordinator::FindCoordinatorRequest,
         init_producer_id::InitProducerIdRequest,
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
         list_groups::ListGroupsRequest,
@@ -173,7 +172,7 @@ async fn an_idempotent_producer_is_heard_once_also_over_a_crash() -> TestResult 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topics_are_created_described_altered_and_deleted() -> TestResult {
+async fn topics_are_created_and_deleted() -> TestResult {
     let (broker, _folder) = start(|config| config.partitions_default = 4).await?;
     let mut client = Client::connect(&broker).await?;
     let code = |response: CreateTopicsResponse| response.topics[0].error_code;
@@ -195,39 +194,6 @@ async fn topics_are_created_described_altered_and_deleted() -> TestResult {
     assert_eq!(unknown.topics[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     let created = client.ask(asked(true), 9).await?;
     assert_eq!((created.topics[0].error_code, created.topics[0].partitions.len()), (ErrorCode::NONE, 4));
-    let describe = || {
-        let resource = DescribeConfigsResource {
-            resource_type: 2,
-            resource_name: "good".into(),
-            configuration_keys: None,
-        };
-        DescribeConfigsRequest {
-            resources: vec![resource],
-            include_synonyms: true,
-            include_documentation: true,
-        }
-    };
-    let described = client.ask(describe(), 4).await?;
-    let found = |name: &str| {
-        described.results[0]
-            .configs
-            .iter()
-            .find(|config| *config.name == *name)
-            .map(|config| (config.value.clone(), config.config_source))
-    };
-    assert_eq!(found("cleanup.policy"), Some((Some("compact".into()), 1)));
-    assert_eq!(found("retention.ms"), Some((Some("604800000".into()), 5)));
-    let append =
-        AlterableConfig { name: "cleanup.policy".into(), config_operation: 2, value: Some("delete".into()) };
-    let resource =
-        AlterConfigsResource { resource_type: 2, resource_name: "good".into(), configs: vec![append] };
-    let altered = client
-        .ask(IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false }, 1)
-        .await?;
-    assert_eq!(altered.responses[0].error_code, ErrorCode::NONE);
-    let described = client.ask(describe(), 1).await?;
-    let policy = described.results[0].configs.iter().find(|config| &*config.name == "cleanup.policy");
-    assert_eq!(policy.and_then(|config| config.value.clone()), Some(Text::from("compact,delete")));
     let delete =
         DeleteTopicsRequest { topic_names: vec!["good".into(), "nowhere".into()], ..Default::default() };
     let deleted = client.ask(delete, 4).await?;
@@ -359,5 +325,34 @@ async fn a_client_that_hangs_up_leaves_nothing_behind() -> TestResult {
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", broker.metrics());
         client.ask(ApiVersionsRequest::default(), 0).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_offsets_are_left_alone_and_said_while_the_rest_serves() -> TestResult {
+    let (broker, folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    let partition = OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+    let commit =
+        || OffsetCommitRequest { group_id: "g".into(), topics: vec![topic.clone()], ..Default::default() };
+    let committed = client.ask(commit(), 8).await?;
+    assert_eq!(committed.topics[0].partitions[0].error_code, ErrorCode::NONE);
+    broker.shutdown().await?;
+    let log = folder.path().join("__consumer_offsets-0/00000000000000000000.log");
+    let mut damaged = std::fs::read(&log)?;
+    damaged[70] ^= 1;
+    std::fs::write(&log, &damaged)?;
+    let broker = start_in(folder.path(), |_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    let found = client.ask(FindCoordinatorRequest { key: "g".into(), ..Default::default() }, 2).await?;
+    assert_eq!(found.error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert!(found.error_message.is_some_and(|message| message.contains("__consumer_offsets")));
+    let refused = client.ask(commit(), 8).await?;
+    assert_eq!(refused.topics[0].partitions[0].error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(client.produce("t", batch(&["x"], BatchFields::default())).await?.error_code, ErrorCode::NONE);
+    assert_eq!(std::fs::read(&log)?, damaged, "nothing is cut off or deleted");
     Ok(())
 }

@@ -15,8 +15,10 @@ impl SinkLoop {
         &mut self,
         partition: &TopicPartition,
         raws: &[ConsumerRecord],
-    ) -> Result<Vec<SinkRecord>> {
-        let mut batch = Vec::with_capacity(raws.len());
+        batch: &mut Vec<SinkRecord>,
+    ) -> Result<()> {
+        batch.clear();
+        batch.reserve(raws.len());
         for raw in raws {
             let mut from = None;
             loop {
@@ -35,7 +37,7 @@ impl SinkLoop {
                             Verdict::Retry(delay) => {
                                 self.life.sleep(delay).await;
                                 if self.life.is_stopping() {
-                                    return Ok(batch);
+                                    return Ok(());
                                 }
                                 from = resume;
                                 continue;
@@ -46,7 +48,7 @@ impl SinkLoop {
                 break;
             }
         }
-        Ok(batch)
+        Ok(())
     }
 
     pub(super) fn failure(

@@ -112,6 +112,19 @@ fn outdated_records_go_and_segments_become_one() {
 }
 
 #[test]
+fn a_log_that_never_fills_its_segment_is_compacted_all_the_same() {
+    let mut test = TestLog::new(LogConfig { segment_bytes: 1 << 30, ..config() });
+    for number in 0..200 {
+        test.append(&batch(&[("k", Some(&number.to_string()))], 1, None));
+    }
+    assert!(test.log().compact(1).unwrap());
+    assert_eq!(test.records(), [(199, "k".to_owned(), Some("199".to_owned()))]);
+    assert_eq!(test.append(&batch(&[("k", None)], 1, None)).base_offset, 200);
+    test.reopen();
+    assert_eq!(test.records().len(), 2);
+}
+
+#[test]
 fn tombstones_stay_for_their_time_after_compaction_has_seen_them() {
     let test = TestLog::new(config());
     test.append(&batch(&[("gone", Some("1"))], 1, None));

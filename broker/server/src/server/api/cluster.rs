@@ -62,10 +62,12 @@ pub(in crate::server) fn find_coordinator(
 ) -> FindCoordinatorResponse {
     let (host, port) = (Text::from(session.advertised.host.as_str()), i32::from(session.advertised.port));
     let node_id = state.config.node_id;
-    let (error_code, error_message) = if request.key_type == KEY_TYPE_GROUP {
-        (ErrorCode::NONE, None)
-    } else {
-        (ErrorCode::INVALID_REQUEST, Some(Text::from("transactions are not supported")))
+    let (error_code, error_message) = match state.groups.failure() {
+        _ if request.key_type != KEY_TYPE_GROUP => {
+            (ErrorCode::INVALID_REQUEST, Some(Text::from("transactions are not supported")))
+        }
+        Some(reason) => (ErrorCode::COORDINATOR_NOT_AVAILABLE, Some(reason.into())),
+        None => (ErrorCode::NONE, None),
     };
     if version < 4 {
         return FindCoordinatorResponse {

@@ -55,6 +55,9 @@ fn check_join(state: &State, request: &JoinGroupRequest) -> Result<u64, ErrorCod
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
+    if state.groups.failure().is_some() {
+        return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    }
     let session_ms = u64::try_from(request.session_timeout_ms).unwrap_or(0);
     let config = &state.config;
     let allowed = config.group_session_timeout_min.as_millis()..=config.group_session_timeout_max.as_millis();

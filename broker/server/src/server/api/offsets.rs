@@ -132,7 +132,8 @@ pub(in crate::server) fn fetch(
         topics: wanted,
         ..OffsetFetchRequestGroup::default()
     };
-    let topics = fetch_group(state, &group, version).topics.into_iter().map(|topic| {
+    let fetched = fetch_group(state, &group, version);
+    let topics = fetched.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| OffsetFetchResponsePartition {
             partition_index: partition.partition_index,
             committed_offset: partition.committed_offset,
@@ -142,10 +143,21 @@ pub(in crate::server) fn fetch(
         });
         OffsetFetchResponseTopic { name: topic.name, partitions: partitions.collect() }
     });
-    OffsetFetchResponse { topics: topics.collect(), ..OffsetFetchResponse::default() }
+    OffsetFetchResponse {
+        topics: topics.collect(),
+        error_code: fetched.error_code,
+        ..OffsetFetchResponse::default()
+    }
 }
 
 fn fetch_group(state: &State, group: &OffsetFetchRequestGroup, version: i16) -> OffsetFetchResponseGroup {
+    if state.groups.failure().is_some() {
+        return OffsetFetchResponseGroup {
+            group_id: group.group_id.clone(),
+            error_code: ErrorCode::COORDINATOR_NOT_AVAILABLE,
+            ..OffsetFetchResponseGroup::default()
+        };
+    }
     let topics = match &group.topics {
         Some(wanted) => wanted.iter().map(|topic| fetch_topic(state, &group.group_id, topic)).collect(),
         None => fetch_all(state, &group.group_id, version),
