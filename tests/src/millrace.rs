@@ -84,8 +84,9 @@ impl Millrace {
     /// When it ends or does not answer, with the end of its log.
     pub async fn start(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        let process =
-            self.process.insert(Process::start(&self.folder, &["standalone", "worker.properties"])?);
+        let mut arguments = vec!["standalone", "worker.properties"];
+        arguments.extend(self.connectors.iter().map(String::as_str));
+        let process = self.process.insert(Process::start(&self.folder, &arguments)?);
         while began.elapsed() < START_LIMIT {
             if let Some(status) = process.exited()? {
                 bail!("millrace ended with {status} at its start:\n{}", process.log_tail());

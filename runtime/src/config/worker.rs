@@ -81,24 +81,24 @@ config! {
         group_id: String = default("group.id", "connect-cluster").importance(High).check(non_empty());
         /// The topic for configurations. It has one partition.
         config_topic: String = default("config.storage.topic", "connect-configs").importance(High).check(topic_name());
-        /// Its replicas, when it has to be created; -1 for the broker's default.
-        config_replication_factor: i16 = default("config.storage.replication.factor", 3).importance(Low);
+        /// Its replicas, when it has to be created; -1 for the broker's default, so that a single broker and a cluster both do.
+        config_replication_factor: i16 = default("config.storage.replication.factor", -1).importance(Low);
         /// The topic for source offsets.
         offset_topic: String = default("offset.storage.topic", "connect-offsets").importance(High).check(topic_name());
         /// Its partitions, when it has to be created; -1 for the broker's default.
         offset_partitions: i32 = default("offset.storage.partitions", 25).importance(Low);
         /// Its replicas.
-        offset_replication_factor: i16 = default("offset.storage.replication.factor", 3).importance(Low);
+        offset_replication_factor: i16 = default("offset.storage.replication.factor", -1).importance(Low);
         /// The topic for the states of connectors and tasks.
         status_topic: String = default("status.storage.topic", "connect-status").importance(High).check(topic_name());
         /// Its partitions, when it has to be created; -1 for the broker's default.
         status_partitions: i32 = default("status.storage.partitions", 5).importance(Low);
         /// Its replicas.
-        status_replication_factor: i16 = default("status.storage.replication.factor", 3).importance(Low);
+        status_replication_factor: i16 = default("status.storage.replication.factor", -1).importance(Low);
         /// The topic for what connectors remember beside their offsets, such as table shapes. (Millrace's own.)
         history_topic: String = default("history.storage.topic", "connect-history").importance(Low).check(topic_name());
         /// Its replicas.
-        history_replication_factor: i16 = default("history.storage.replication.factor", 3).importance(Low);
+        history_replication_factor: i16 = default("history.storage.replication.factor", -1).importance(Low);
     }
 }
 

@@ -142,6 +142,7 @@ async fn route(
         }
         ApiKey::DeleteRecords => call.ready(&api::topics::delete_records(shared, decode(&call, body)?).await),
         ApiKey::DescribeConfigs => call.ready(&api::configs::describe(state, &decode(&call, body)?)),
+        ApiKey::AlterConfigs => call.ready(&api::configs::alter_all(shared, decode(&call, body)?).await),
         ApiKey::IncrementalAlterConfigs => {
             call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use broker_protocol::{
-    ApiKey, ErrorCode, Text,
+    ApiKey, ErrorCode,
     batch::{BatchFields, Compression, patch},
     messages::{
         api_versions::{ApiVersionsRequest, ApiVersionsResponse},
@@ -11,10 +11,8 @@ use broker_protocol::{
         delete_groups::DeleteGroupsRequest,
         delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic},
         delete_topics::DeleteTopicsRequest,
-        describe_configs::{DescribeConfigsRequest, DescribeConfigsResource},
         fetch::FetchRequest,
         find_coordinator::FindCoordinatorRequest,
-        incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
         init_producer_id::InitProducerIdRequest,
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
         list_groups::ListGroupsRequest,
@@ -174,7 +172,7 @@ async fn an_idempotent_producer_is_heard_once_also_over_a_crash() -> TestResult 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topics_are_created_described_altered_and_deleted() -> TestResult {
+async fn topics_are_created_and_deleted() -> TestResult {
     let (broker, _folder) = start(|config| config.partitions_default = 4).await?;
     let mut client = Client::connect(&broker).await?;
     let code = |response: CreateTopicsResponse| response.topics[0].error_code;
@@ -196,39 +194,6 @@ async fn topics_are_created_described_altered_and_deleted() -> TestResult {
     assert_eq!(unknown.topics[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     let created = client.ask(asked(true), 9).await?;
     assert_eq!((created.topics[0].error_code, created.topics[0].partitions.len()), (ErrorCode::NONE, 4));
-    let describe = || {
-        let resource = DescribeConfigsResource {
-            resource_type: 2,
-            resource_name: "good".into(),
-            configuration_keys: None,
-        };
-        DescribeConfigsRequest {
-            resources: vec![resource],
-            include_synonyms: true,
-            include_documentation: true,
-        }
-    };
-    let described = client.ask(describe(), 4).await?;
-    let found = |name: &str| {
-        described.results[0]
-            .configs
-            .iter()
-            .find(|config| *config.name == *name)
-            .map(|config| (config.value.clone(), config.config_source))
-    };
-    assert_eq!(found("cleanup.policy"), Some((Some("compact".into()), 1)));
-    assert_eq!(found("retention.ms"), Some((Some("604800000".into()), 5)));
-    let append =
-        AlterableConfig { name: "cleanup.policy".into(), config_operation: 2, value: Some("delete".into()) };
-    let resource =
-        AlterConfigsResource { resource_type: 2, resource_name: "good".into(), configs: vec![append] };
-    let altered = client
-        .ask(IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false }, 1)
-        .await?;
-    assert_eq!(altered.responses[0].error_code, ErrorCode::NONE);
-    let described = client.ask(describe(), 1).await?;
-    let policy = described.results[0].configs.iter().find(|config| &*config.name == "cleanup.policy");
-    assert_eq!(policy.and_then(|config| config.value.clone()), Some(Text::from("compact,delete")));
     let delete =
         DeleteTopicsRequest { topic_names: vec!["good".into(), "nowhere".into()], ..Default::default() };
     let deleted = client.ask(delete, 4).await?;

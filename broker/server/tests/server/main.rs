@@ -9,6 +9,7 @@
 
 mod api;
 mod client;
+mod configs;
 mod hostile;
 mod kcat;
 mod kill;

@@ -1,3 +1,5 @@
+//! Statements and the shapes that they leave: types, defaults, keys, alterations, and what is passed over or read again.
+
 use api::Text;
 
 use super::*;

@@ -1,11 +1,12 @@
-//! DescribeConfigs and IncrementalAlterConfigs. Defaults are listed too, with where each value comes from: Kafka Connect reads a
+//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs. Defaults are listed too, with where each value comes from: Kafka Connect reads a
 //! topic's cleanup.policy this way, and tools that read, change and write back would wipe what is not listed.
 
 use std::sync::Arc;
 
 use broker_protocol::{
-    ErrorCode,
+    ErrorCode, Text,
     messages::{
+        alter_configs::{self, AlterConfigsRequest, AlterConfigsResponse},
         describe_configs::{
             DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
             DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -164,7 +165,7 @@ fn result(
     config_source: i8,
     config_type: i8,
     synonyms: Vec<DescribeConfigsSynonym>,
-    documentation: Option<broker_protocol::Text>,
+    documentation: Option<Text>,
 ) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult {
         name: name.into(),
@@ -208,28 +209,69 @@ fn alter(
     resource: &AlterConfigsResource,
     validate_only: bool,
 ) -> AlterConfigsResourceResponse {
-    let (error_code, error_message) = if resource.resource_type == TOPIC {
-        let change = |old: &TopicConfigs| {
-            let mut configs = old.clone();
-            for config in &resource.configs {
-                apply(&mut configs, state.topics.defaults(), config)?;
-            }
-            Ok(configs)
-        };
-        match state.topics.set_configs(&resource.resource_name, change, validate_only) {
-            Ok(()) => (ErrorCode::NONE, None),
-            Err(error) => (topic_error_code(&error), Some(explain(&error).into())),
+    let (kind, name) = (resource.resource_type, &resource.resource_name);
+    let (error_code, error_message) = change(state, kind, name, validate_only, |old| {
+        let mut configs = old.clone();
+        for config in &resource.configs {
+            apply(&mut configs, state.topics.defaults(), config)?;
         }
-    } else {
-        let message = "only topics have configs that can be changed while the broker runs";
-        (ErrorCode::INVALID_REQUEST, Some(message.into()))
-    };
+        Ok(configs)
+    });
     AlterConfigsResourceResponse {
         error_code,
         error_message,
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
+        resource_type: kind,
+        resource_name: name.clone(),
     }
+}
+
+/// Changes a topic's configs; nothing else has any that change while the broker runs.
+fn change(
+    state: &State,
+    resource_type: i8,
+    name: &str,
+    validate_only: bool,
+    change: impl FnOnce(&TopicConfigs) -> Result<TopicConfigs, String>,
+) -> (ErrorCode, Option<Text>) {
+    if resource_type != TOPIC {
+        let message = "only topics have configs that can be changed while the broker runs";
+        return (ErrorCode::INVALID_REQUEST, Some(message.into()));
+    }
+    match state.topics.set_configs(name, change, validate_only) {
+        Ok(()) => (ErrorCode::NONE, None),
+        Err(error) => (topic_error_code(&error), Some(explain(&error).into())),
+    }
+}
+
+/// Answers AlterConfigs, which replaces all of a topic's own configs.
+pub(in crate::server) async fn alter_all(
+    state: Arc<State>,
+    request: AlterConfigsRequest,
+) -> AlterConfigsResponse {
+    let altered = tokio::task::spawn_blocking(move || {
+        let replace = |resource: &alter_configs::AlterConfigsResource| {
+            let (kind, name) = (resource.resource_type, &resource.resource_name);
+            let own = resource
+                .configs
+                .iter()
+                .filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())));
+            let own: TopicConfigs = own.collect();
+            let (error_code, error_message) =
+                change(&state, kind, name, request.validate_only, |_old| Ok(own));
+            alter_configs::AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type: kind,
+                resource_name: name.clone(),
+            }
+        };
+        request.resources.iter().map(replace).collect()
+    });
+    let responses = altered.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "altering configs panicked");
+        Vec::new()
+    });
+    AlterConfigsResponse { responses, ..AlterConfigsResponse::default() }
 }
 
 /// One of the four operations: set, delete, append to a list, subtract from a list.

@@ -1,3 +1,5 @@
+//! Binary JSON at its edges: every type, escapes, exact doubles, and documents that lie.
+
 use super::*;
 
 /// A small array of these entries: a type and an inlined value each, then the bytes that offsets point to.

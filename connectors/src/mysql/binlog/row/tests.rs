@@ -1,3 +1,5 @@
+//! Row images at their edges: what is left out, what is damaged, what does not fit its shape.
+
 use super::super::table_map::{MapColumn, RowMetadata, column_type as t};
 use super::*;
 use crate::mysql::ddl::{Catalog, Statement};

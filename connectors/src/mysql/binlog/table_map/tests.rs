@@ -1,3 +1,5 @@
+//! Table maps laid out by hand, whole and damaged.
+
 use super::*;
 
 /// What MySQL 9.7 wrote for `shop.orders (id INT UNSIGNED PRIMARY KEY, kind ENUM('a','b'), note VARCHAR(300) CHARSET latin1)`

@@ -7,242 +7,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test: what is not as expected fails it")]
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Read as _;
-use std::path::PathBuf;
-use std::sync::Arc;
+mod printing;
+mod reading;
 
-use api::{Bytes, SchemaRef, SchemaType, Struct, Value};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use std::collections::BTreeMap;
+
+use api::{Bytes, Value};
 use connectors::mysql::binlog::row::RowDecoder;
 use connectors::mysql::binlog::table_map::TableMap;
-use connectors::mysql::ddl::{Catalog, Statement, TableChange};
+use connectors::mysql::ddl::Catalog;
 use connectors::mysql::shape::{TableId, TableShape};
 use connectors::mysql::text::TextRowDecoder;
 use connectors::mysql::types::{
     BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions, key_schema,
     row_schema,
 };
-use flate2::read::GzDecoder;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
+use serde_json::json;
 
-const QUERY: u8 = 2;
-const TABLE_MAP: u8 = 19;
-
-/// One row change, as JSON.
-#[derive(Debug, PartialEq)]
-struct Change {
-    table: String,
-    op: &'static str,
-    key_schema: Json,
-    key: Json,
-    row_schema: Json,
-    before: Json,
-    after: Json,
-}
-
-fn golden(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn golden_text(name: &str) -> Vec<u8> {
-    let mut inflated = Vec::new();
-    GzDecoder::new(&golden(name)[..]).read_to_end(&mut inflated).unwrap();
-    inflated
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-/// The events of a binlog file: their types and bodies, without header and checksum.
-fn events(file: &[u8]) -> Vec<(u8, Bytes)> {
-    let file = Bytes::copy_from_slice(file);
-    let mut position = 4;
-    let mut all = Vec::new();
-    while position < file.len() {
-        let size = usize::try_from(number(&file[position + 9..position + 13])).unwrap();
-        all.push((file[position + 4], file.slice(position + 19..position + size - 4)));
-        position += size;
-    }
-    all
-}
-
-/// Reads a binlog as the connector does, and collects its row changes.
-struct Reading {
-    catalog: Catalog,
-    options: TypeOptions,
-    maps: HashMap<u64, (Arc<TableShape>, RowDecoder)>,
-    changes: Vec<Change>,
-    /// What each table holds in the end, in the order of its inserts.
-    rows: BTreeMap<String, Vec<Vec<Value>>>,
-}
-
-impl Reading {
-    fn of(binlog: &str) -> Self {
-        Self::with(binlog, TypeOptions::default())
-    }
-
-    fn with(binlog: &str, options: TypeOptions) -> Self {
-        let version = if binlog.starts_with("mariadb") { "10.11.19-MariaDB-log" } else { "9.7.4-2" };
-        let catalog = Catalog::new("utf8mb4", version);
-        let mut reading =
-            Self { catalog, options, maps: HashMap::new(), changes: Vec::new(), rows: BTreeMap::new() };
-        for (event_type, body) in events(&golden_text(binlog)) {
-            match event_type {
-                QUERY => reading.query(&body),
-                TABLE_MAP => reading.table_map(&body),
-                23..=25 => reading.rows(event_type + 7, body.slice(8..), &body),
-                30..=32 => {
-                    let extra = usize::try_from(number(&body[8..10])).unwrap();
-                    reading.rows(event_type, body.slice(8 + extra..), &body);
-                }
-                _ => {}
-            }
-        }
-        reading
-    }
-
-    fn query(&mut self, body: &[u8]) {
-        let (database, status) = (usize::from(body[8]), usize::from(body[11]) | usize::from(body[12]) << 8);
-        let variables = &body[13..13 + status];
-        assert_eq!((variables[0], variables[5]), (0, 1), "flags and sql_mode come first");
-        let sql_mode = number(&variables[6..14]);
-        let names = &body[13 + status..];
-        let database_name = std::str::from_utf8(&names[..database]).unwrap();
-        let sql = std::str::from_utf8(&names[database + 1..]).unwrap();
-        let changes = self.catalog.apply(&Statement { sql, database: database_name, sql_mode });
-        for change in changes {
-            assert!(!matches!(change, TableChange::Reread(_)), "{sql}: {change:?}");
-        }
-    }
-
-    fn table_map(&mut self, body: &[u8]) {
-        let map = TableMap::parse(body).unwrap();
-        let shape = self.catalog.table(&map.table).unwrap_or_else(|| panic!("{} is unknown", map.table));
-        let decoder = RowDecoder::prepare(&map, shape, &self.options).unwrap();
-        self.maps.insert(map.table_id, (Arc::clone(shape), decoder));
-    }
-
-    /// `rows` begins with the number of columns; events of version 1 have no extra data before it.
-    fn rows(&mut self, event_type: u8, rows: Bytes, body: &Bytes) {
-        let (shape, decoder) = &self.maps[&number(&body[..6])];
-        let mut image = rows.slice(1..);
-        let bitmap = decoder.column_count().div_ceil(8);
-        let before_present = image.split_to(bitmap);
-        let after_present = if event_type == 31 { image.split_to(bitmap) } else { before_present.clone() };
-        while !image.is_empty() {
-            let first = decoder.decode(&before_present, &mut image).unwrap();
-            let (op, before, after) = match event_type {
-                30 => ("c", None, Some(first)),
-                31 => ("u", Some(first), Some(decoder.decode(&after_present, &mut image).unwrap())),
-                _ => ("d", Some(first), None),
-            };
-            let rows = self.rows.entry(shape.id.to_string()).or_default();
-            let place = rows.iter().position(|row| Some(row) == before.as_ref());
-            match (place, &after) {
-                (Some(place), Some(after)) => rows[place].clone_from(after),
-                (Some(place), None) => drop(rows.remove(place)),
-                (None, Some(after)) => rows.push(after.clone()),
-                (None, None) => panic!("a row of {} was never inserted", shape.id),
-            }
-            self.changes.push(change(shape, &self.options, op, before, after));
-        }
-        assert!(image.is_empty());
-    }
-}
-
-fn change(
-    shape: &TableShape,
-    options: &TypeOptions,
-    op: &'static str,
-    before: Option<Vec<Value>>,
-    after: Option<Vec<Value>>,
-) -> Change {
-    let name = format!("g.{}", shape.id.to_string().replace([' ', '`'], "_"));
-    let rows = row_schema(shape, options, &format!("{name}.Value"));
-    let keys = key_schema(shape, options, &format!("{name}.Key"));
-    let current = after.as_ref().or(before.as_ref()).unwrap();
-    let key = keys.as_ref().map(|schema| {
-        let values = shape.key_columns().iter().map(|index| current[*index].clone()).collect();
-        structure(schema, values)
-    });
-    Change {
-        table: shape.id.to_string(),
-        op,
-        key_schema: keys.as_ref().map_or(Json::Null, schema_json),
-        key: key.unwrap_or_default(),
-        row_schema: schema_json(&rows),
-        before: before.map_or(Json::Null, |values| structure(&rows, values)),
-        after: after.map_or(Json::Null, |values| structure(&rows, values)),
-    }
-}
-
-/// A struct as JSON, after a check that its values fit its schema.
-fn structure(schema: &SchemaRef, values: Vec<Value>) -> Json {
-    let value = Value::Struct(Struct::of(Arc::clone(schema), values).unwrap());
-    value.validate(schema).unwrap();
-    value_json(&value)
-}
-
-/// A value as Connect's JSON converter writes it.
-fn value_json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Boolean(value) => json!(value),
-        Value::Float32(number) => serde_json::from_str(&format!("{number:?}")).unwrap(),
-        Value::Float64(number) => json!(number),
-        Value::String(text) => json!(&**text),
-        Value::Bytes(bytes) => json!(BASE64_STANDARD.encode(bytes)),
-        Value::Array(items) => items.iter().map(value_json).collect(),
-        Value::Struct(value) => {
-            let fields = value.schema().fields().iter().zip(value.values());
-            Json::Object(fields.map(|(field, value)| (field.name.to_string(), value_json(value))).collect())
-        }
-        integer => json!(integer.as_i64().unwrap()),
-    }
-}
-
-/// A schema as Connect's JSON converter writes it.
-fn schema_json(schema: &SchemaRef) -> Json {
-    let kind = match schema.kind() {
-        SchemaType::Float32 => "float".to_owned(),
-        SchemaType::Float64 => "double".to_owned(),
-        kind => kind.name().to_lowercase(),
-    };
-    let mut json = json!({"type": kind, "optional": schema.is_optional()});
-    let mut put = |name: &str, value: Json| json[name] = value;
-    if let Some(name) = schema.name() {
-        put("name", json!(name));
-    }
-    if let Some(version) = schema.version() {
-        put("version", json!(version));
-    }
-    if let Some(doc) = schema.doc() {
-        put("doc", json!(doc));
-    }
-    if !schema.parameters().is_empty() {
-        let parameters = schema.parameters().iter().map(|(name, value)| (name.to_string(), json!(&**value)));
-        put("parameters", Json::Object(parameters.collect()));
-    }
-    if let Some(default) = schema.default_value() {
-        put("default", value_json(default));
-    }
-    if let Some(items) = schema.value_schema() {
-        put("items", schema_json(items));
-    }
-    if schema.kind() == SchemaType::Struct {
-        let field = |field: &api::Field| {
-            let mut json = schema_json(&field.schema);
-            json["field"] = json!(&*field.name);
-            json
-        };
-        put("fields", schema.fields().iter().map(field).collect());
-    }
-    json
-}
+use printing::{differ, schema_json, structure, value_json};
+use reading::{Reading, TABLE_MAP, events, golden_text};
 
 /// Compares what we read with what Debezium emitted, one event after the other, and says all that differs.
 fn compare(binlog: &str, expected: &str) {
@@ -271,40 +55,6 @@ fn compare(binlog: &str, expected: &str) {
         differ(&format!("{place} row schema"), row_schema, &found.row_schema, &mut differences);
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
-}
-
-fn differ(place: &str, expected: &Json, found: &Json, differences: &mut Vec<String>) {
-    match (expected, found) {
-        (Json::Object(left), Json::Object(right))
-            if left.keys().all(|name| right.contains_key(name)) && left.len() == right.len() =>
-        {
-            for (name, value) in left {
-                differ(&format!("{place}.{name}"), value, &right[name], differences);
-            }
-        }
-        (Json::Array(left), Json::Array(right)) if left.len() == right.len() => {
-            for (index, (left, right)) in left.iter().zip(right).enumerate() {
-                differ(&format!("{place}[{index}]"), left, right, differences);
-            }
-        }
-        // Java 17 prints some floats with a digit more than they need.
-        (Json::Number(left), Json::Number(right)) if same_float(left, right) => {}
-        _ if expected != found => {
-            differences.push(format!("{place}: expected {expected:.200}, found {found:.200}"))
-        }
-        _ => {}
-    }
-}
-
-/// Whether both are prints of the same float: of 32 bits, or of 64 up to the last bit, in which this JSON reader may err.
-fn same_float(expected: &serde_json::Number, found: &serde_json::Number) -> bool {
-    let (Some(left), Some(right)) = (expected.as_f64(), found.as_f64()) else { return false };
-    let float = |number: &serde_json::Number| number.to_string().parse::<f32>().unwrap();
-    let print =
-        |number: &serde_json::Number| serde_json::from_str::<Json>(&format!("{:?}", float(number))).unwrap();
-    let same_32 = || float(expected) == float(found) && print(found) == Json::Number(found.clone());
-    found.is_f64()
-        && ((left - right).abs() <= left.abs() * f64::EPSILON || (float(found).is_finite() && same_32()))
 }
 
 #[test]
