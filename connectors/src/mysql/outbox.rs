@@ -60,7 +60,7 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`Outbox::flush`].
-    pub fn send_error(&self, error: Error) -> Result<()> {
-        self.sender.send_error(error)
+    pub async fn send_error(&self, error: Error) -> Result<()> {
+        self.sender.send_error(error).await
     }
 }

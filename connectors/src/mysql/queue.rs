@@ -9,6 +9,9 @@ use std::sync::Arc;
 use api::{Error, Result, SourceRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+/// How many batches and errors wait at most, whatever they weigh.
+const SLOTS_MAX: usize = 1024;
+
 /// Some records and what they weigh.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -26,7 +29,7 @@ struct Slot {
 /// The reader's end.
 #[derive(Debug)]
 pub struct Sender {
-    slots: mpsc::UnboundedSender<Slot>,
+    slots: mpsc::Sender<Slot>,
     bytes: Arc<Semaphore>,
     records: Arc<Semaphore>,
     bounds: (u32, u32),
@@ -34,12 +37,12 @@ pub struct Sender {
 
 /// The end of `poll`.
 #[derive(Debug)]
-pub struct Receiver(mpsc::UnboundedReceiver<Slot>);
+pub struct Receiver(mpsc::Receiver<Slot>);
 
 /// A queue that holds at most this many bytes and records.
 #[must_use]
 pub fn queue(bytes_max: usize, records_max: usize) -> (Sender, Receiver) {
-    let (slots, receiver) = mpsc::unbounded_channel();
+    let (slots, receiver) = mpsc::channel(SLOTS_MAX);
     let bounds = (permits(bytes_max), permits(records_max));
     let semaphore = |bound: u32| Arc::new(Semaphore::new(usize::try_from(bound).unwrap_or(usize::MAX)));
     let sender = Sender { slots, bytes: semaphore(bounds.0), records: semaphore(bounds.1), bounds };
@@ -70,19 +73,19 @@ impl Sender {
             bytes.map_err(|error| closed().with_source(error))?,
             records.map_err(|error| closed().with_source(error))?,
         ];
-        self.push(Slot { item: Ok(batch.records), _permits: Some(permits) })
+        self.push(Slot { item: Ok(batch.records), _permits: Some(permits) }).await
     }
 
-    /// Sends an error, which takes no room.
+    /// Sends an error, which weighs nothing.
     ///
     /// # Errors
     /// `Fatal` when nobody will receive any more.
-    pub fn send_error(&self, error: Error) -> Result<()> {
-        self.push(Slot { item: Err(error), _permits: None })
+    pub async fn send_error(&self, error: Error) -> Result<()> {
+        self.push(Slot { item: Err(error), _permits: None }).await
     }
 
-    fn push(&self, slot: Slot) -> Result<()> {
-        self.slots.send(slot).map_err(|error| closed().with_source(error.to_string()))
+    async fn push(&self, slot: Slot) -> Result<()> {
+        self.slots.send(slot).await.map_err(|error| closed().with_source(error.to_string()))
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
         sender.send(batch(5, 1)).now_or_never().unwrap().unwrap();
         assert!(sender.send(batch(1, 1)).now_or_never().is_none());
         assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 5);
-        sender.send_error(Error::retriable("gone")).unwrap();
+        sender.send_error(Error::retriable("gone")).await.unwrap();
         assert!(receiver.receive().await.unwrap().is_err());
         drop(sender);
         assert!(receiver.receive().await.is_none());

@@ -96,7 +96,7 @@ impl Reader {
             if retriable {
                 tracing::warn!(error = %failed.report(), "reading MySQL was interrupted; trying again");
             }
-            if (!reported || !retriable) && self.outbox.send_error(failed).is_err() {
+            if (!reported || !retriable) && self.outbox.send_error(failed).await.is_err() {
                 return;
             }
             reported = true;
