@@ -23,23 +23,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A broker with data of its own.
 pub(crate) struct TestBroker {
     broker: Broker,
-    _data: TempDir,
+    data: TempDir,
     pub(crate) client: Client,
 }
 
 impl TestBroker {
     pub(crate) async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let config = BrokerConfig::from_props(&props(&[
-            ("listeners", "PLAINTEXT://127.0.0.1:0"),
-            ("log.dirs", data.path().to_str().unwrap()),
-        ]));
-        let broker = Broker::start(config.unwrap()).await.unwrap();
+        let broker = start_broker(&data, "127.0.0.1:0").await;
         let client = Client::new(ClientConfig {
             bootstrap_servers: vec![broker.addresses()[0].to_string()],
             ..ClientConfig::default()
         });
-        Self { broker, _data: data, client }
+        Self { broker, data, client }
+    }
+
+    /// Stops the broker, leaves it down for a while, and starts it again at the same address with the same data.
+    pub(crate) async fn restart(self, down: Duration) -> Self {
+        let address = self.address();
+        let Self { broker, data, client } = self;
+        broker.shutdown().await.unwrap();
+        tokio::time::sleep(down).await;
+        Self { broker: start_broker(&data, &address).await, data, client }
     }
 
     fn address(&self) -> String {
@@ -68,6 +73,14 @@ impl TestBroker {
         }
         found
     }
+}
+
+async fn start_broker(data: &TempDir, address: &str) -> Broker {
+    let config = BrokerConfig::from_props(&props(&[
+        ("listeners", &format!("PLAINTEXT://{address}")),
+        ("log.dirs", data.path().to_str().unwrap()),
+    ]));
+    Broker::start(config.unwrap()).await.unwrap()
 }
 
 /// A worker on a broker.

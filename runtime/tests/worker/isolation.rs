@@ -134,3 +134,41 @@ async fn a_sink_that_panics_or_hangs_gives_its_partitions_to_the_next_run_at_onc
     assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_goes_away_for_a_while_costs_nothing_but_time() {
+    let broker = TestBroker::start().await;
+    let worker = TestWorker::start(&broker).await;
+    let count = 200_000;
+    let total = count.to_string();
+    worker.create("outage", &[SOURCE, ("topic", "outage"), ("count", &total)]).await;
+    let sink = ("connector.class", "test.MemorySinkConnector");
+    worker.create("outage-sink", &[sink, ("topics", "outage")]).await;
+    let got = || probe("outage-sink").received.lock().unwrap().len();
+    eventually("some records", || async { (got() > 100).then_some(()) }).await;
+    let broker = broker.restart(Duration::from_millis(1500)).await;
+    eventually("all in the topic", || async {
+        (broker.values("outage").await.len() >= 200_000).then_some(())
+    })
+    .await;
+    eventually("all in the sink", || async { (got() >= 200_000).then_some(()) }).await;
+    assert_eq!(broker.values("outage").await, numbers(count), "nothing lost, nothing twice, in order");
+    let mut received: Vec<i64> = Vec::new();
+    for (_, _, offset, _) in probe("outage-sink").received.lock().unwrap().iter() {
+        received.push(*offset);
+    }
+    received.sort_unstable();
+    received.dedup();
+    assert_eq!(
+        received,
+        (0..count).collect::<Vec<_>>(),
+        "the sink has every record; some may have come twice"
+    );
+    worker
+        .herder
+        .put_config("after", [SOURCE, ("topic", "after")].map(|(k, v)| (k.to_owned(), v.to_owned())).into())
+        .await
+        .unwrap();
+    worker.tasks_are("after", 1, State::Running).await;
+    worker.stop().await;
+}
