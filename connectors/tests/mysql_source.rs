@@ -183,3 +183,25 @@ async fn an_encrypted_connection_gives_the_same() {
     assert!(report.contains("database.ssl.mode"), "the server's certificate is its own: {report}");
     run.stop().await;
 }
+
+/// A converter refuses a struct whose schema differs from its field's in anything, such as being optional.
+#[tokio::test]
+async fn a_point_has_the_schema_of_its_column() {
+    let Some(server) = Server::start(Kind::MariaDb, &[]).await else { return };
+    server
+        .run(&["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY, p POINT, q POINT NOT NULL)"])
+        .await;
+    server.run(&["INSERT INTO shop.t VALUES (1, POINT(1, 2), POINT(3, 4))"]).await;
+    let mut run = Run::start(&server, &Arc::new(Worker::default()), server.config(&[])).await;
+    let mut records = run.take(1).await;
+    server.run(&["INSERT INTO shop.t VALUES (2, POINT(1, 2), POINT(3, 4))"]).await;
+    records.extend(run.take(1).await);
+    for record in &records {
+        let value = record.record.value.value.as_struct().unwrap();
+        let row = value.get("after").and_then(Value::as_struct).unwrap();
+        for (field, value) in row.schema().fields().iter().zip(row.values()).skip(1) {
+            assert_eq!(value.as_struct().unwrap().schema(), &field.schema, "{}", brief(record));
+        }
+    }
+    run.stop().await;
+}

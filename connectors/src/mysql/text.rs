@@ -5,14 +5,14 @@
 //! server's JSON text cannot tell: inside documents, opaque dates keep all six digits of a second's fraction, and opaque
 //! bytes their `base64:type..:` prefix.
 
-use api::{Bytes, Text, Value};
+use api::{Bytes, SchemaRef, Text, Value};
 
 use super::binlog::{RowError, json};
 use super::shape::{ColumnShape, SqlType, TableId, TableShape};
 use super::types::charset::Charset;
 use super::types::decimal::unsigned_decimal;
 use super::types::target::{self, Target};
-use super::types::{TypeOptions, fallback, parse};
+use super::types::{TypeOptions, column_schema, fallback, parse};
 
 /// What to select of a table, in its columns' order: quoted names, and FLOATs widened, since the server prints only six
 /// of their digits.
@@ -37,6 +37,8 @@ struct TextCell {
     name: Text,
     sql_type: SqlType,
     target: Target,
+    /// The column's schema, which a struct value must have to the last detail.
+    schema: SchemaRef,
     fallback: Value,
 }
 
@@ -47,7 +49,8 @@ impl TextRowDecoder {
         let cell = |column: &ColumnShape| {
             let target = Target::of(column, options);
             let fallback = fallback(column, &target, options);
-            TextCell { name: column.name.clone(), sql_type: column.sql_type, target, fallback }
+            let schema = column_schema(column, options);
+            TextCell { name: column.name.clone(), sql_type: column.sql_type, target, schema, fallback }
         };
         Self { table: shape.id.clone(), cells: shape.columns.iter().map(cell).collect() }
     }
@@ -111,8 +114,8 @@ impl TextCell {
                 Ok(Value::Boolean(bytes.iter().any(|byte| *byte != 0)))
             }
             Target::Bits { .. } => Ok(Value::from(bytes.iter().rev().copied().collect::<Vec<u8>>())),
-            Target::Point => target::geometry(true, bytes).ok_or_else(|| "other bytes".to_owned()),
-            Target::Geometry => target::geometry(false, bytes).ok_or_else(|| "other bytes".to_owned()),
+            Target::Point => target::geometry(&self.schema, bytes).ok_or_else(|| "other bytes".to_owned()),
+            Target::Geometry => target::geometry(&self.schema, bytes).ok_or_else(|| "other bytes".to_owned()),
             Target::Vector => target::vector(&bytes).ok_or_else(|| format!("{} bytes", bytes.len())),
             _ => {
                 let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@
 //! when the decoder is prepared. Invariant: reading a cell takes exactly its bytes, or fails.
 //! Source: MySQL's `Field::pack` and libs/mysql/binlog/event/rows_event.h.
 
-use api::{Bytes, Text, Value};
+use api::{Bytes, SchemaRef, Text, Value};
 
 use super::compressed::inflate;
 use super::json;
@@ -14,7 +14,7 @@ use crate::mysql::shape::ColumnShape;
 use crate::mysql::types::decimal::unsigned_decimal;
 use crate::mysql::types::target::{self, Target};
 use crate::mysql::types::temporal::{DateTime, adjusted_year, zoned};
-use crate::mysql::types::{BinaryHandling, TypeOptions, address, fallback};
+use crate::mysql::types::{BinaryHandling, TypeOptions, address, column_schema, fallback};
 
 /// Why a cell cannot be read; the decoder adds the table and the column.
 #[derive(Debug)]
@@ -108,6 +108,8 @@ pub(crate) struct Cell {
     name: Text,
     wire: Wire,
     target: Target,
+    /// The column's schema, which a struct value must have to the last detail.
+    schema: SchemaRef,
     /// What stands for NULL and for what is no date.
     fallback: Value,
     /// What stands for a text or blob that the server left out of the image.
@@ -135,6 +137,7 @@ impl Cell {
         Self {
             name: column.name.clone(),
             wire,
+            schema: column_schema(column, options),
             fallback: fallback(column, &target, options),
             target,
             unavailable,
@@ -243,8 +246,8 @@ impl Cell {
                 expected: "JSON document",
                 found: error.to_string(),
             })?),
-            Target::Point => return target::geometry(true, bytes).ok_or_else(bad("POINT")),
-            Target::Geometry => return target::geometry(false, bytes).ok_or_else(bad("geometry")),
+            Target::Point => return target::geometry(&self.schema, bytes).ok_or_else(bad("POINT")),
+            Target::Geometry => return target::geometry(&self.schema, bytes).ok_or_else(bad("geometry")),
             Target::Vector => return target::vector(&bytes).ok_or_else(bad("VECTOR")),
             Target::Uuid => address::uuid(&bytes).map(Value::from).ok_or_else(bad("UUID"))?,
             Target::Inet4 => address::inet4(&bytes).map(Value::from).ok_or_else(bad("INET4"))?,

@@ -162,9 +162,8 @@ impl Target {
             Self::Binary { handling, .. } => binary(*handling, Bytes::new()),
             Self::Json => Value::from_static("{}"),
             Self::Vector => Value::Array(Vec::new()),
-            Self::Point | Self::Geometry => {
-                geometry(matches!(self, Self::Point), EMPTY_GEOMETRY).unwrap_or_default()
-            }
+            Self::Point => geometry(&POINT, EMPTY_GEOMETRY).unwrap_or_default(),
+            Self::Geometry => geometry(&GEOMETRY, EMPTY_GEOMETRY).unwrap_or_default(),
             Self::Text(_) | Self::Enum(_) | Self::Set(_) | Self::Uuid | Self::Inet4 | Self::Inet6 => {
                 Value::from_static("")
             }
@@ -233,7 +232,8 @@ pub(crate) fn binary(handling: BinaryHandling, bytes: Bytes) -> Value {
 }
 
 /// A geometry as MySQL stores it: four bytes of SRID, then WKB. `None` when it is cut off, or no point where one is due.
-pub(crate) fn geometry(point: bool, bytes: Bytes) -> Option<Value> {
+pub(crate) fn geometry(schema: &SchemaRef, bytes: Bytes) -> Option<Value> {
+    let point = schema.fields().len() > 2;
     let srid = i32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
     let wkb = bytes.slice(4..);
     let srid = if srid == 0 { Value::Null } else { Value::Int32(srid) };
@@ -250,7 +250,6 @@ pub(crate) fn geometry(point: bool, bytes: Bytes) -> Option<Value> {
     } else {
         vec![Value::Bytes(wkb), srid]
     };
-    let schema = if point { &POINT } else { &GEOMETRY };
     Struct::of(Arc::clone(schema), values).ok().map(Value::Struct)
 }
 
@@ -301,9 +300,9 @@ mod tests {
 
     #[test]
     fn points_must_be_points() {
-        assert_eq!(geometry(true, Bytes::from_static(&[0, 0, 0])), None);
-        assert_eq!(geometry(true, Bytes::from_static(&[0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0])), None);
-        assert!(geometry(false, Bytes::from_static(&[0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0])).is_some());
+        assert_eq!(geometry(&POINT, Bytes::from_static(&[0, 0, 0])), None);
+        assert_eq!(geometry(&POINT, Bytes::from_static(&[0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0])), None);
+        assert!(geometry(&GEOMETRY, Bytes::from_static(&[0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0])).is_some());
     }
 
     #[test]
