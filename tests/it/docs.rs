@@ -30,7 +30,9 @@ fn the_page_of_plugins_is_what_the_code_says() {
 }
 
 fn page(registry: &Registry) -> String {
-    let mut text = String::from("# Plugins\n\nEverything that a configuration can name. Generated from the code by `make docs`.\n");
+    let mut text = String::from(
+        "# Plugins\n\nEverything that a configuration can name. Generated from the code by `make docs`.\n",
+    );
     for (kind, title) in KINDS {
         write!(text, "\n## {title}\n").unwrap();
         for plugin in registry.plugins().iter().filter(|plugin| plugin.kind.name() == kind) {
@@ -42,7 +44,8 @@ fn page(registry: &Registry) -> String {
 
 fn section(plugin: &Plugin) -> String {
     let mut text = format!("\n### {}\n\n{}\n\n", plugin.simple_name(), plugin.documentation.trim());
-    let names: Vec<_> = std::iter::once(&plugin.class).chain(plugin.aliases).map(|name| format!("`{name}`")).collect();
+    let names: Vec<_> =
+        std::iter::once(&plugin.class).chain(plugin.aliases).map(|name| format!("`{name}`")).collect();
     write!(text, "Answers to: {}\n\n", names.join(", ")).unwrap();
     let options = configs::markdown((plugin.config)());
     text.push_str(if options.is_empty() { "It has no options of its own.\n" } else { &options });
