@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::Pin;
+use std::sync::Once;
 use std::task::{Context, Poll};
 
 use api::{Error, Result};
@@ -56,15 +57,24 @@ impl<T> Future for Isolated<T> {
     }
 }
 
-/// Has panics logged with their place, and remembered for the task that they end. Called once, at the start.
+/// Has panics logged with their place, and remembered for the task that they end. Only the first call of a process counts.
 pub(crate) fn note_panics() {
-    std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("unnamed").to_owned();
-        tracing::error!(thread = name, at = place, "panic: {}", text_of(info.payload()));
-        PANIC_PLACE.with(|slot| *slot.borrow_mut() = Some(place));
-    }));
+    static NOTED: Once = Once::new();
+    NOTED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            // Without a log, as in tests, whoever was told before is told.
+            if tracing::dispatcher::has_been_set() {
+                let thread = std::thread::current();
+                let name = thread.name().unwrap_or("unnamed").to_owned();
+                tracing::error!(thread = name, at = place, "panic: {}", text_of(info.payload()));
+            } else {
+                previous(info);
+            }
+            PANIC_PLACE.with(|slot| *slot.borrow_mut() = Some(place));
+        }));
+    });
 }
 
 fn panic_error(payload: &(dyn Any + Send)) -> Error {

@@ -73,23 +73,17 @@ impl Member {
     }
 
     async fn leave(&mut self) {
-        let Some(sink) = self.0.take() else { return };
-        match tokio::time::timeout(sink.flush_timeout, sink.consumer.leave()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "could not leave the group; it will notice"),
-            Err(_elapsed) => tracing::warn!("could not leave the group in time; it will notice"),
+        if let Some(sink) = self.0.take() {
+            sink.leave().await;
         }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if self.0.is_none() {
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let mut left = Self(self.0.take());
-            runtime.spawn(async move { left.leave().await });
+        // What is spawned holds the loop and not the member: a runtime that is shutting down drops it at once.
+        if let (Some(sink), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(sink.leave());
         }
     }
 }
@@ -117,6 +111,14 @@ struct SinkLoop {
 }
 
 impl SinkLoop {
+    async fn leave(self) {
+        match tokio::time::timeout(self.flush_timeout, self.consumer.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not leave the group; it will notice"),
+            Err(_elapsed) => tracing::warn!("could not leave the group in time; it will notice"),
+        }
+    }
+
     async fn open(life: TaskLife, setup: &TaskSetup) -> Result<Self> {
         let name = life.id.connector.clone();
         let (context, options) = (&setup.context, &setup.context.config.options);

@@ -48,7 +48,7 @@ fn another_broker_is_used_as_it_is() {
         props(&[("bootstrap.servers", "k1:9092, k2:9092"), ("offset.storage.segment.bytes", "1000000")]);
     let config = WorkerConfig::parse(&said).unwrap();
     assert_eq!(config.options.bootstrap_servers, ["k1:9092", "k2:9092"]);
-    assert_eq!((config.embedded_broker(), config.offset_topic().replication_factor), (None, 3));
+    assert_eq!((config.embedded_broker(), config.offset_topic().replication_factor), (None, -1));
     assert_eq!(config.offset_topic().configs, props(&[("segment.bytes", "1000000")]));
 }
 
