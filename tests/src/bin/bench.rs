@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<Vec<Figure>> {
-    ensure!(options.rows % TRANSACTION_ROWS == 0, "--rows must be a multiple of {TRANSACTION_ROWS}");
+    ensure!(options.rows.is_multiple_of(TRANSACTION_ROWS), "--rows must be a multiple of {TRANSACTION_ROWS}");
     let mut figures = start_and_idle().await?;
     figures.extend(file_to_topic_to_file(options.rows).await?);
     figures.extend(binlog_to_topic(options.rows).await?);
