@@ -2,7 +2,7 @@
 //!
 //! Why the rows and the position belong together. A transaction is written to the binlog first and committed in the storage
 //! engine after; between the two it is before the position but not in a view that opens. So writers are held off for the
-//! milliseconds in which [`view`] opens its view and reads the position:
+//! milliseconds in which `view` opens its view and reads the position:
 //! * `FLUSH TABLES WITH READ LOCK` waits for running commits and stops new ones, for all tables;
 //! * where the user may not do that, MySQL takes `LOCK TABLES ... READ` on a second session: it waits for every transaction that
 //!   wrote to the captured tables, since those hold metadata locks until their commit is through; transactions on
