@@ -135,7 +135,6 @@ async fn a_sink_that_panics_or_hangs_gives_its_partitions_to_the_next_run_at_onc
     worker.stop().await;
 }
 
-#[ignore = "a broker in this process sometimes keeps its data directory locked after shutdown, so it cannot be started again"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_goes_away_for_a_while_costs_nothing_but_time() {
     let broker = TestBroker::start().await;

@@ -26,8 +26,8 @@ pub struct LogDirectory {
     disk: Arc<dyn Disk>,
     failure: OnceLock<String>,
     clean: bool,
-    /// Holding the file open holds the lock; the system lets go of it however the process ends.
-    _lock: File,
+    /// Holds the lock until [`Self::close`]; the system lets go of it however the process ends.
+    lock: File,
 }
 
 impl LogDirectory {
@@ -47,7 +47,7 @@ impl LogDirectory {
         };
         // Before anything is written: a crash from here on must not find the old marker.
         sync_folder(path).map_err(|error| io_error("sync", error))?;
-        Ok(Self { path: path.to_owned(), disk, failure: OnceLock::new(), clean, _lock: lock })
+        Ok(Self { path: path.to_owned(), disk, failure: OnceLock::new(), clean, lock })
     }
 
     /// The folder.
@@ -101,11 +101,13 @@ impl LogDirectory {
         LogError::Offline { directory: self.path.clone(), reason: reason.clone() }
     }
 
-    /// Marks the directory as closed cleanly. Call last, after every log is flushed.
-    pub fn mark_clean(&self) -> Result<(), LogError> {
+    /// Marks the directory as closed cleanly and lets go of its lock. Call last, after every log is closed: whoever still
+    /// holds one (a long poll that is on its way out) finds it closed and touches nothing.
+    pub fn close(&self) -> Result<(), LogError> {
         self.check()?;
         let marker = self.path.join(CLEAN_SHUTDOWN_FILE);
-        replace_file(&marker, b"version=1\n").map_err(|error| LogError::io("write", marker, error))
+        replace_file(&marker, b"version=1\n").map_err(|error| LogError::io("write", marker, error))?;
+        self.lock.unlock().map_err(|error| LogError::io("unlock", self.path.join(LOCK_FILE), error))
     }
 }
 

@@ -309,7 +309,7 @@ impl Topics {
                 log.close()?;
             }
         }
-        self.directory.mark_clean()
+        self.directory.close()
     }
 
     fn remove_folders(&self, record: &TopicRecord) -> Result<(), LogError> {

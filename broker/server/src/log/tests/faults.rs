@@ -91,7 +91,7 @@ async fn the_first_failed_fsync_is_final_for_the_directory() {
     let error = test.log().append(&numbered(2), 1).unwrap_err();
     assert!(error.to_string().contains("fsync"), "{error}");
     assert_eq!(test.records().len(), 1, "what is on disk is still served");
-    assert!(test.directory.as_ref().unwrap().mark_clean().is_err());
+    assert!(test.directory.as_ref().unwrap().close().is_err());
     test.reopen();
 }
 

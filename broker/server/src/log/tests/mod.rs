@@ -72,7 +72,7 @@ impl TestLog {
     /// Closes and opens again.
     pub(super) fn restart(&mut self) {
         self.log().close().unwrap();
-        self.directory.as_ref().unwrap().mark_clean().unwrap();
+        self.directory.as_ref().unwrap().close().unwrap();
         self.reopen();
         assert!(self.directory.as_ref().unwrap().was_clean());
     }
