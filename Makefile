@@ -23,7 +23,7 @@ demo: cargo
 test: cargo
 	tests/servers/provide mariadb mysql kcat confluent-kafka
 	cargo build --locked -p millrace
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 
 bench: cargo
 	tests/servers/provide mysql

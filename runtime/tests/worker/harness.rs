@@ -76,15 +76,11 @@ impl TestBroker {
 }
 
 async fn start_broker(data: &TempDir, address: &str) -> Broker {
-    // A broker that was shut down a moment ago may hold its directory for a moment longer.
-    eventually("the broker starts", || async {
-        let config = BrokerConfig::from_props(&props(&[
-            ("listeners", &format!("PLAINTEXT://{address}")),
-            ("log.dirs", data.path().to_str().unwrap()),
-        ]));
-        Broker::start(config.unwrap()).await.ok()
-    })
-    .await
+    let config = BrokerConfig::from_props(&props(&[
+        ("listeners", &format!("PLAINTEXT://{address}")),
+        ("log.dirs", data.path().to_str().unwrap()),
+    ]));
+    Broker::start(config.unwrap()).await.unwrap()
 }
 
 /// A worker on a broker.
