@@ -105,9 +105,8 @@ fn same_float(expected: &serde_json::Number, found: &serde_json::Number) -> bool
         let digits = number.to_string();
         digits.split('e').next().is_some_and(|mantissa| mantissa.len() <= 13)
     };
-    let same_32 = || {
-        short(expected) && float(expected) == float(found) && print(found) == Json::Number(found.clone())
-    };
+    let same_32 =
+        || short(expected) && float(expected) == float(found) && print(found) == Json::Number(found.clone());
     found.is_f64()
         && ((left - right).abs() <= left.abs() * f64::EPSILON || (float(found).is_finite() && same_32()))
 }

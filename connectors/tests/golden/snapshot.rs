@@ -2,7 +2,7 @@
 //!
 //! `snapshot.json.gz` holds a line for each table of `types.sql` and `corners.sql` as they are after that SQL: its SHOW CREATE TABLE,
 //! its rows as the text protocol sends them (in hex), and the schemas and rows that the Debezium 3.6.3 embedded engine gave
-//! (JSON with schemas, `snapshot.mode=initial`, defaults otherwise).
+//! (JSON with schemas, `snapshot.mode=initial`, defaults otherwise); under `modes`, the rows that it gave with other options.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use api::{Bytes, Value};
 use connectors::mysql::ddl::Catalog;
 use connectors::mysql::shape::{TableId, TableShape};
 use connectors::mysql::text::TextRowDecoder;
-use connectors::mysql::types::{TypeOptions, key_schema, row_schema};
+use connectors::mysql::types::{TimePrecision, TypeOptions, key_schema, row_schema};
 use serde_json::Value as Json;
 
 use crate::printing::{differ, schema_json, structure};
@@ -51,24 +51,42 @@ fn from_hex(hex: &str) -> Bytes {
     (0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>().into()
 }
 
+/// Compares a table's rows under some options, and tells how many there are.
+fn compare(table: &SnapshotTable, options: &TypeOptions, expected: &Json) -> usize {
+    let id = table.shape.id.to_string();
+    let schema = row_schema(&table.shape, options, &format!("g.{id}.Value"));
+    let (rows, expected) = (table.rows(options), expected.as_array().unwrap());
+    assert_eq!(rows.len(), expected.len(), "{id}");
+    let mut differences = Vec::new();
+    for (row, expected) in rows.into_iter().zip(expected) {
+        let found = structure(&schema, row);
+        differ(&format!("{id} {}", expected["id"]), expected, &found, &mut differences);
+    }
+    assert!(differences.is_empty(), "{options:?}:\n{}", differences.join("\n"));
+    expected.len()
+}
+
 #[test]
 fn a_snapshots_text_reads_as_debezium_reads_it() {
     let options = TypeOptions::default();
-    let mut differences = Vec::new();
-    let mut rows_compared = 0;
     let tables = SnapshotTable::all();
-    for table in &tables {
-        let id = table.shape.id.to_string();
-        let schema = row_schema(&table.shape, &options, &format!("g.{id}.Value"));
-        let expected = table.line["rows"].as_array().unwrap();
-        for (row, expected) in table.rows(&options).into_iter().zip(expected) {
-            let found = structure(&schema, row);
-            differ(&format!("{id} {}", expected["id"]), expected, &found, &mut differences);
-            rows_compared += 1;
-        }
+    let rows: usize = tables.iter().map(|table| compare(table, &options, &table.line["rows"])).sum();
+    assert_eq!((tables.len(), rows), (21, 81));
+}
+
+#[test]
+fn the_edges_of_dates_read_as_in_debezium_under_other_options() {
+    let tables = SnapshotTable::all();
+    let edges = tables.iter().find(|table| table.line.get("modes").is_some()).unwrap();
+    let precise = |time_precision| TypeOptions { time_precision, ..TypeOptions::default() };
+    for (mode, options) in [
+        ("connect", precise(TimePrecision::Connect)),
+        ("isostring", precise(TimePrecision::IsoString)),
+        ("microseconds", precise(TimePrecision::Microseconds)),
+        ("unadjusted", TypeOptions { time_adjuster: false, ..TypeOptions::default() }),
+    ] {
+        assert_eq!(compare(edges, &options, &edges.line["modes"][mode]), 5);
     }
-    assert_eq!((tables.len(), rows_compared), (21, 81));
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }
 
 #[test]
