@@ -1,27 +1,24 @@
-//! Snapshot rows: the cells of a text-protocol result, turned into the values that the binlog gives for the same row.
+//! Snapshot rows: the cells of a text-protocol result, turned into the values that Debezium's snapshot gives for the same row.
 //!
 //! The hot path of snapshots. The session must have `character_set_results = utf8mb4` and `time_zone = '+00:00'`, and must
-//! ask for [`select_list`]. Invariant: a cell's value equals what [`super::binlog::row`] decodes for it, but for what a
-//! server's JSON text cannot tell: inside documents, opaque dates keep all six digits of a second's fraction, and opaque
-//! bytes their `base64:type..:` prefix.
+//! ask for [`select_list`]. Invariant: a cell's value fits the column's schema and equals Debezium's. It is not always what
+//! [`super::binlog::row`] decodes, since Debezium's two readers differ: here JSON is the server's text, a FLOAT has the six
+//! digits that the server prints, the commas of an ENUM's word are not escaped, YEAR 0000 is 2000, and dates and times
+//! are as [`parse::cell`] says. Source: Debezium 3.6's snapshot, see `tests/golden`.
 
 use api::{Bytes, SchemaRef, Text, Value};
 
-use super::binlog::{RowError, json};
+use super::binlog::RowError;
 use super::shape::{ColumnShape, SqlType, TableId, TableShape};
 use super::types::charset::Charset;
 use super::types::decimal::unsigned_decimal;
 use super::types::target::{self, Target};
 use super::types::{TypeOptions, column_schema, fallback, parse};
 
-/// What to select of a table, in its columns' order: quoted names, and FLOATs widened, since the server prints only six
-/// of their digits.
+/// What to select of a table: its columns in order, invisible ones too.
 #[must_use]
 pub fn select_list(shape: &TableShape) -> String {
-    let column = |column: &ColumnShape| {
-        let name = format!("`{}`", column.name.replace('`', "``"));
-        if column.sql_type == SqlType::Float { format!("{name} * 1e0") } else { name }
-    };
+    let column = |column: &ColumnShape| format!("`{}`", column.name.replace('`', "``"));
     shape.columns.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
@@ -97,10 +94,13 @@ impl TextCell {
     fn value(&self, bytes: Bytes) -> Result<Value, String> {
         match &self.target {
             Target::Text(Charset::Bytes) => Ok(Value::String(Charset::Bytes.decode(bytes))),
-            Target::Text(_) | Target::Set(_) | Target::Uuid | Target::Inet4 | Target::Inet6 => {
-                Ok(Value::String(Charset::Utf8.decode(bytes)))
-            }
-            Target::Enum(_) => Ok(Value::String(target::escaped(&Charset::Utf8.decode(bytes)))),
+            Target::Text(_)
+            | Target::Enum(_)
+            | Target::Set(_)
+            | Target::Json
+            | Target::Uuid
+            | Target::Inet4
+            | Target::Inet6 => Ok(Value::String(Charset::Utf8.decode(bytes))),
             Target::Binary { handling, length } => {
                 let mut bytes = bytes;
                 if bytes.len() < *length {
@@ -132,23 +132,17 @@ impl TextCell {
             Target::Int64 => number().or_else(|_| text.parse().map(u64::cast_signed)).ok().map(Value::Int64),
             Target::Boolean => number().ok().map(|number| Value::Boolean(number != 0)),
             Target::UnsignedDecimal => text.parse().ok().map(unsigned_decimal),
-            Target::Float32 => text.parse::<f64>().ok().map(|number| Value::Float32(narrowed(number))),
+            Target::Float32 => text.parse().ok().map(Value::Float32),
+            // FLOAT(10,3): a float's nearest double, not the double nearest to the digits.
+            Target::Float64 if self.sql_type == SqlType::Float => {
+                text.parse::<f32>().ok().map(|number| Value::Float64(f64::from(number)))
+            }
             Target::Float64 => text.parse().ok().map(Value::Float64),
             Target::Decimal(form) => form.parsed(text),
-            // The binlog counts years from 1900 and writes year 0000 as 0, which Debezium reads as 1900.
-            Target::Year { .. } if text.bytes().all(|digit| digit == b'0') => Some(Value::Int32(1900)),
-            Target::Year { adjust } => parse::year(text, *adjust).map(Value::Int32),
-            Target::Json => return json::reformat(text).map(Value::from).map_err(|error| error.to_string()),
-            target => return Ok(parse::temporal(target, text).unwrap_or_else(|| self.fallback.clone())),
+            // Adjusted in any case: it is a matter of year 0000 alone, as the others are from 1901 on.
+            Target::Year { .. } => parse::year(text, true).map(Value::Int32),
+            target => return Ok(parse::cell(target, text).unwrap_or_else(|| self.fallback.clone())),
         };
         value.ok_or_else(|| format!("{text:?}"))
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the column is a FLOAT, which was widened on the way here"
-)]
-const fn narrowed(number: f64) -> f32 {
-    number as f32
 }

@@ -2,31 +2,31 @@
 //!
 //! `tests/golden/*.sql` was run on MySQL 9.7 once, with the Debezium 3.6.3 embedded engine (JSON with schemas,
 //! `snapshot.mode=no_data`, defaults otherwise) watching. What it emitted is `*.events.json.gz`; the binlogs are `*.minimal.binlog.gz`
-//! (`binlog_row_metadata=MINIMAL`) and `*.full.binlog.gz` (`FULL`, from a second server given the same SQL).
-//! This test reads the binlogs with the DDL reader, the type mapping and the row decoder, and compares.
+//! (`binlog_row_metadata=MINIMAL`) and `*.full.binlog.gz` (`FULL`, from a second run of the same SQL).
+//! This test reads the binlogs with the DDL reader, the type mapping and the row decoder, and compares. What a snapshot gives
+//! stands in [`snapshot`].
 
 #![allow(clippy::unwrap_used, reason = "a test: what is not as expected fails it")]
 
 mod printing;
 mod reading;
+mod snapshot;
 
 use std::collections::BTreeMap;
 
-use api::{Bytes, Value};
+use api::Value;
 use connectors::mysql::binlog::row::RowDecoder;
 use connectors::mysql::binlog::table_map::TableMap;
-use connectors::mysql::ddl::Catalog;
-use connectors::mysql::shape::{TableId, TableShape};
-use connectors::mysql::text::TextRowDecoder;
+use connectors::mysql::shape::TableShape;
 use connectors::mysql::types::{
-    BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions, key_schema,
-    row_schema,
+    BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions, row_schema,
 };
 use serde_json::Value as Json;
 use serde_json::json;
 
 use printing::{differ, schema_json, structure, value_json};
 use reading::{Reading, TABLE_MAP, events, golden_text};
+use snapshot::SnapshotTable;
 
 /// Compares what we read with what Debezium emitted, one event after the other, and says all that differs.
 fn compare(binlog: &str, expected: &str) {
@@ -60,51 +60,19 @@ fn compare(binlog: &str, expected: &str) {
 #[test]
 fn every_type_reads_as_debezium_reads_it() {
     compare("types.minimal.binlog.gz", "types.events.json.gz");
+    compare("corners.minimal.binlog.gz", "corners.events.json.gz");
 }
 
 #[test]
 fn every_type_reads_the_same_with_full_metadata() {
     compare("types.full.binlog.gz", "types.events.json.gz");
+    compare("corners.full.binlog.gz", "corners.events.json.gz");
 }
 
 #[test]
 fn every_change_of_a_table_shows_as_in_debezium() {
     compare("ddl.minimal.binlog.gz", "ddl.events.json.gz");
     compare("ddl.full.binlog.gz", "ddl.events.json.gz");
-}
-
-/// `types.cells.json.gz` holds every row as the text protocol sends it after [`select_list`], in hex, in key order.
-#[test]
-fn a_snapshots_text_reads_as_the_binlog_does() {
-    let reading = Reading::of("types.minimal.binlog.gz");
-    let cells = golden_text("types.cells.json.gz");
-    let cells: BTreeMap<String, Vec<Vec<Option<String>>>> = serde_json::from_slice(&cells).unwrap();
-    let mut rows_compared = 0;
-    for shape in reading.catalog.tables() {
-        let table = shape.id.to_string();
-        let decoder = TextRowDecoder::prepare(shape, &reading.options);
-        let (rows, expected) = (&cells[&*shape.id.table], &reading.rows[&table]);
-        assert_eq!(rows.len(), expected.len(), "{table}");
-        for (row, expected) in rows.iter().zip(expected) {
-            let found = decoder.decode(row.iter().map(|cell| cell.as_deref().map(from_hex))).unwrap();
-            // Opaque values inside JSON: the server's text does not say what they are.
-            let opaque = table == "corpus.documents" && matches!(expected[0], Value::Int32(18 | 20));
-            for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-                assert!(
-                    found == expected || opaque,
-                    "{table}.{}: {found:?} but the binlog says {expected:?}",
-                    shape.columns[index].name
-                );
-            }
-            rows_compared += 1;
-        }
-    }
-    assert!(rows_compared > 60, "{rows_compared}");
-}
-
-fn from_hex(hex: &str) -> Bytes {
-    let byte = |place: usize| u8::from_str_radix(hex.get(place..place + 2).unwrap(), 16).unwrap();
-    (0..hex.len()).step_by(2).map(byte).collect::<Vec<u8>>().into()
 }
 
 #[test]
@@ -184,24 +152,23 @@ fn other_modes_write_as_debezium_does() {
     ];
     let expected: Json = serde_json::from_slice(&golden_text("types.modes.json.gz")).unwrap();
     let mut differences = Vec::new();
+    let snapshots = SnapshotTable::all();
     for (mode, options) in modes {
         let reading = Reading::with("types.minimal.binlog.gz", options);
         for expected in expected[mode].as_array().unwrap() {
             let table = expected["table"].as_str().unwrap();
             let shape = reading.catalog.tables().find(|shape| shape.id.to_string() == table).unwrap();
             let rows = row_schema(shape, &reading.options, "rows");
-            let row = reading.rows[table]
-                .iter()
-                .find(|row| value_json(&row[0]) == expected["after"]["id"])
-                .unwrap();
-            let found = structure(&rows, row.clone());
+            let wanted = |row: &&Vec<Value>| value_json(&row[0]) == expected["after"]["id"];
+            let streamed = structure(&rows, reading.rows[table].iter().find(wanted).unwrap().clone());
+            let snapshot = snapshots.iter().find(|snapshot| snapshot.line["table"] == table).unwrap();
+            let shown = row_schema(&snapshot.shape, &reading.options, "rows");
+            let snapshot = snapshot.rows(&reading.options);
+            let read = structure(&shown, snapshot.iter().find(wanted).unwrap().clone());
             for (name, value) in expected["after"].as_object().unwrap() {
-                differ(
-                    &format!("{mode} {table}.{name} of {}", found["id"]),
-                    value,
-                    &found[name],
-                    &mut differences,
-                );
+                let place = format!("{mode} {table}.{name} of {}", streamed["id"]);
+                differ(&place, value, &streamed[name], &mut differences);
+                differ(&format!("{place} in a snapshot"), value, &read[name], &mut differences);
                 let field = schema_json(&rows.field(name).unwrap().1.schema);
                 differ(
                     &format!("{mode} {table}.{name} schema"),
@@ -213,31 +180,6 @@ fn other_modes_write_as_debezium_does() {
         }
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
-}
-
-/// `types.shown.json.gz` holds each table's SHOW CREATE TABLE, and the schemas that Debezium gave its rows in a snapshot.
-#[test]
-fn shapes_from_show_create_table_have_debeziums_schemas() {
-    let shown: BTreeMap<String, Json> = serde_json::from_slice(&golden_text("types.shown.json.gz")).unwrap();
-    let catalog = Catalog::new("utf8mb4", "9.7.4-2");
-    let mut differences = Vec::new();
-    for (table, expected) in &shown {
-        let id = TableId::new("corpus", table.as_str());
-        let shape = catalog.read_create_table(&id, expected["create"].as_str().unwrap()).unwrap();
-        let options = TypeOptions::default();
-        let rows = row_schema(&shape, &options, &format!("g.{id}.Value"));
-        let keys = key_schema(&shape, &options, &format!("g.{id}.Key"));
-        differ(table, &expected["rowSchema"], &schema_json(&rows), &mut differences);
-        differ(
-            table,
-            &expected["keySchema"],
-            &keys.as_ref().map_or(Json::Null, schema_json),
-            &mut differences,
-        );
-    }
-    assert_eq!(shown.len(), 18);
-    // The default of BINARY(3), 'ab\\0': Debezium keeps the escape as two characters.
-    assert_eq!(differences, ["defaults.fields[35].default: expected \"YWJcMA==\", found \"YWIA\""]);
 }
 
 /// With `binlog_row_metadata=FULL` a table map alone says what is needed, and corrects a shape that is out of date.

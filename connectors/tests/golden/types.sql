@@ -1,4 +1,4 @@
--- Every column type at its limits. What Debezium makes of it stands in types.*.json, the binlog in types.*.binlog.
+-- Every column type at its limits. What Debezium makes of it stands in types.*.json and snapshot.json, the binlog in types.*.binlog.
 SET sql_mode = '';
 SET time_zone = '+00:00';
 SET timestamp = 1700000000.25;

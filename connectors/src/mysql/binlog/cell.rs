@@ -269,11 +269,11 @@ impl Cell {
                     day: packed & 31,
                     ..DateTime::default()
                 };
-                form.value(date.adjusted(*adjust))
+                date.adjusted(*adjust).and_then(|date| form.value(date))
             }
             (Wire::OldTime | Wire::Time { .. }, Target::Time(form)) => form.value(self.time(reader)?),
             (Wire::OldDateTime | Wire::DateTime { .. }, Target::DateTime { form, adjust, .. }) => {
-                form.value(self.date_time(reader)?.adjusted(*adjust))
+                self.date_time(reader)?.adjusted(*adjust).and_then(|moment| form.value(moment))
             }
             (Wire::OldTimestamp, Target::Timestamp { digits }) => instant(reader.number(4)?, 0, *digits),
             (Wire::Timestamp { digits }, Target::Timestamp { .. }) => {

@@ -1,7 +1,7 @@
 //! MySQL's binary JSON, written as the text that Debezium writes of it.
 //!
-//! On the hot path of tables with JSON columns: text is written straight from the bytes, no tree is built. [`reformat`] brings
-//! the server's own text (a snapshot's) into the same form. Invariant: hostile documents end in an error: depth is limited,
+//! On the hot path of tables with JSON columns: text is written straight from the bytes, no tree is built. A
+//! snapshot has the server's own text instead, which differs in white space and numbers. Invariant: hostile documents end in an error: depth is limited,
 //! and offsets that share bytes run out of a budget that no honest document needs.
 //! Source of the format: MySQL's sql-common/json_binary.h.
 
@@ -268,69 +268,6 @@ fn push_string(text: &mut String, string: &str) {
     }
     text.push_str(rest);
     text.push('"');
-}
-
-/// Brings JSON text as MySQL prints it into the form of [`to_text`]. What its text cannot tell stays as it is: opaque
-/// dates keep all six digits of a second's fraction, and opaque bytes their `base64:type..:` prefix.
-///
-/// # Errors
-/// When the text is no JSON.
-pub fn reformat(json: &str) -> Result<String, JsonError> {
-    let mut text = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(first) = rest.chars().next() {
-        match first {
-            ' ' | '\n' | '\r' | '\t' => rest = rest.trim_start(),
-            '"' => {
-                let end = string_end(rest)?;
-                let (string, after) = rest.split_at(end);
-                match serde_json::from_str::<String>(string) {
-                    Ok(string) => push_string(&mut text, &string),
-                    Err(error) => return malformed(format!("{string}: {error}")),
-                }
-                rest = after;
-            }
-            '-' | '0'..='9' => {
-                let end = rest.find([',', ']', '}', ' ', '\n', '\t', '\r', ':']).unwrap_or(rest.len());
-                let (number, after) = rest.split_at(end);
-                push_number(&mut text, number)?;
-                rest = after;
-            }
-            '{' | '}' | '[' | ']' | ',' | ':' | 'a'..='z' => {
-                text.push(first);
-                rest = rest.split_at(1).1;
-            }
-            other => return malformed(format!("{other:?} in its text")),
-        }
-    }
-    Ok(text)
-}
-
-fn string_end(text: &str) -> Result<usize, JsonError> {
-    let mut escaped = false;
-    for (place, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Ok(place + 1),
-            _ => {}
-        }
-    }
-    malformed("a string without an end")
-}
-
-/// Doubles are told from DECIMALs by their digits: only a DECIMAL is printed with zeros at its end, but for `.0`.
-fn push_number(text: &mut String, number: &str) -> Result<(), JsonError> {
-    let is_double = number.contains(['e', 'E'])
-        || number.split_once('.').is_some_and(|(_, fraction)| fraction == "0" || !fraction.ends_with('0'));
-    match number.parse::<f64>() {
-        Ok(double) if is_double => push_double(text, double),
-        Ok(_) => {
-            text.push_str(number);
-            Ok(())
-        }
-        Err(error) => malformed(format!("{number}: {error}")),
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Default values: from the text of a DDL literal to the value in the column's schema.
 //!
 //! Off the hot path, once per shape. Source: Debezium 3.6, `BinlogDefaultValueConverter`: expressions give no default,
-//! CURRENT_TIMESTAMP gives the epoch, zero dates give nothing or the epoch. Invariant: the result fits the column's schema.
+//! CURRENT_TIMESTAMP gives the epoch (nothing in an optional TIMESTAMP), zero dates give nothing or the epoch, and the commas of
+//! an ENUM's word are not escaped. Invariant: the result fits the column's schema.
 
 use api::{Bytes, Value};
 
 use super::TypeOptions;
 use super::parse;
-use super::target::{Target, binary, escaped};
+use super::target::{Target, binary};
 use crate::mysql::shape::{ColumnDefault, ColumnShape};
 
 /// The default to put into the column's schema; `None` for none.
@@ -15,9 +16,8 @@ pub(crate) fn default_value(column: &ColumnShape, target: &Target, options: &Typ
     match &column.default {
         ColumnDefault::Unset | ColumnDefault::Null | ColumnDefault::Expression => None,
         ColumnDefault::CurrentTimestamp => match target {
-            Target::Date { .. } | Target::DateTime { .. } | Target::Timestamp { .. } => {
-                temporal(column, target, "1970-01-01 00:00:00")
-            }
+            Target::Date { .. } | Target::DateTime { .. } => temporal(column, target, "1970-01-01 00:00:00"),
+            Target::Timestamp { .. } => (!column.optional).then(|| target.zero()),
             _ => None,
         },
         ColumnDefault::Literal(text) => literal(column, target, text, options),
@@ -49,10 +49,13 @@ fn literal(column: &ColumnShape, target: &Target, text: &str, options: &TypeOpti
             temporal(column, target, trimmed)
         }
         Target::Binary { .. } => Some(binary(options.binary, Bytes::copy_from_slice(text.as_bytes()))),
-        Target::Enum(_) => Some(Value::String(escaped(&text.into()))),
-        Target::Text(_) | Target::Set(_) | Target::Json | Target::Uuid | Target::Inet4 | Target::Inet6 => {
-            Some(Value::from(text))
-        }
+        Target::Text(_)
+        | Target::Enum(_)
+        | Target::Set(_)
+        | Target::Json
+        | Target::Uuid
+        | Target::Inet4
+        | Target::Inet6 => Some(Value::from(text)),
         Target::Point | Target::Geometry | Target::Vector => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Types: which schema a column has, and how its values are written in it. Debezium 3.6 is the measure, field for field.
 //!
 //! [`column_schema`] makes schemas of shapes; the other files convert values. The row decoder and the snapshot's text reader
-//! share them, so that a row reads the same from both. Invariant: a value made for a column fits [`column_schema`]
+//! share them, and differ in the values where Debezium's do. Invariant: a value made for a column fits [`column_schema`]
 //! of that column under the same [`TypeOptions`].
 
 pub(crate) mod address;

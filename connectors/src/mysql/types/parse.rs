@@ -1,18 +1,38 @@
 //! Dates, times and years out of text: a snapshot's cells and the literals of DDL defaults.
 //!
-//! Tolerant as MySQL is where it writes such text itself: a date alone is midnight, fractions may be missing.
+//! The two differ where Debezium reads them by different ways: [`cell`] is a snapshot's, [`temporal`] a literal's. Tolerant as MySQL is where it writes such text itself: a date alone is midnight, fractions may be missing.
 //! Invariant: `None` for what is no date or time, zero dates among them; never a panic on any text.
 
 use api::Value;
 
 use super::target::Target;
-use super::temporal::{DateTime, adjusted_year, zoned};
+use super::temporal::{DateTime, adjusted_year, digits_needed, zoned};
 
-/// The value of a DATE, TIME, DATETIME or TIMESTAMP from its text.
+/// The value of a DATE, TIME, DATETIME or TIMESTAMP from a snapshot's text, as Debezium's snapshot has it: year 0 is a year,
+/// DATETIMEs go through Java's old calendar, and TIMESTAMPs lose the zeros at the end of their fraction.
+pub(crate) fn cell(target: &Target, text: &str) -> Option<Value> {
+    match target {
+        Target::Date { form, adjust } => {
+            let mut date = date_time(text)?;
+            date.year = adjusted_year(date.year, *adjust);
+            form.value(date)
+        }
+        Target::DateTime { form, adjust } => {
+            form.value(date_time(text)?.through_java_calendar().adjusted(*adjust)?)
+        }
+        Target::Timestamp { .. } => {
+            let moment = date_time(text)?;
+            zoned(moment, digits_needed(moment.micros))
+        }
+        target => temporal(target, text),
+    }
+}
+
+/// The value of a DATE, TIME, DATETIME or TIMESTAMP from the text of a literal.
 pub(crate) fn temporal(target: &Target, text: &str) -> Option<Value> {
     match target {
-        Target::Date { form, adjust } => form.value(date_time(text)?.adjusted(*adjust)),
-        Target::DateTime { form, adjust, .. } => form.value(date_time(text)?.adjusted(*adjust)),
+        Target::Date { form, adjust } => form.value(date_time(text)?.adjusted(*adjust)?),
+        Target::DateTime { form, adjust } => form.value(date_time(text)?.adjusted(*adjust)?),
         Target::Timestamp { digits } => zoned(date_time(text)?, *digits),
         Target::Time(form) => {
             let time = text.rsplit_once(' ').map_or(text, |(_, time)| time);

@@ -1,7 +1,7 @@
 //! What a column's values become: one decision per column, taken before the first row.
 //!
 //! The schema, the binlog's decoder and the snapshot's reader all start from the same [`Target`], so that they cannot
-//! disagree. Source: Debezium 3.6, `JdbcValueConverters` and `BinlogValueConverters`, and what it emits (see `tests/golden`).
+//! disagree on a schema. Source: Debezium 3.6, `JdbcValueConverters` and `BinlogValueConverters`, and what it emits (see `tests/golden`).
 
 use std::sync::{Arc, LazyLock};
 
@@ -213,8 +213,8 @@ fn words_schema(name: &'static str, words: &[Text]) -> SchemaBuilder {
     named(SchemaType::String, name).parameter("allowed", all.join(","))
 }
 
-/// Debezium escapes the commas of a word, in the list of words and in values alike.
-pub(crate) fn escaped(word: &Text) -> Text {
+/// Debezium escapes the commas of a word in the list of words and in the binlog's values, but not in a snapshot's.
+fn escaped(word: &Text) -> Text {
     if word.contains(',') { word.replace(',', "\\,").into() } else { word.clone() }
 }
 

@@ -33,14 +33,28 @@ impl DateTime {
     }
 
     /// Years below 100 mean 1970 to 2069, but year 0 is that of a zero date.
-    pub(crate) const fn adjusted(mut self, adjust: bool) -> Self {
-        self.year = adjusted_year(self.year, adjust && self.year != 0);
+    pub(crate) const fn adjusted(mut self, adjust: bool) -> Option<Self> {
+        if self.year == 0 {
+            return None;
+        }
+        self.year = adjusted_year(self.year, adjust);
+        Some(self)
+    }
+
+    /// What becomes of it on the way through Java's old calendar: that has no year 0 and takes it for year 1, and counts
+    /// on where it leaves out 5 to 14 October 1582.
+    pub(crate) const fn through_java_calendar(mut self) -> Self {
+        match (self.year, self.month, self.day) {
+            (0, _, _) => self.year = 1,
+            (1582, 10, 5..=14) => self.day += 10,
+            _ => {}
+        }
         self
     }
 
     /// Days since 1970-01-01, if this is a day.
     pub(crate) fn epoch_days(self) -> Option<i32> {
-        if self.year == 0 || self.day == 0 || self.day > days_in_month(self.year, self.month)? {
+        if self.day == 0 || self.day > days_in_month(self.year, self.month)? {
             return None;
         }
         i32::try_from(days(self.year, self.month, self.day)).ok()
@@ -227,7 +241,7 @@ impl DateTimeForm {
     }
 }
 
-/// A TIMESTAMP: ISO 8601 in UTC with exactly the column's fraction digits. Written by hand into a buffer of its own:
+/// A TIMESTAMP: ISO 8601 in UTC with exactly so many fraction digits. Written by hand into a buffer of its own:
 /// `write!` would cost more than all the rest of a row.
 pub(crate) fn zoned(moment: DateTime, digits: u32) -> Option<Value> {
     moment.epoch_days()?;
@@ -243,6 +257,16 @@ pub(crate) fn zoned(moment: DateTime, digits: u32) -> Option<Value> {
     let end = if digits == 0 { 19 } else { 20 + digits };
     text[end] = b'Z';
     std::str::from_utf8(&text[..=end]).ok().map(Value::from)
+}
+
+/// How many digits a second's fraction needs, without zeros at its end.
+pub(crate) const fn digits_needed(micros: u32) -> u32 {
+    let (mut digits, mut rest) = (6, micros);
+    while digits > 0 && rest % 10 == 0 {
+        digits -= 1;
+        rest /= 10;
+    }
+    digits
 }
 
 /// The last digits of a number, as many as there is room for.
@@ -295,11 +319,21 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         for (year, month, day) in
-            [(0, 0, 0), (2024, 0, 10), (2024, 5, 0), (2023, 2, 29), (2024, 13, 1), (0, 1, 1)]
+            [(0, 0, 0), (2024, 0, 10), (2024, 5, 0), (2023, 2, 29), (2024, 13, 1), (0, 0, 1)]
         {
             assert_eq!(DateTime { year, month, day, ..DateTime::default() }.epoch_days(), None);
         }
         assert!(DateTime { year: 2024, month: 2, day: 29, ..DateTime::default() }.epoch_days().is_some());
+    }
+
+    #[test]
+    fn year_0_is_no_year_but_to_java() {
+        let date = DateTime { year: 0, month: 5, day: 6, ..DateTime::default() };
+        assert_eq!(date.adjusted(true), None);
+        assert_eq!(date.through_java_calendar().year, 1);
+        let skipped = DateTime { year: 1582, month: 10, day: 14, ..DateTime::default() };
+        assert_eq!(skipped.through_java_calendar().day, 24);
+        assert_eq!(skipped.adjusted(true), Some(skipped));
     }
 
     #[test]
@@ -308,6 +342,12 @@ mod tests {
             DateTime { year: 1969, month: 12, day: 31, hour: 23, minute: 59, second: 59, micros: 999_900 };
         assert_eq!(DateTimeForm::Millis.value(moment), Some(Value::Int64(-1)));
         assert_eq!(DateTimeForm::Micros.value(moment), Some(Value::Int64(-100)));
+    }
+
+    #[test]
+    fn a_fraction_needs_no_zeros_at_its_end() {
+        let needed = [0, 1, 10, 120_000, 123_000, 500_000, 999_999].map(digits_needed);
+        assert_eq!(needed, [0, 6, 5, 2, 3, 1, 6]);
     }
 
     #[test]
