@@ -2,6 +2,7 @@
 //! registers it. Only addresses and ports are ours.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -9,7 +10,7 @@ use harness::broker::Broker;
 use harness::database::{CONNECTOR_USER, Database, Kind, PASSWORD};
 use harness::millrace::Millrace;
 use harness::{kcat, pipeline, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_worker_file_of_connect_and_a_connector_of_debezium_run_unchanged() {
@@ -53,21 +54,27 @@ async fn a_worker_file_of_connect_and_a_connector_of_debezium_run_unchanged() {
         "schema.history.internal.kafka.topic": "schema-changes.inventory",
     });
     millrace.create("inventory-connector", config).await.unwrap();
+    // The snapshot comes first, so that the change after it is streamed.
+    arrived(&broker, folder.path(), 1).await;
     database.run(&["UPDATE inventory.products SET name = 'hammer' WHERE id = 101"]).await.unwrap();
-
-    let read = folder.path().join("read");
-    let events = wait::until("the snapshot and the update", Duration::from_secs(30), || async {
-        kcat::consume(&broker.bootstrap_servers(), "dbserver1.inventory.products", &read)?;
-        let events = pipeline::read_json_lines(&read)?;
-        ensure!(events.len() == 2, "{} events", events.len());
-        Ok(events)
-    })
-    .await
-    .unwrap();
+    let events = arrived(&broker, folder.path(), 2).await;
     assert_eq!(events[0]["schema"]["name"], "dbserver1.inventory.products.Envelope");
     assert_eq!((&events[0]["payload"]["op"], &events[1]["payload"]["op"]), (&json!("r"), &json!("u")));
     assert_eq!(events[1]["payload"]["before"], json!({"id": 101, "name": "scooter"}));
     assert_eq!(events[1]["payload"]["after"], json!({"id": 101, "name": "hammer"}));
+}
+
+/// Waits until the topic of the products holds this many events.
+async fn arrived(broker: &Broker, folder: &Path, count: usize) -> Vec<Value> {
+    let read = folder.join("read");
+    wait::until("the events", Duration::from_secs(30), || async {
+        kcat::consume(&broker.bootstrap_servers(), "dbserver1.inventory.products", &read)?;
+        let events = pipeline::read_json_lines(&read)?;
+        ensure!(events.len() == count, "{} events", events.len());
+        Ok(events)
+    })
+    .await
+    .unwrap()
 }
 
 /// Kafka's own example pair: a file to a topic and the topic to another file, from .properties files on the command line.
