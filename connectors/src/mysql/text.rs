@@ -4,7 +4,7 @@
 //! ask for [`select_list`]. Invariant: a cell's value fits the column's schema and equals Debezium's. It is not always what
 //! [`super::binlog::row`] decodes, since Debezium's two readers differ: here JSON is the server's text, a FLOAT has the six
 //! digits that the server prints, the commas of an ENUM's word are not escaped, YEAR 0000 is 2000, and dates and times
-//! are as [`parse::cell`] says. Source: Debezium 3.6's snapshot, see `tests/golden`.
+//! are as `parse::cell` says. Source: Debezium 3.6's snapshot, see `tests/golden`.
 
 use api::{Bytes, SchemaRef, Text, Value};
 
