@@ -245,6 +245,8 @@ impl SourceLoop {
                 return Ok(());
             }
         }
+        // What was acknowledged meanwhile is taken in here too: a refused batch is told now, not at the next commit.
+        self.commits.acks.advance().map_err(fatal)?;
         self.submit(work);
         self.wait_for_room().await?;
         match self.commits.acks.oldest_when_full() {
