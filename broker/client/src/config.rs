@@ -223,7 +223,7 @@ impl Default for GroupConfig {
             heartbeat_interval: Duration::from_secs(3),
             rebalance_timeout: Duration::from_secs(300),
             assignors: vec![Assignor::Range, Assignor::RoundRobin],
-            topics_interval: Duration::from_secs(30),
+            topics_interval: Duration::from_secs(2),
             consumer: ConsumerConfig::default(),
         }
     }
