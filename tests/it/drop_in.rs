@@ -99,3 +99,25 @@ async fn the_file_connectors_of_kafka_run_from_properties_files() {
     .await
     .unwrap();
 }
+
+/// A sink by pattern takes topics in that come after it, soon: well before the half minute that would pass for a stall.
+#[tokio::test]
+async fn a_sink_by_pattern_finds_topics_that_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let millrace = Millrace::standalone(folder.path(), &[]).await.unwrap();
+    let (line, out) = (folder.path().join("line"), folder.path().join("out"));
+    fs::write(&line, "late\n").unwrap();
+    let text = "org.apache.kafka.connect.storage.StringConverter";
+    let config = json!({"connector.class": "FileStreamSink", "topics.regex": "late-.*", "file": out, "value.converter": text});
+    millrace.create("late", config).await.unwrap();
+    for (topic, expected) in [("late-1", "late\n"), ("late-2", "late\nlate\n")] {
+        kcat::produce(&millrace.bootstrap_servers(), topic, "none", &line).unwrap();
+        wait::until(topic, Duration::from_secs(15), || async {
+            let found = fs::read_to_string(&out)?;
+            ensure!(found == expected, "{found:?}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+}
