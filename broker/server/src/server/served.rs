@@ -32,6 +32,7 @@ pub(super) const SERVED: &[ApiKey] = &[
     ApiKey::IncrementalAlterConfigs,
     ApiKey::OffsetDelete,
     ApiKey::DescribeCluster,
+    ApiKey::DescribeProducers,
 ];
 
 /// The versions of a served API.

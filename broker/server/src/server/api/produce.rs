@@ -25,6 +25,8 @@ use crate::{
 
 /// The first version with record batches of the format that is kept.
 const VERSION_MIN: i16 = 3;
+/// From this version on a client gets a new epoch with each transaction, and its partitions join by being written to (KIP-890).
+const VERSION_EPOCH_BUMPS: i16 = 12;
 const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not appended.
@@ -89,6 +91,7 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
+    let terms = Terms { acks: request.acks, version, transactional_id: request.transactional_id.clone() };
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -97,7 +100,7 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
             let outcome = match (&refused, &topic) {
                 (Some((code, reason)), _) => Err(Refusal::new(*code, *reason)),
                 (None, None) => Err(unknown_topic(data.topic_id)),
-                (None, Some(topic)) => append_one(state, topic, &partition, request.acks),
+                (None, Some(topic)) => append_one(state, &terms, topic, &partition),
             };
             parts.push(Part { index: partition.index, outcome });
         }
@@ -116,9 +119,6 @@ fn check_request(request: &ProduceRequest, version: i16) -> Option<(ErrorCode, &
     if !(-1..=1).contains(&request.acks) {
         return Some((ErrorCode::INVALID_REQUIRED_ACKS, "acks must be 0, 1 or all"));
     }
-    if request.transactional_id.is_some() {
-        return Some((ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     None
 }
 
@@ -130,11 +130,19 @@ fn unknown_topic(id: Uuid) -> Refusal {
     }
 }
 
+/// What all partitions of a request have in common.
+#[derive(Debug)]
+struct Terms {
+    acks: i16,
+    version: i16,
+    transactional_id: Option<Text>,
+}
+
 fn append_one(
     state: &State,
+    terms: &Terms,
     topic: &Topic,
     data: &broker_protocol::messages::produce::PartitionProduceData,
-    acks: i16,
 ) -> Result<Written, Refusal> {
     if topic.is_internal() {
         return Err(Refusal::new(
@@ -145,17 +153,39 @@ fn append_one(
     let no_partition = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such partition");
     let log = topic.partition(data.index).ok_or_else(no_partition)?;
     let config = log.config();
-    if acks == ACKS_ALL && config.min_insync_replicas > 1 {
+    if terms.acks == ACKS_ALL && config.min_insync_replicas > 1 {
         let reason = format!("min.insync.replicas is {}, but this broker is one", config.min_insync_replicas);
         return Err(Refusal::new(ErrorCode::NOT_ENOUGH_REPLICAS, reason));
     }
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
-    let appended = log.append(&batch, now)?;
+    let appended = if batch.header().is_transactional() {
+        append_in_transaction(terms, &log, &batch, now)?
+    } else {
+        log.append(&batch, now)?
+    };
     if !appended.duplicate {
         add(&state.counters.records_in, u64::try_from(batch.header().record_count).unwrap_or(0));
     }
     Ok(Written { log, appended, append_time_ms: if config.log_append_time { now } else { -1 } })
+}
+
+/// Appends a batch that its producer says is part of its transaction.
+fn append_in_transaction(
+    terms: &Terms,
+    log: &Arc<PartitionLog>,
+    batch: &Batch,
+    now_ms: i64,
+) -> Result<Appended, Refusal> {
+    if terms.transactional_id.is_none() {
+        let reason = "a request with records of a transaction must name its transactional.id";
+        return Err(Refusal::new(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, reason));
+    }
+    Ok(if terms.version >= VERSION_EPOCH_BUMPS {
+        log.append_with_epoch_bumps(batch, now_ms)?
+    } else {
+        log.append(batch, now_ms)?
+    })
 }
 
 /// Checks a batch as far as the topic needs: head and checksum always, records where the broker depends on them or where it
@@ -170,9 +200,6 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    if batch.header().is_transactional() {
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     let compacted = config.cleanup_policy.compact;
     if compacted || batch.header().compression()? == Compression::None {
         check_records(&batch, InflateLimits::default(), compacted)?;
