@@ -139,18 +139,17 @@ impl Transaction {
         })
     }
 
-    /// Ends the transaction of a producer that is gone or taken over: aborted, under an epoch that it does not know. The epoch is raised twice, so that the
-    /// producer cannot take the abort for the end that it may have asked for (an end of its own raises it once).
+    /// Ends the transaction of a producer that is gone or taken over: aborted, under an epoch that nobody has. It is not marked as an end with a raised epoch,
+    /// so that the producer cannot take the abort for the end that it may be asking for.
     pub(crate) fn fence(&self, now_ms: i64) -> Self {
-        let fencing = self.producer_epoch.saturating_add(1);
         Self {
-            producer_epoch: fencing.saturating_add(1),
-            last_producer_epoch: fencing,
+            producer_epoch: self.producer_epoch.saturating_add(1),
+            last_producer_epoch: NO_PRODUCER_EPOCH,
             previous_producer_id: self.producer_id,
             next_producer_id: NO_PRODUCER_ID,
             state: TransactionState::PrepareAbort,
             update_ms: now_ms,
-            client_version: VERSION_EPOCH_BUMP,
+            client_version: 0,
             ..self.clone()
         }
     }
@@ -243,14 +242,20 @@ impl Transaction {
     /// EndTxn from version 5 on: the epoch goes up with each end, so the epoch before the current one marks a request that was sent again.
     fn end_with_bump(&self, request: End, fresh_id: FreshId<'_>, now_ms: i64) -> Result<Ended, ErrorCode> {
         let producer = request.producer;
-        let again_after_overflow = self.previous_producer_id == producer.id
+        // Only an end of this kind can have been missed; one without a raised epoch was another producer's.
+        let bumped = self.client_version >= VERSION_EPOCH_BUMP;
+        let again_after_overflow = bumped
+            && self.previous_producer_id == producer.id
             && producer.epoch == i16::MAX - 1
             && self.producer_epoch == 0
             && self.producer_id != producer.id;
         if producer.id != self.producer_id && !again_after_overflow {
             return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
         }
-        let again = again_after_overflow || producer.epoch.checked_add(1) == Some(self.producer_epoch);
+        let again = again_after_overflow
+            || (bumped
+                && producer.id == self.producer_id
+                && producer.epoch.checked_add(1) == Some(self.producer_epoch));
         let current = producer.epoch == self.producer_epoch && !again_after_overflow;
         let valid = match self.state {
             TransactionState::Ongoing | TransactionState::Empty => current,

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     errors::{explain, log_error_code},
     find_topic,
+    membership::Membership,
 };
 use crate::{
     broker::{State, now_ms},
@@ -29,13 +30,13 @@ const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not appended.
 #[derive(Debug)]
-struct Refusal {
-    code: ErrorCode,
-    reason: String,
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) reason: String,
 }
 
 impl Refusal {
-    fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
+    pub(super) fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into() }
     }
 }
@@ -89,6 +90,7 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
+    let transaction = Membership::of(state, &request, version);
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -97,7 +99,7 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
             let outcome = match (&refused, &topic) {
                 (Some((code, reason)), _) => Err(Refusal::new(*code, *reason)),
                 (None, None) => Err(unknown_topic(data.topic_id)),
-                (None, Some(topic)) => append_one(state, topic, &partition, request.acks),
+                (None, Some(topic)) => append_one(state, topic, &partition, (request.acks, &transaction)),
             };
             parts.push(Part { index: partition.index, outcome });
         }
@@ -116,9 +118,6 @@ fn check_request(request: &ProduceRequest, version: i16) -> Option<(ErrorCode, &
     if !(-1..=1).contains(&request.acks) {
         return Some((ErrorCode::INVALID_REQUIRED_ACKS, "acks must be 0, 1 or all"));
     }
-    if request.transactional_id.is_some() {
-        return Some((ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     None
 }
 
@@ -134,7 +133,7 @@ fn append_one(
     state: &State,
     topic: &Topic,
     data: &broker_protocol::messages::produce::PartitionProduceData,
-    acks: i16,
+    (acks, transaction): (i16, &Membership),
 ) -> Result<Written, Refusal> {
     if topic.is_internal() {
         return Err(Refusal::new(
@@ -151,6 +150,8 @@ fn append_one(
     }
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
+    // Held over the append: the transaction does not end in between.
+    let _permit = transaction.admit(state, &batch, &topic.name, data.index)?;
     let appended = log.append(&batch, now)?;
     if !appended.duplicate {
         add(&state.counters.records_in, u64::try_from(batch.header().record_count).unwrap_or(0));
@@ -170,9 +171,6 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    if batch.header().is_transactional() {
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     let compacted = config.cleanup_policy.compact;
     if compacted || batch.header().compression()? == Compression::None {
         check_records(&batch, InflateLimits::default(), compacted)?;
