@@ -11,3 +11,4 @@ mod pipeline;
 mod samples;
 mod servers;
 mod tidy;
+mod transactions;

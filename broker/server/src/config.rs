@@ -58,6 +58,10 @@ pub struct BrokerConfig {
     pub offsets_retention: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
+    /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
+    pub transaction_timeout_max: Duration,
+    /// `transactional.id.expiration.ms`: how long a transactional id is remembered that nobody uses.
+    pub transactional_id_expiration: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -86,6 +90,8 @@ impl Default for BrokerConfig {
             group_size_max: 10_000,
             offsets_retention: Duration::from_mins(7 * 24 * 60),
             offset_metadata_bytes_max: 4096,
+            transaction_timeout_max: Duration::from_mins(15),
+            transactional_id_expiration: Duration::from_hours(7 * 24),
         }
     }
 }

@@ -52,6 +52,10 @@ config! {
         offsets_retention_minutes: u32 = default("offsets.retention.minutes", 10_080).check(at_least(1));
         /// Bytes of the text that may stand beside a committed offset.
         offset_metadata_bytes_max: usize = default("offset.metadata.max.bytes", 4096).check(at_least(0));
+        /// Longest transaction timeout that a producer may ask for, in milliseconds.
+        transaction_timeout_max: Duration = default("transaction.max.timeout.ms", 900_000).check(at_least(1));
+        /// Milliseconds after which a transactional id is forgotten that no producer has used.
+        transactional_id_expiration: Duration = default("transactional.id.expiration.ms", 604_800_000).check(at_least(1));
         /// Bytes at which a segment is closed; topics may say otherwise, as for all log options.
         segment_bytes: Option<i64> = optional("log.segment.bytes").importance(High);
         /// Milliseconds after which a segment is closed.
@@ -173,6 +177,8 @@ impl BrokerSettings {
             group_size_max: self.group_size_max,
             offsets_retention: Duration::from_mins(u64::from(self.offsets_retention_minutes)),
             offset_metadata_bytes_max: self.offset_metadata_bytes_max,
+            transaction_timeout_max: self.transaction_timeout_max,
+            transactional_id_expiration: self.transactional_id_expiration,
         }
     }
 }

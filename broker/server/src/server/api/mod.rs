@@ -7,11 +7,16 @@ mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;
 pub(super) mod list_offsets;
+mod membership;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
 pub(super) mod producers;
 pub(super) mod topics;
+pub(super) mod transaction_list;
+pub(super) mod transaction_markers;
+pub(super) mod transaction_offsets;
+pub(super) mod transactions;
 
 use broker_protocol::{Text, Uuid};
 
