@@ -9,7 +9,7 @@ use broker_client::{Client, ClientConfig};
 use clap::Args;
 use configs::{ConfigErrors, Props};
 
-use super::exit::Exit;
+use super::exit::{Exit, chain};
 use super::files;
 
 /// Flags that every command for a cluster has.
@@ -52,7 +52,7 @@ impl ConnectionArgs {
         props.entry("bootstrap.servers".to_owned()).or_insert_with(|| "localhost:9092".to_owned());
         let config = self.client_config(&props)?;
         let once = ClientConfig { operation_timeout: Duration::ZERO, ..config.clone() };
-        Client::new(once).cluster().await?;
+        Client::new(once).cluster().await.map_err(|error| unreachable(&error))?;
         Ok(Connected { client: Client::new(config), props })
     }
 
@@ -72,6 +72,17 @@ impl ConnectionArgs {
             ..config
         })
     }
+}
+
+/// What to do about a cluster that does not answer.
+fn unreachable(error: &broker_client::Error) -> Exit {
+    let advice = match error {
+        broker_client::Error::NoBroker { .. } => {
+            "; --bootstrap-server (or MILLRACE_BOOTSTRAP_SERVER, or bootstrap.servers in --command-config) says where"
+        }
+        _ => "",
+    };
+    Exit::runtime(format!("{}{advice}", chain(error)))
 }
 
 /// `host:port`, told before the first try: a missing port would look like a broker that is away.

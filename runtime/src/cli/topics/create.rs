@@ -35,7 +35,9 @@ pub(super) async fn run(client: &Client, arguments: &CreateArgs, json: bool) -> 
     if json {
         output::json(&outcomes.iter().map(as_json).collect())?;
     } else {
-        output::text(&outcomes.iter().filter_map(line).collect::<String>())?;
+        output::text(
+            &outcomes.iter().filter_map(|outcome| line(outcome, arguments.if_not_exists)).collect::<String>(),
+        )?;
     }
     failure.map_or(Ok(()), Err)
 }
@@ -49,11 +51,13 @@ fn new_topic(name: &str, arguments: &CreateArgs) -> NewTopic {
     }
 }
 
-fn line(outcome: &TopicOutcome) -> Option<String> {
+fn line(outcome: &TopicOutcome, if_not_exists: bool) -> Option<String> {
     match &outcome.result {
         TopicResult::Done => Some(format!("created topic {}\n", outcome.name)),
-        TopicResult::AlreadyExists => Some(format!("topic {} is there already\n", outcome.name)),
-        TopicResult::Unknown | TopicResult::Failed(_) => None,
+        TopicResult::AlreadyExists if if_not_exists => {
+            Some(format!("topic {} is there already\n", outcome.name))
+        }
+        TopicResult::AlreadyExists | TopicResult::Unknown | TopicResult::Failed(_) => None,
     }
 }
 
