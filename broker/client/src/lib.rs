@@ -18,6 +18,7 @@ mod producer;
 mod scripted;
 mod types;
 
+pub use admin::description::{ConfigChange, ConfigSource, PartitionDetails, TopicDetails};
 pub use broker_protocol::ErrorCode;
 pub use broker_protocol::batch::Compression;
 pub use client::Client;
