@@ -3,6 +3,7 @@
 mod groups;
 pub(crate) mod offsets;
 pub(crate) mod topics;
+mod transactions;
 
 use broker_protocol::{ApiKey, ErrorCode};
 use bytestring::ByteString;
