@@ -30,6 +30,7 @@ pub use error::{Error, Result};
 pub use producer::{Delivery, Producer};
 pub use types::{
     AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
-    GroupDescription, GroupEvent, GroupListing, GroupMember, Header, NewTopic, OffsetAndMetadata, OffsetSpec,
-    ProducerRecord, TimestampType, TopicDescription, TopicOutcome, TopicPartition, TopicResult,
+    GroupDescription, GroupEvent, GroupListing, GroupMember, GroupMetadata, Header, NewTopic,
+    OffsetAndMetadata, OffsetSpec, ProducerRecord, TimestampType, TopicDescription, TopicOutcome,
+    TopicPartition, TopicResult,
 };

@@ -248,6 +248,26 @@ impl GroupMember {
     }
 }
 
+/// Who commits offsets within a transaction (Kafka's ConsumerGroupMetadata).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMetadata {
+    /// The group's name.
+    pub group: String,
+    /// The generation the member is in; -1 for who is no member.
+    pub generation: i32,
+    /// The member's id; empty for who is no member.
+    pub member_id: String,
+    /// Its static name, if it has one.
+    pub instance_id: Option<String>,
+}
+
+impl GroupMetadata {
+    /// Of someone who knows a group and is no member of it: the coordinator cannot fence old members then.
+    pub fn outside(group: impl Into<String>) -> Self {
+        Self { group: group.into(), generation: -1, member_id: String::new(), instance_id: None }
+    }
+}
+
 /// A partition handed to a group's member, and how far the group had read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignedPartition {

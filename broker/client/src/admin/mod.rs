@@ -6,6 +6,7 @@ mod groups;
 pub(crate) mod offsets;
 mod places;
 pub(crate) mod topics;
+mod transactions;
 
 use broker_protocol::{ApiKey, ErrorCode};
 use bytestring::ByteString;
