@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use broker_protocol::{
     ApiKey, EncodeError, Encoded, Message, Request,
     header::{self, RequestHeader},
-    messages::produce::ProduceRequest,
+    messages::{list_partition_reassignments::ListPartitionReassignmentsRequest, produce::ProduceRequest},
     reader::Reader,
 };
 use bytes::Bytes;
@@ -151,6 +151,33 @@ async fn route(
         }
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
+        }
+        _ => route_placement(state, session, call, body).await,
+    }
+}
+
+/// Where partitions rest and who leads them.
+async fn route_placement(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    match call.api {
+        ApiKey::DescribeLogDirs => {
+            let request = decode(&call, body)?;
+            call.ready(&api::log_dirs::describe(Arc::clone(state), request).await)
+        }
+        ApiKey::ElectLeaders => call.ready(&api::reassignments::elect(state, &decode(&call, body)?)),
+        ApiKey::AlterPartitionReassignments => {
+            call.ready(&api::reassignments::alter(state, &decode(&call, body)?))
+        }
+        ApiKey::ListPartitionReassignments => {
+            let _request: ListPartitionReassignmentsRequest = decode(&call, body)?;
+            call.ready(&api::reassignments::list())
+        }
+        ApiKey::DescribeTopicPartitions => {
+            call.ready(&api::topic_partitions::describe(state, &decode(&call, body)?))
         }
         _ => route_group(state, session, call, body).await,
     }

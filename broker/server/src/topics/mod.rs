@@ -149,6 +149,11 @@ impl Topics {
         partitions.map(open).collect()
     }
 
+    /// Where the records are.
+    pub(crate) fn directory(&self) -> &LogDirectory {
+        &self.directory
+    }
+
     /// The broker's settings that topics take their defaults from.
     pub(crate) fn defaults(&self) -> &TopicConfigs {
         &self.defaults

@@ -6,10 +6,13 @@ mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;
 pub(super) mod list_offsets;
+pub(super) mod log_dirs;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
 pub(super) mod producers;
+pub(super) mod reassignments;
+pub(super) mod topic_partitions;
 pub(super) mod topics;
 
 use broker_protocol::{Text, Uuid};
