@@ -1,5 +1,6 @@
 //! The answers, one file per API or family of them. Handlers read requests and call the rooms that know; they keep no state.
 
+mod accept;
 pub(super) mod cluster;
 pub(super) mod configs;
 mod errors;
