@@ -142,9 +142,9 @@ async fn route(
         }
         ApiKey::DeleteRecords => call.ready(&api::topics::delete_records(shared, decode(&call, body)?).await),
         ApiKey::DescribeConfigs => call.ready(&api::configs::describe(state, &decode(&call, body)?)),
-        ApiKey::AlterConfigs => call.ready(&api::configs::alter_all(shared, decode(&call, body)?).await),
+        ApiKey::AlterConfigs => call.ready(&api::configs::alter::replace(shared, decode(&call, body)?).await),
         ApiKey::IncrementalAlterConfigs => {
-            call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
+            call.ready(&api::configs::alter::incremental(shared, decode(&call, body)?).await)
         }
         ApiKey::InitProducerId => {
             call.ready(&api::producers::init_producer_id(shared, decode(&call, body)?).await)
