@@ -1,14 +1,14 @@
-//! What the log remembers of each numbering producer, so that a batch sent twice is stored once.
+//! What the log remembers of each numbering producer, so that a batch sent twice is stored once, and which transactions are open.
 //!
-//! Per producer id: its newest epoch and its last five batches, because a producer keeps at most five requests in
-//! flight. The table is a function of the log's batches: it is rebuilt from them, or from a snapshot and the batches
-//! after it. Rules: KIP-98, KIP-360.
+//! Per producer id: its newest epoch, its last five batches (a producer keeps at most five requests in flight), and where its open
+//! transaction began. The table is a function of the log's batches: it is rebuilt from them, or from a snapshot and the batches after
+//! it. Rules: KIP-98, KIP-360, KIP-890.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use broker_protocol::batch::{BatchHeader, header::sequence_after};
 
-use super::error::LogError;
+use super::{Marker, error::LogError};
 
 /// Batches remembered per producer.
 pub(crate) const BATCHES_KEPT: usize = 5;
@@ -30,70 +30,123 @@ pub(crate) struct Producer {
     pub(crate) batches: VecDeque<StoredBatch>,
     /// When it was heard of last, in milliseconds since 1970; records' own time stamps may be of any age.
     pub(crate) seen_ms: i64,
+    /// Time stamp of its last batch or marker, -1 if unknown.
+    pub(crate) last_timestamp: i64,
+    /// Epoch of the coordinator that ended its last transaction, -1 if none did.
+    pub(crate) coordinator_epoch: i32,
+    /// First offset of its open transaction.
+    pub(crate) transaction: Option<i64>,
+}
+
+impl Producer {
+    pub(crate) fn new(epoch: i16) -> Self {
+        let batches = VecDeque::new();
+        Self { epoch, batches, seen_ms: 0, last_timestamp: -1, coordinator_epoch: -1, transaction: None }
+    }
+
+    fn move_to(&mut self, epoch: i16) {
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.batches.clear();
+        }
+    }
+
+    fn check_epoch(&self, producer_id: i64, found: i16) -> Result<(), LogError> {
+        let current = self.epoch;
+        if found < current {
+            Err(LogError::InvalidProducerEpoch { producer_id, current, found })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The sequence that its next batch must begin with.
+    fn next_sequence(&self) -> i32 {
+        self.batches.back().map_or(0, |batch| sequence_after(batch.last_sequence, 1))
+    }
+}
+
+/// A producer as DescribeProducers tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerView {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its newest epoch.
+    pub producer_epoch: i16,
+    /// Sequence of its last record, -1 if it has none in this epoch.
+    pub last_sequence: i32,
+    /// Time stamp of its last batch or marker, -1 if unknown.
+    pub last_timestamp: i64,
+    /// Epoch of the coordinator that ended its last transaction, -1 if none did.
+    pub coordinator_epoch: i32,
+    /// First offset of its open transaction, -1 without one.
+    pub transaction_start_offset: i64,
 }
 
 /// All producers of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProducerTable {
     pub(crate) producers: HashMap<i64, Producer>,
+    /// First offsets of the open transactions.
+    open: BTreeSet<i64>,
 }
 
 impl ProducerTable {
     /// Says whether the batch may be appended; a batch that is there already comes back as it was stored.
     pub(crate) fn check(&self, header: &BatchHeader) -> Result<Option<StoredBatch>, LogError> {
-        if header.producer_id < 0 || header.is_control() {
+        let producer_id = header.producer_id;
+        if producer_id < 0 {
             return Ok(None);
         }
-        let Some(producer) = self.producers.get(&header.producer_id) else {
+        let Some(producer) = self.producers.get(&producer_id) else {
             // Unknown: retention or expiry forgot it. Any sequence may start it again (KIP-360).
             return Ok(None);
         };
-        if header.producer_epoch < producer.epoch {
-            return Err(LogError::InvalidProducerEpoch {
-                producer_id: header.producer_id,
-                current: producer.epoch,
-                found: header.producer_epoch,
-            });
-        }
-        let out_of_order = |expected| LogError::OutOfOrderSequence {
-            producer_id: header.producer_id,
-            expected,
-            found: header.base_sequence,
-        };
-        if header.producer_epoch > producer.epoch {
-            return if header.base_sequence == 0 { Ok(None) } else { Err(out_of_order(0)) };
-        }
+        producer.check_epoch(producer_id, header.producer_epoch)?;
         let (first, last) = (header.base_sequence, header.last_sequence());
-        let same = |batch: &&StoredBatch| batch.base_sequence == first && batch.last_sequence == last;
-        if let Some(duplicate) = producer.batches.iter().find(same) {
-            return Ok(Some(*duplicate));
+        if header.producer_epoch == producer.epoch {
+            let same = |batch: &&StoredBatch| batch.base_sequence == first && batch.last_sequence == last;
+            if let Some(duplicate) = producer.batches.iter().find(same) {
+                return Ok(Some(*duplicate));
+            }
         }
-        match producer.batches.back().map(|batch| sequence_after(batch.last_sequence, 1)) {
-            Some(expected) if expected != first => Err(out_of_order(expected)),
-            _ => Ok(None),
+        if producer.transaction.is_some() && !header.is_transactional() {
+            return Err(LogError::InvalidTransactionState { producer_id });
         }
+        let expected = if header.producer_epoch > producer.epoch { 0 } else { producer.next_sequence() };
+        if first != expected {
+            return Err(LogError::OutOfOrderSequence { producer_id, expected, found: first });
+        }
+        Ok(None)
     }
 
-    /// Takes note of a stored batch; its offsets are final.
+    /// Says whether the marker may be appended.
+    pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), LogError> {
+        let Some(producer) = self.producers.get(&marker.producer_id) else { return Ok(()) };
+        producer.check_epoch(marker.producer_id, marker.producer_epoch)?;
+        let (current, found) = (producer.coordinator_epoch, marker.coordinator_epoch);
+        if found < current {
+            return Err(LogError::CoordinatorFenced { producer_id: marker.producer_id, current, found });
+        }
+        Ok(())
+    }
+
+    /// Takes note of a stored batch of data; its offsets are final.
     pub(crate) fn update(&mut self, header: &BatchHeader) {
-        if header.producer_id < 0 {
+        if header.producer_id < 0 || header.is_control() {
             return;
         }
-        let producer = self.producers.entry(header.producer_id).or_insert_with(|| Producer {
-            epoch: header.producer_epoch,
-            batches: VecDeque::new(),
-            seen_ms: 0,
-        });
-        if header.producer_epoch != producer.epoch {
-            producer.epoch = header.producer_epoch;
-            producer.batches.clear();
-        }
-        if header.is_control() {
-            return;
+        let new = || Producer::new(header.producer_epoch);
+        let producer = self.producers.entry(header.producer_id).or_insert_with(new);
+        producer.move_to(header.producer_epoch);
+        if header.is_transactional() && producer.transaction.is_none() {
+            producer.transaction = Some(header.base_offset);
+            self.open.insert(header.base_offset);
         }
         if producer.batches.len() == BATCHES_KEPT {
             producer.batches.pop_front();
         }
+        producer.last_timestamp = header.max_timestamp;
         producer.batches.push_back(StoredBatch {
             base_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
@@ -101,6 +154,50 @@ impl ProducerTable {
             last_offset: header.last_offset(),
             timestamp: header.max_timestamp,
         });
+    }
+
+    /// Takes note of a stored marker; returns where the transaction began that it ended, if one was open.
+    pub(crate) fn end(&mut self, marker: &Marker, timestamp: i64) -> Option<i64> {
+        let new = || Producer::new(marker.producer_epoch);
+        let producer = self.producers.entry(marker.producer_id).or_insert_with(new);
+        producer.move_to(marker.producer_epoch);
+        producer.coordinator_epoch = marker.coordinator_epoch;
+        producer.last_timestamp = timestamp;
+        let first_offset = producer.transaction.take()?;
+        self.open.remove(&first_offset);
+        Some(first_offset)
+    }
+
+    /// Puts a producer into the table that a snapshot has.
+    pub(crate) fn insert(&mut self, producer_id: i64, producer: Producer) {
+        self.open.extend(producer.transaction);
+        self.producers.insert(producer_id, producer);
+    }
+
+    /// First offset of the oldest open transaction.
+    pub(crate) fn first_open(&self) -> Option<i64> {
+        self.open.first().copied()
+    }
+
+    /// First offset of the producer's open transaction, and of the oldest of the others.
+    pub(crate) fn open_of(&self, producer_id: i64) -> Option<(i64, Option<i64>)> {
+        let own = self.producers.get(&producer_id)?.transaction?;
+        Some((own, self.open.iter().copied().find(|first| *first != own)))
+    }
+
+    /// All producers, by id.
+    pub(crate) fn views(&self) -> Vec<ProducerView> {
+        let view = |(id, producer): (&i64, &Producer)| ProducerView {
+            producer_id: *id,
+            producer_epoch: producer.epoch,
+            last_sequence: producer.batches.back().map_or(-1, |batch| batch.last_sequence),
+            last_timestamp: producer.last_timestamp,
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_start_offset: producer.transaction.unwrap_or(-1),
+        };
+        let mut views: Vec<ProducerView> = self.producers.iter().map(view).collect();
+        views.sort_unstable_by_key(|view| view.producer_id);
+        views
     }
 
     /// The producer of this batch was heard of.
@@ -115,9 +212,9 @@ impl ProducerTable {
         self.producers.values_mut().for_each(|producer| producer.seen_ms = now_ms);
     }
 
-    /// Forgets producers that were not heard of since.
+    /// Forgets producers that were not heard of since, save those with an open transaction: its marker is still to come.
     pub(crate) fn expire(&mut self, oldest_ms: i64) {
-        self.producers.retain(|_, producer| producer.seen_ms >= oldest_ms);
+        self.producers.retain(|_, producer| producer.seen_ms >= oldest_ms || producer.transaction.is_some());
     }
 }
 

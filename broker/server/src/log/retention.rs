@@ -113,6 +113,8 @@ impl PartitionLog {
     fn set_start(&self, inner: &mut Inner, offset: i64) {
         inner.start_offset = inner.start_offset.max(offset);
         self.start.store(inner.start_offset, Ordering::Release);
+        // The last stable offset is never before the start.
+        self.publish(inner);
     }
 }
 
