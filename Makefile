@@ -24,7 +24,7 @@ demo: cargo
 	target/release/demo --seconds $(SECONDS)
 
 test: cargo
-	tests/servers/provide mariadb mysql kcat confluent-kafka
+	tests/servers/provide mariadb mysql kcat confluent-kafka kafka-clients
 	cargo build --locked -p millrace
 	cargo test --locked --workspace --no-fail-fast
 

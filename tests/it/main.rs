@@ -7,6 +7,7 @@ mod checker;
 mod clients;
 mod docs;
 mod drop_in;
+mod java;
 mod kcat;
 mod pipeline;
 mod samples;
