@@ -154,7 +154,7 @@ public class Clients {
         equal(assignor.contains("Range") ? "range" : "cooperative-sticky", described.partitionAssignor());
         second.commitSync();
         second.close();
-        while (first.assignment().size() != 4 || seen.size() < 5 * RECORDS_PER_CODEC) take(first, seen);
+        while (first.assignment().size() != 4 || !caughtUp(first)) take(first, seen);
         first.commitSync();
         first.close();
         equal(5 * RECORDS_PER_CODEC, seen.size());
@@ -207,6 +207,7 @@ public class Clients {
             for (int number = 0; number < 10; number++) {
                 producer.send(new ProducerRecord<>("java-transactions", number % 2, null, transaction + "-" + number));
             }
+            producer.flush();
             if (transaction % 3 == 0) producer.abortTransaction();
             else producer.commitTransaction();
         }
