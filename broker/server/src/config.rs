@@ -30,6 +30,8 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// Settings that topics take their defaults from, by the broker's names (`log.segment.bytes`, `message.max.bytes`, ...).
     pub topic_defaults: BTreeMap<String, String>,
+    /// What the settings file says, by Kafka's names: what DescribeConfigs shows of settings that this structure holds.
+    pub settings: BTreeMap<String, String>,
     /// `log.retention.check.interval.ms`: how often old segments are looked for.
     pub retention_check_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
@@ -58,6 +60,10 @@ pub struct BrokerConfig {
     pub offsets_retention: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
+    /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
+    pub transaction_timeout_max: Duration,
+    /// `transactional.id.expiration.ms`: how long a transactional id is remembered that nobody uses.
+    pub transactional_id_expiration: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -70,6 +76,7 @@ impl Default for BrokerConfig {
             partitions_default: 1,
             auto_create_topics: true,
             topic_defaults: TopicConfigs::new(),
+            settings: BTreeMap::new(),
             retention_check_interval: Duration::from_mins(5),
             cleaner_backoff: Duration::from_secs(15),
             producer_id_expiration: Duration::from_hours(24),
@@ -86,6 +93,8 @@ impl Default for BrokerConfig {
             group_size_max: 10_000,
             offsets_retention: Duration::from_mins(7 * 24 * 60),
             offset_metadata_bytes_max: 4096,
+            transaction_timeout_max: Duration::from_mins(15),
+            transactional_id_expiration: Duration::from_hours(7 * 24),
         }
     }
 }

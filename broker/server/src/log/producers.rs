@@ -113,6 +113,10 @@ impl ProducerTable {
         };
         producer.check_epoch(producer_id, header.producer_epoch)?;
         let (first, last) = (header.base_sequence, header.last_sequence());
+        if first < 0 {
+            // Committed offsets within a transaction: the broker writes them, without numbers and never twice.
+            return Ok(None);
+        }
         if header.producer_epoch == producer.epoch {
             let same = |batch: &&StoredBatch| batch.base_sequence == first && batch.last_sequence == last;
             if let Some(duplicate) = producer.batches.iter().find(same) {
@@ -152,10 +156,13 @@ impl ProducerTable {
             producer.transaction = Some(header.base_offset);
             self.open.insert(header.base_offset);
         }
+        producer.last_timestamp = header.max_timestamp;
+        if header.base_sequence < 0 {
+            return;
+        }
         if producer.batches.len() == BATCHES_KEPT {
             producer.batches.pop_front();
         }
-        producer.last_timestamp = header.max_timestamp;
         producer.batches.push_back(StoredBatch {
             base_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
@@ -293,6 +300,18 @@ mod tests {
         assert_eq!(table.producers.len(), 1);
         table.expire(1_001);
         assert!(table.producers.is_empty());
+    }
+
+    #[test]
+    fn batches_without_numbers_are_never_taken_for_one_another() {
+        let mut table = ProducerTable::default();
+        for offset in 0..3 {
+            let batch = BatchHeader { attributes: 0x10, ..header(1, -1, 1, offset) };
+            assert_eq!(table.check(&batch).unwrap(), None);
+            table.update(&batch);
+        }
+        assert_eq!(table.first_open(), Some(0));
+        assert!(matches!(table.check(&header(0, -1, 1, 3)), Err(LogError::InvalidProducerEpoch { .. })));
     }
 
     #[test]

@@ -7,14 +7,16 @@ use std::{sync::Arc, time::Duration};
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
-    batch::{Batch, BatchError, Compression, InflateLimits, check_produced, patch, validate::check_records},
+    batch::{Batch, BatchError, check_produced},
     messages::produce::{PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
+    accept::accept,
     errors::{explain, log_error_code},
     find_topic,
+    membership::Membership,
 };
 use crate::{
     broker::{State, now_ms},
@@ -31,13 +33,13 @@ const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not appended.
 #[derive(Debug)]
-struct Refusal {
-    code: ErrorCode,
-    reason: String,
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) reason: String,
 }
 
 impl Refusal {
-    fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
+    pub(super) fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into() }
     }
 }
@@ -91,7 +93,8 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
-    let terms = Terms { acks: request.acks, version, transactional_id: request.transactional_id.clone() };
+    let transaction = Membership::of(state, &request, version);
+    let terms = Terms { acks: request.acks, version, transaction };
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -135,7 +138,7 @@ fn unknown_topic(id: Uuid) -> Refusal {
 struct Terms {
     acks: i16,
     version: i16,
-    transactional_id: Option<Text>,
+    transaction: Membership,
 }
 
 fn append_one(
@@ -159,8 +162,10 @@ fn append_one(
     }
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
-    let appended = if batch.header().is_transactional() {
-        append_in_transaction(terms, &log, &batch, now)?
+    // Held over the append: the transaction does not end in between.
+    let _permit = terms.transaction.admit(state, &batch, &topic.name, data.index)?;
+    let appended = if batch.header().is_transactional() && terms.version >= VERSION_EPOCH_BUMPS {
+        log.append_with_epoch_bumps(&batch, now)?
     } else {
         log.append(&batch, now)?
     };
@@ -168,24 +173,6 @@ fn append_one(
         add(&state.counters.records_in, u64::try_from(batch.header().record_count).unwrap_or(0));
     }
     Ok(Written { log, appended, append_time_ms: if config.log_append_time { now } else { -1 } })
-}
-
-/// Appends a batch that its producer says is part of its transaction.
-fn append_in_transaction(
-    terms: &Terms,
-    log: &Arc<PartitionLog>,
-    batch: &Batch,
-    now_ms: i64,
-) -> Result<Appended, Refusal> {
-    if terms.transactional_id.is_none() {
-        let reason = "a request with records of a transaction must name its transactional.id";
-        return Err(Refusal::new(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, reason));
-    }
-    Ok(if terms.version >= VERSION_EPOCH_BUMPS {
-        log.append_with_epoch_bumps(batch, now_ms)?
-    } else {
-        log.append(batch, now_ms)?
-    })
 }
 
 /// Checks a batch as far as the topic needs: head and checksum always, records where the broker depends on them or where it
@@ -200,16 +187,7 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    let compacted = config.cleanup_policy.compact;
-    if compacted || batch.header().compression()? == Compression::None {
-        check_records(&batch, InflateLimits::default(), compacted)?;
-    }
-    if !config.log_append_time {
-        return Ok(batch);
-    }
-    let mut stamped = BytesMut::from(&batch.bytes()[..]);
-    patch::log_append_time(&mut stamped, now_ms)?;
-    Ok(Batch::take(&mut stamped.freeze())?)
+    Ok(accept(batch, config, now_ms)?)
 }
 
 impl Pending {
