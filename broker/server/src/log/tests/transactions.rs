@@ -508,7 +508,7 @@ fn run(config: LogConfig, steps: Vec<Step>) {
             Step::Restart => history.test.restart(),
             Step::Damage { extension, byte } => {
                 history.test.log().flush_now().unwrap();
-                if !history.events.is_empty() && !(compacted && extension == "snapshot") {
+                if !(history.events.is_empty() || compacted && extension == "snapshot") {
                     history.test.damage(extension, byte);
                 }
                 history.test.reopen();
@@ -531,7 +531,7 @@ impl TestLog {
         let files = self.files(extension);
         let Some(file) = files.get(byte % files.len().max(1)) else { return };
         let mut bytes = fs::read(file).unwrap();
-        if bytes.is_empty() || byte % 3 == 0 {
+        if bytes.is_empty() || byte.is_multiple_of(3) {
             return fs::remove_file(file).unwrap();
         }
         let at = byte % bytes.len();
