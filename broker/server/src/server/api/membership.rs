@@ -54,7 +54,7 @@ impl Membership {
         }
         let Some(transactional_id) = &self.transactional_id else {
             let reason = "the batch is part of a transaction, but the request names no transactional id";
-            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, reason));
+            return Err(Refusal::new(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, reason));
         };
         let claim = WriteClaim {
             transactional_id,
