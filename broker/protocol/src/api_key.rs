@@ -101,6 +101,7 @@ macro_rules! with_apis {
             IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
+            DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
             ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
         }

@@ -194,7 +194,13 @@ async fn housekeeping(state: Arc<State>) {
     loop {
         tokio::select! {
             _ = retention.tick() => {
-                for_each_log(&state, |log| log.apply_retention(now_ms()).map(|_| ())).await;
+                let expiration = state.config.producer_id_expiration.as_millis();
+                let expiration_ms = i64::try_from(expiration).unwrap_or(i64::MAX);
+                let retain = move |log: &PartitionLog| {
+                    log.expire_producers(now_ms().saturating_sub(expiration_ms));
+                    log.apply_retention(now_ms()).map(|_| ())
+                };
+                for_each_log(&state, retain).await;
                 Coordinator::expire_offsets(&state).await;
                 expire_transactional_ids(&state).await;
             }
@@ -205,7 +211,10 @@ async fn housekeeping(state: Arc<State>) {
 }
 
 /// Does something that blocks to every log; what fails for one is tried again with the next round.
-async fn for_each_log(state: &Arc<State>, work: fn(&PartitionLog) -> Result<(), LogError>) {
+async fn for_each_log(
+    state: &Arc<State>,
+    work: impl Fn(&PartitionLog) -> Result<(), LogError> + Send + 'static,
+) {
     let state = Arc::clone(state);
     let round = tokio::task::spawn_blocking(move || {
         for topic in state.topics.all() {

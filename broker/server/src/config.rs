@@ -34,6 +34,8 @@ pub struct BrokerConfig {
     pub retention_check_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
     pub cleaner_backoff: Duration,
+    /// `producer.id.expiration.ms`: how long a partition remembers a silent producer that has no transaction open.
+    pub producer_id_expiration: Duration,
     /// `socket.request.max.bytes`: largest request.
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`: memory that all requests under way may take together.
@@ -74,6 +76,7 @@ impl Default for BrokerConfig {
             topic_defaults: TopicConfigs::new(),
             retention_check_interval: Duration::from_mins(5),
             cleaner_backoff: Duration::from_secs(15),
+            producer_id_expiration: Duration::from_hours(24),
             request_bytes_max: 100 * 1024 * 1024,
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,

@@ -28,6 +28,8 @@ config! {
         retention_check_interval: Duration = default("log.retention.check.interval.ms", 300_000).check(at_least(1));
         /// Milliseconds between two looks for logs to compact.
         cleaner_backoff: Duration = default("log.cleaner.backoff.ms", 15_000).check(at_least(1));
+        /// Milliseconds that a partition remembers a silent producer, to tell what it sends twice; one with an open transaction is not forgotten.
+        producer_id_expiration: Duration = default("producer.id.expiration.ms", 86_400_000).check(at_least(1));
         /// Bytes of the largest request.
         request_bytes_max: usize = default("socket.request.max.bytes", 104_857_600).check(range(1024, 2_147_483_647));
         /// Bytes that all requests under way may take together.
@@ -163,6 +165,7 @@ impl BrokerSettings {
             topic_defaults,
             retention_check_interval: self.retention_check_interval,
             cleaner_backoff: self.cleaner_backoff,
+            producer_id_expiration: self.producer_id_expiration,
             request_bytes_max: self.request_bytes_max,
             requests_bytes_max: self.requests_bytes_max,
             connections_max: self.connections_max,

@@ -117,7 +117,7 @@ async fn route(
         }
         ApiKey::ListOffsets => {
             let request = decode(&call, body)?;
-            call.later(api::list_offsets::list_offsets(shared, request))
+            call.clone().later(api::list_offsets::list_offsets(shared, request, call.version))
         }
         ApiKey::Metadata => {
             let request = decode(&call, body)?;
@@ -145,6 +145,9 @@ async fn route(
         ApiKey::AlterConfigs => call.ready(&api::configs::alter_all(shared, decode(&call, body)?).await),
         ApiKey::IncrementalAlterConfigs => {
             call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
+        }
+        ApiKey::DescribeProducers => {
+            call.ready(&api::describe_producers::describe(state, &decode(&call, body)?))
         }
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))

@@ -2,6 +2,7 @@
 
 pub(super) mod cluster;
 pub(super) mod configs;
+pub(super) mod describe_producers;
 mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;

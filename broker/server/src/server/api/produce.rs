@@ -26,6 +26,8 @@ use crate::{
 
 /// The first version with record batches of the format that is kept.
 const VERSION_MIN: i16 = 3;
+/// From this version on a client gets a new epoch with each transaction, and its partitions join by being written to (KIP-890).
+const VERSION_EPOCH_BUMPS: i16 = 12;
 const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not appended.
@@ -90,7 +92,7 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
-    let transaction = Membership::of(state, &request, version);
+    let terms = Terms { acks: request.acks, version, membership: Membership::of(state, &request, version) };
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -99,7 +101,7 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
             let outcome = match (&refused, &topic) {
                 (Some((code, reason)), _) => Err(Refusal::new(*code, *reason)),
                 (None, None) => Err(unknown_topic(data.topic_id)),
-                (None, Some(topic)) => append_one(state, topic, &partition, (request.acks, &transaction)),
+                (None, Some(topic)) => append_one(state, &terms, topic, &partition),
             };
             parts.push(Part { index: partition.index, outcome });
         }
@@ -129,11 +131,19 @@ fn unknown_topic(id: Uuid) -> Refusal {
     }
 }
 
+/// What all partitions of a request have in common.
+#[derive(Debug)]
+struct Terms {
+    acks: i16,
+    version: i16,
+    membership: Membership,
+}
+
 fn append_one(
     state: &State,
+    terms: &Terms,
     topic: &Topic,
     data: &broker_protocol::messages::produce::PartitionProduceData,
-    (acks, transaction): (i16, &Membership),
 ) -> Result<Written, Refusal> {
     if topic.is_internal() {
         return Err(Refusal::new(
@@ -144,15 +154,19 @@ fn append_one(
     let no_partition = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such partition");
     let log = topic.partition(data.index).ok_or_else(no_partition)?;
     let config = log.config();
-    if acks == ACKS_ALL && config.min_insync_replicas > 1 {
+    if terms.acks == ACKS_ALL && config.min_insync_replicas > 1 {
         let reason = format!("min.insync.replicas is {}, but this broker is one", config.min_insync_replicas);
         return Err(Refusal::new(ErrorCode::NOT_ENOUGH_REPLICAS, reason));
     }
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
     // Held over the append: the transaction does not end in between.
-    let _permit = transaction.admit(state, &batch, &topic.name, data.index)?;
-    let appended = log.append(&batch, now)?;
+    let _permit = terms.membership.admit(state, &batch, &topic.name, data.index)?;
+    let appended = if batch.header().is_transactional() && terms.version >= VERSION_EPOCH_BUMPS {
+        log.append_with_epoch_bumps(&batch, now)?
+    } else {
+        log.append(&batch, now)?
+    };
     if !appended.duplicate {
         add(&state.counters.records_in, u64::try_from(batch.header().record_count).unwrap_or(0));
     }
