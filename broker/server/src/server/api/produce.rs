@@ -7,12 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
-    batch::{Batch, BatchError, Compression, InflateLimits, check_produced, patch, validate::check_records},
+    batch::{Batch, BatchError, check_produced},
     messages::produce::{PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
+    accept::accept,
     errors::{explain, log_error_code},
     find_topic,
     membership::Membership,
@@ -92,7 +93,8 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
-    let terms = Terms { acks: request.acks, version, membership: Membership::of(state, &request, version) };
+    let transaction = Membership::of(state, &request, version);
+    let terms = Terms { acks: request.acks, version, transaction };
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -136,7 +138,7 @@ fn unknown_topic(id: Uuid) -> Refusal {
 struct Terms {
     acks: i16,
     version: i16,
-    membership: Membership,
+    transaction: Membership,
 }
 
 fn append_one(
@@ -161,7 +163,7 @@ fn append_one(
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
     // Held over the append: the transaction does not end in between.
-    let _permit = terms.membership.admit(state, &batch, &topic.name, data.index)?;
+    let _permit = terms.transaction.admit(state, &batch, &topic.name, data.index)?;
     let appended = if batch.header().is_transactional() && terms.version >= VERSION_EPOCH_BUMPS {
         log.append_with_epoch_bumps(&batch, now)?
     } else {
@@ -185,16 +187,7 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    let compacted = config.cleanup_policy.compact;
-    if compacted || batch.header().compression()? == Compression::None {
-        check_records(&batch, InflateLimits::default(), compacted)?;
-    }
-    if !config.log_append_time {
-        return Ok(batch);
-    }
-    let mut stamped = BytesMut::from(&batch.bytes()[..]);
-    patch::log_append_time(&mut stamped, now_ms)?;
-    Ok(Batch::take(&mut stamped.freeze())?)
+    Ok(accept(batch, config, now_ms)?)
 }
 
 impl Pending {
