@@ -19,6 +19,7 @@ use crate::{
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
+    security::Security,
     server,
     topics::Topics,
 };
@@ -34,6 +35,7 @@ pub(crate) struct State {
     pub(crate) topics: Topics,
     pub(crate) groups: Coordinator,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) security: Security,
     pub(crate) counters: Counters,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
@@ -104,6 +106,8 @@ impl Broker {
         }
         Metrics {
             connections: get(&counters.connections),
+            connections_refused: get(&counters.connections_refused),
+            logins_failed: get(&counters.logins_failed),
             requests: get(&counters.requests),
             bad_requests: get(&counters.bad_requests),
             bytes_in: get(&counters.bytes_in),
@@ -152,6 +156,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let directory = Arc::new(LogDirectory::open(&config.log_directory, Arc::new(SystemDisk))?);
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
+    let security = Security::open(&config.security, config.connections_max, directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
@@ -161,6 +166,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         topics,
         groups,
         producer_ids,
+        security,
         counters: Counters::default(),
         shutdown: CancellationToken::new(),
         request_memory,

@@ -5,6 +5,7 @@
 //! - [`log`]: where do records rest?
 //! - `topics`: which topics are there?
 //! - `group`: who reads what, and how far?
+//! - `security`: who may connect, who is it, and what may they do?
 //! - `server`: what may a client ask? One file per API under `server/api`
 //! - `producer_ids`, `cluster`, `metrics`: the small rest
 
@@ -16,6 +17,7 @@ mod group;
 pub mod log;
 mod metrics;
 mod producer_ids;
+mod security;
 mod server;
 mod settings;
 mod topics;
@@ -25,4 +27,5 @@ pub use self::{
     config::{BrokerConfig, Listener},
     error::Error,
     metrics::Metrics,
+    security::{Principal, SecurityConfig, SecurityProtocol},
 };

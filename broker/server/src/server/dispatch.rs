@@ -76,6 +76,19 @@ impl Call {
     }
 }
 
+/// Answers ApiVersions as it may be asked before a login, in any version.
+pub(super) fn api_versions(header: &RequestHeader) -> Result<Encoded, EncodeError> {
+    match header::check_version(header) {
+        Ok(api) => header::encode_response(
+            api,
+            &api::cluster::api_versions(),
+            header.api_version,
+            header.correlation_id,
+        ),
+        Err(_unknown) => header::encode_api_versions_refusal(header.correlation_id),
+    }
+}
+
 /// Reads a request and begins it; returns once the next request of the connection may begin.
 pub(super) async fn handle(
     state: &Arc<State>,
