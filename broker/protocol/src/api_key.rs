@@ -92,6 +92,9 @@ macro_rules! with_apis {
             AddOffsetsToTxn = 25, add_offsets_to_txn::AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
             EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
             TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
+            DescribeAcls = 29, describe_acls::DescribeAclsRequest, DescribeAclsResponse;
+            CreateAcls = 30, create_acls::CreateAclsRequest, CreateAclsResponse;
+            DeleteAcls = 31, delete_acls::DeleteAclsRequest, DeleteAclsResponse;
             DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
             SaslAuthenticate = 36, sasl_authenticate::SaslAuthenticateRequest, SaslAuthenticateResponse;
@@ -99,6 +102,8 @@ macro_rules! with_apis {
             DeleteGroups = 42, delete_groups::DeleteGroupsRequest, DeleteGroupsResponse;
             IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
+            DescribeUserScramCredentials = 50, describe_user_scram_credentials::DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+            AlterUserScramCredentials = 51, alter_user_scram_credentials::AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
         }
     };

@@ -17,6 +17,7 @@ mod group;
 pub mod log;
 mod metrics;
 mod producer_ids;
+#[allow(dead_code, reason = "what handlers ask is there before they ask it")]
 mod security;
 mod server;
 mod settings;

@@ -102,7 +102,8 @@ impl BrokerConfig {
         let (topic_defaults, mut errors) = settings.topic_defaults();
         let listeners = settings.client_listeners();
         if let Err(reason) = settings.advertised(&listeners) {
-            errors.push(ConfigError::other("advertised.listeners", format!("advertised.listeners: {reason}")));
+            errors
+                .push(ConfigError::other("advertised.listeners", format!("advertised.listeners: {reason}")));
         }
         let names: Vec<String> = listeners.iter().map(|(name, _)| name.clone()).collect();
         let security = SecurityConfig::from_props(props, &names).unwrap_or_else(|more| {

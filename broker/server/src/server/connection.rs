@@ -27,7 +27,7 @@ use super::{
     listener::Gate,
 };
 use crate::{
-    Listener, Principal, SecurityProtocol,
+    Listener, Principal,
     broker::State,
     metrics::add,
     security::{
@@ -58,8 +58,6 @@ pub(crate) struct Session {
     pub(crate) advertised: Listener,
     /// Who asks, for authorization.
     pub(crate) identity: Identity,
-    /// How the listener is protected.
-    pub(crate) protocol: SecurityProtocol,
 }
 
 /// A connection as the listener hands it over.
@@ -96,7 +94,7 @@ pub(super) async fn run(accepted: Accepted, state: Arc<State>) {
     let Accepted { stream, peer, advertised, gate, place } = accepted;
     let shutdown = state.shutdown.clone();
     let identity = Identity { principal: Principal::anonymous(), host: peer.ip() };
-    let session = Session { peer, advertised, identity, protocol: gate.protocol };
+    let session = Session { peer, advertised, identity };
     let served = shutdown.run_until_cancelled(serve(stream, session, &gate, &state)).await;
     drop(place);
     state.counters.connections.fetch_sub(1, Ordering::Relaxed);
@@ -184,7 +182,7 @@ async fn read<R: AsyncRead + Unpin>(
         add(&state.counters.requests, 1);
         let turn = match &mut login {
             Some((login, sasl)) => {
-                let directory = Directory { listener: *sasl, credentials: &state.security.credentials };
+                let directory = Directory { listener: sasl, credentials: &state.security.credentials };
                 let step = login.take(frame, directory, Instant::now(), dispatch::api_versions)?;
                 turn(step, &mut session, sasl.refusal_delay, &answers).await
             }

@@ -198,6 +198,29 @@ async fn route_group(
         }
         ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
         ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
+        _ => route_security(state, session, call, body).await,
+    }
+}
+
+async fn route_security(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    match call.api {
+        ApiKey::SaslHandshake => call.ready(&api::sasl::handshake(&decode(&call, body)?)),
+        ApiKey::SaslAuthenticate => call.ready(&api::sasl::authenticate(&decode(&call, body)?)),
+        ApiKey::DescribeAcls => call.ready(&api::acls::describe(state, session, &decode(&call, body)?)),
+        ApiKey::CreateAcls => call.ready(&api::acls::create(shared, session, decode(&call, body)?).await),
+        ApiKey::DeleteAcls => call.ready(&api::acls::delete(shared, session, decode(&call, body)?).await),
+        ApiKey::DescribeUserScramCredentials => {
+            call.ready(&api::scram::describe(state, session, &decode(&call, body)?))
+        }
+        ApiKey::AlterUserScramCredentials => {
+            call.ready(&api::scram::alter(shared, session, decode(&call, body)?).await)
+        }
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Accepted};
 use crate::{
-    BrokerConfig, Error, Listener, SecurityProtocol,
+    BrokerConfig, Error, Listener,
     broker::State,
     metrics::add,
     security::{sasl::login::SaslListener, tls::TlsListener},
@@ -32,7 +32,6 @@ pub(crate) struct BoundListener {
 /// How connections of a listener are protected.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    pub(super) protocol: SecurityProtocol,
     pub(super) tls: Option<TlsListener>,
     pub(super) sasl: Option<SaslListener>,
 }
@@ -58,7 +57,7 @@ pub(crate) async fn bind(config: &BrokerConfig) -> Result<Vec<BoundListener>, Er
         let socket = TcpListener::bind((host, listener.port)).await.map_err(listen_error)?;
         let local = socket.local_addr().map_err(listen_error)?;
         let advertised = config.advertised_listeners.as_ref().and_then(|all| all.get(at).cloned());
-        let gate = Arc::new(Gate { protocol: security.protocol, tls, sasl: security.sasl });
+        let gate = Arc::new(Gate { tls, sasl: security.sasl });
         let connections_max = security.connections_max;
         bound.push(BoundListener { socket, address: local, advertised, connections_max, at, gate });
     }

@@ -120,16 +120,16 @@ impl Authorizer {
         };
         let (denied, allowed): (Vec<&Acl>, Vec<&Acl>) =
             patterns.all().filter(about).partition(|acl| acl.permission == Permission::Deny);
-        let is_everything = |acl: &&Acl| acl.pattern == PatternType::Literal && acl.name == WILDCARD;
+        let is_everything = |acl: &Acl| acl.pattern == PatternType::Literal && acl.name == WILDCARD;
         if denied.iter().any(|acl| is_everything(acl)) {
             return false;
         }
         allowed.into_iter().any(|allow| {
-            let covers = |deny: &&Acl| match deny.pattern {
+            let covers = |deny: &Acl| match deny.pattern {
                 PatternType::Prefixed => allow.name.starts_with(&deny.name),
                 PatternType::Literal => allow.pattern == PatternType::Literal && allow.name == deny.name,
             };
-            is_everything(&allow) || !denied.iter().any(|deny| covers(deny))
+            is_everything(allow) || !denied.iter().any(|deny| covers(deny))
         })
     }
 }

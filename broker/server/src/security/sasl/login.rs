@@ -71,7 +71,7 @@ enum Stage {
     /// A handshake is due (or ApiVersions).
     Handshake,
     /// The mechanism's messages are due: in SaslAuthenticate requests, or bare after a handshake of version 0.
-    Messages { mechanism: Mechanism, framed: bool, exchange: Option<Exchange> },
+    Messages { mechanism: Mechanism, framed: bool, exchange: Option<Box<Exchange>> },
     /// Done.
     Session,
 }
@@ -255,7 +255,7 @@ impl Login {
         let progress = match (mechanism, exchange.as_ref()) {
             (Mechanism::Plain, _) => check_plain(directory, message),
             (_, None) => begin_scram(mechanism, directory, message).map(|(begun, answer)| {
-                *exchange = Some(begun);
+                *exchange = Some(Box::new(begun));
                 Progress::Continue(answer)
             }),
             (_, Some(begun)) => {

@@ -70,7 +70,8 @@ fn the_authorizer_is_read() {
 
 #[test]
 fn what_cannot_act_stops_the_start_and_shows_no_secret() {
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: &[Case] = &[
         (&[], "SSL", "ssl.keystore.location"),
         (&[("ssl.keystore.location", "/a.jks"), ("ssl.keystore.type", "JKS")], "SSL", "keytool"),
         (&[("ssl.keystore.key", "CANARY")], "SSL", "ssl.keystore.certificate.chain"),

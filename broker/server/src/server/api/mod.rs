@@ -1,5 +1,6 @@
 //! The answers, one file per API or family of them. Handlers read requests and call the rooms that know; they keep no state.
 
+pub(super) mod acls;
 pub(super) mod cluster;
 pub(super) mod configs;
 mod errors;
@@ -10,6 +11,8 @@ pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
 pub(super) mod producers;
+pub(super) mod sasl;
+pub(super) mod scram;
 pub(super) mod topics;
 
 use broker_protocol::{Text, Uuid};

@@ -184,14 +184,12 @@ fn a_login_ends_unless_it_is_renewed_by_the_same_user() {
     log_in(&fixture, &mut login, start);
     answered(fixture.take(&mut login, handshake("PLAIN", 1), start + lifetime * 2));
     refused(fixture.take(&mut login, metadata, start));
-    for (mechanism, message, told) in [("PLAIN", &b"\0bob\0b"[..], "Cannot change principals")] {
-        let mut login = Login::new();
-        log_in(&fixture, &mut login, start);
-        answered(fixture.take(&mut login, handshake(mechanism, 1), start));
-        let (answer_, _) = refused(fixture.take(&mut login, authenticate(message, 1), start));
-        let message = answer::<SaslAuthenticateRequest>(answer_.unwrap(), 1).error_message.unwrap();
-        assert!(message.contains(told), "{message}");
-    }
+    let mut login = Login::new();
+    log_in(&fixture, &mut login, start);
+    answered(fixture.take(&mut login, handshake("PLAIN", 1), start));
+    let (told, _) = refused(fixture.take(&mut login, authenticate(b"\0bob\0b", 1), start));
+    let told = answer::<SaslAuthenticateRequest>(told.unwrap(), 1).error_message.unwrap();
+    assert!(told.contains("Cannot change principals"), "{told}");
 }
 
 #[test]
