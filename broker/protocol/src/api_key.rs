@@ -91,6 +91,7 @@ macro_rules! with_apis {
             AddPartitionsToTxn = 24, add_partitions_to_txn::AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
             AddOffsetsToTxn = 25, add_offsets_to_txn::AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
             EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
+            WriteTxnMarkers = 27, write_txn_markers::WriteTxnMarkersRequest, WriteTxnMarkersResponse;
             TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
             DescribeAcls = 29, describe_acls::DescribeAclsRequest, DescribeAclsResponse;
             CreateAcls = 30, create_acls::CreateAclsRequest, CreateAclsResponse;
@@ -105,6 +106,9 @@ macro_rules! with_apis {
             DescribeUserScramCredentials = 50, describe_user_scram_credentials::DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
             AlterUserScramCredentials = 51, alter_user_scram_credentials::AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
+            DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
+            DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
+            ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
         }
     };
 }

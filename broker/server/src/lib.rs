@@ -6,6 +6,7 @@
 //! - `topics`: which topics are there?
 //! - `group`: who reads what, and how far?
 //! - `security`: who may connect, who is it, and what may they do?
+//! - `transactions`: who may write in which transaction, and how does each end?
 //! - `server`: what may a client ask? One file per API under `server/api`
 //! - `producer_ids`, `cluster`, `metrics`: the small rest
 
@@ -22,6 +23,7 @@ mod security;
 mod server;
 mod settings;
 mod topics;
+mod transactions;
 
 pub use self::{
     broker::Broker,

@@ -11,7 +11,7 @@ use std::{collections::HashMap, fs, path::Path, sync::Arc};
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-pub(crate) use self::name::{OFFSETS_TOPIC, check_name};
+pub(crate) use self::name::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, check_name, is_internal};
 use self::{
     options::{TopicConfigs, check_configs, log_config},
     store::{TopicRecord, TopicStore},
@@ -72,7 +72,7 @@ impl Topic {
 
     /// Whether only the broker writes to it.
     pub(crate) fn is_internal(&self) -> bool {
-        &*self.name == OFFSETS_TOPIC
+        is_internal(&self.name)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) fn log_error_code(error: &LogError) -> ErrorCode {
         LogError::Corrupt { .. } => ErrorCode::CORRUPT_MESSAGE,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         LogError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        LogError::InvalidTransactionState { .. } => ErrorCode::INVALID_TXN_STATE,
+        LogError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         LogError::Deleted { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         LogError::Closed { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }

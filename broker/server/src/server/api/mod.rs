@@ -3,10 +3,12 @@
 pub(super) mod acls;
 pub(super) mod cluster;
 pub(super) mod configs;
+pub(super) mod describe_producers;
 mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;
 pub(super) mod list_offsets;
+mod membership;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
@@ -14,6 +16,10 @@ pub(super) mod producers;
 pub(super) mod sasl;
 pub(super) mod scram;
 pub(super) mod topics;
+pub(super) mod transaction_list;
+pub(super) mod transaction_markers;
+pub(super) mod transaction_offsets;
+pub(super) mod transactions;
 
 use broker_protocol::{Text, Uuid};
 
