@@ -18,7 +18,6 @@ mod group;
 pub mod log;
 mod metrics;
 mod producer_ids;
-#[allow(dead_code, reason = "what handlers ask is there before they ask it")]
 mod security;
 mod server;
 mod settings;

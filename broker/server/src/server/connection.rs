@@ -85,6 +85,9 @@ pub(crate) enum ConnectionError {
     SlowFrame(usize),
     #[error("{0}")]
     Refused(String),
+    /// No error of the connection: the request was denied with this answer before its handler saw it.
+    #[error("the request was denied")]
+    Denied(Encoded),
     #[error("not admitted: {0}")]
     NotAdmitted(String),
 }

@@ -109,7 +109,7 @@ impl Login {
         frame: Bytes,
         directory: Directory<'_>,
         now: Instant,
-        api_versions: impl FnOnce(&RequestHeader) -> Result<Encoded, EncodeError>,
+        api_versions: impl FnOnce(&RequestHeader, Reader) -> Result<Encoded, EncodeError>,
     ) -> Result<Step, EncodeError> {
         if let Stage::Messages { framed: false, .. } = self.stage {
             return self.bare_message(&frame, directory, now);
@@ -139,7 +139,7 @@ impl Login {
             Err(error) => return Ok(Step::Refuse(None, error.to_string())),
         };
         match api {
-            Some(ApiKey::ApiVersions) => Ok(Step::Answer(api_versions(&header)?)),
+            Some(ApiKey::ApiVersions) => Ok(Step::Answer(api_versions(&header, reader)?)),
             Some(ApiKey::SaslHandshake) => self.handshake(&header, reader, directory),
             _ => self.authenticate(&header, reader, directory, now),
         }

@@ -32,7 +32,8 @@ impl Fixture {
 
     fn take(&self, login: &mut Login, frame: Bytes, now: Instant) -> Step {
         let directory = Directory { listener: &self.listener, credentials: &self.credentials };
-        let refuse = |header: &RequestHeader| header::encode_api_versions_refusal(header.correlation_id);
+        let refuse =
+            |header: &RequestHeader, _: Reader| header::encode_api_versions_refusal(header.correlation_id);
         login.take(frame, directory, now, refuse).unwrap()
     }
 }
