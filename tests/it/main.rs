@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_input;
+mod checker;
 mod cli;
 mod clients;
 mod docs;
 mod drop_in;
+mod java;
 mod kcat;
 mod pipeline;
 mod samples;

@@ -98,10 +98,14 @@ macro_rules! with_apis {
             DeleteAcls = 31, delete_acls::DeleteAclsRequest, DeleteAclsResponse;
             DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
+            DescribeLogDirs = 35, describe_log_dirs::DescribeLogDirsRequest, DescribeLogDirsResponse;
             SaslAuthenticate = 36, sasl_authenticate::SaslAuthenticateRequest, SaslAuthenticateResponse;
             CreatePartitions = 37, create_partitions::CreatePartitionsRequest, CreatePartitionsResponse;
             DeleteGroups = 42, delete_groups::DeleteGroupsRequest, DeleteGroupsResponse;
+            ElectLeaders = 43, elect_leaders::ElectLeadersRequest, ElectLeadersResponse;
             IncrementalAlterConfigs = 44, incremental_alter_configs::IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
+            AlterPartitionReassignments = 45, alter_partition_reassignments::AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
+            ListPartitionReassignments = 46, list_partition_reassignments::ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
             DescribeUserScramCredentials = 50, describe_user_scram_credentials::DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
             AlterUserScramCredentials = 51, alter_user_scram_credentials::AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
@@ -109,6 +113,7 @@ macro_rules! with_apis {
             DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
             ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
+            DescribeTopicPartitions = 75, describe_topic_partitions::DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
         }
     };
 }

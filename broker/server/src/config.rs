@@ -32,6 +32,8 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// Settings that topics take their defaults from, by the broker's names (`log.segment.bytes`, `message.max.bytes`, ...).
     pub topic_defaults: BTreeMap<String, String>,
+    /// What the settings file says, by Kafka's names: what DescribeConfigs shows of settings that this structure holds.
+    pub settings: BTreeMap<String, String>,
     /// `log.retention.check.interval.ms`: how often old segments are looked for.
     pub retention_check_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
@@ -77,6 +79,7 @@ impl Default for BrokerConfig {
             partitions_default: 1,
             auto_create_topics: true,
             topic_defaults: TopicConfigs::new(),
+            settings: BTreeMap::new(),
             retention_check_interval: Duration::from_mins(5),
             cleaner_backoff: Duration::from_secs(15),
             producer_id_expiration: Duration::from_hours(24),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
-use configs::{ConfigDef, ConfigError, ConfigErrors, Parsed, Props, config, unknown_keys};
+use configs::{ConfigDef, ConfigError, ConfigErrors, ConfigType, Parsed, Props, config, unknown_keys};
 
 use crate::{
     BrokerConfig, Listener, SecurityConfig, security,
@@ -82,6 +82,24 @@ config! {
         message_max_bytes: Option<i64> = optional("message.max.bytes").importance(High);
         /// CreateTime or LogAppendTime.
         message_timestamp_type: Option<String> = optional("log.message.timestamp.type");
+        /// The codec that batches are kept in: producer keeps that of the producer.
+        compression_type: Option<String> = optional("compression.type").importance(High);
+        /// Milliseconds that a producer's time stamps may lie behind the clock.
+        timestamp_before_max_ms: Option<i64> = optional("log.message.timestamp.before.max.ms");
+        /// Milliseconds that a producer's time stamps may lie ahead of the clock.
+        timestamp_after_max_ms: Option<i64> = optional("log.message.timestamp.after.max.ms");
+        /// Records younger than these milliseconds are not compacted.
+        compaction_lag_min_ms: Option<i64> = optional("log.cleaner.min.compaction.lag.ms");
+        /// Records older than these milliseconds are compacted, however clean the log is.
+        compaction_lag_max_ms: Option<i64> = optional("log.cleaner.max.compaction.lag.ms");
+        /// Milliseconds that the files of an expired segment stay on disk.
+        file_delete_delay_ms: Option<i64> = optional("log.segment.delete.delay.ms");
+        /// 1, the default: a record is on disk before it is acknowledged to acks=all. More: records are acknowledged once they are written, and so many share an fsync; a power failure may take them.
+        flush_messages: Option<i64> = optional("log.flush.interval.messages").importance(High);
+        /// Where log.flush.interval.messages is more than 1: milliseconds after which written records are on disk.
+        flush_ms: Option<i64> = optional("log.flush.interval.ms").importance(High);
+        /// Whether another than the only replica may lead: as good as false.
+        unclean_leader_election: Option<bool> = optional("unclean.leader.election.enable");
         /// Replicas that acks=all needs; this broker is one.
         min_insync_replicas: Option<i64> = optional("min.insync.replicas").importance(High);
     }
@@ -121,7 +139,7 @@ impl BrokerConfig {
                 (settings.requests_bytes_max, "must not be less than socket.request.max.bytes");
             errors.push(ConfigError::invalid("queued.max.request.bytes", bytes, reason));
         }
-        let config = settings.into_config(topic_defaults, security);
+        let config = Self { settings: shown(props), ..settings.into_config(topic_defaults, security) };
         errors.into_result(config)
     }
 }
@@ -148,6 +166,15 @@ impl BrokerSettings {
             ("message.max.bytes", number(self.message_max_bytes)),
             ("log.message.timestamp.type", self.message_timestamp_type.clone()),
             ("min.insync.replicas", number(self.min_insync_replicas)),
+            ("compression.type", self.compression_type.clone()),
+            ("log.message.timestamp.before.max.ms", number(self.timestamp_before_max_ms)),
+            ("log.message.timestamp.after.max.ms", number(self.timestamp_after_max_ms)),
+            ("log.cleaner.min.compaction.lag.ms", number(self.compaction_lag_min_ms)),
+            ("log.cleaner.max.compaction.lag.ms", number(self.compaction_lag_max_ms)),
+            ("log.segment.delete.delay.ms", number(self.file_delete_delay_ms)),
+            ("log.flush.interval.messages", number(self.flush_messages)),
+            ("log.flush.interval.ms", number(self.flush_ms)),
+            ("unclean.leader.election.enable", self.unclean_leader_election.map(|said| said.to_string())),
         ];
         let (mut defaults, mut errors) = (TopicConfigs::new(), ConfigErrors::new());
         for (name, value) in said {
@@ -198,6 +225,7 @@ impl BrokerSettings {
             partitions_default: self.num_partitions,
             auto_create_topics: self.auto_create_topics,
             topic_defaults,
+            settings: Props::new(),
             retention_check_interval: self.retention_check_interval,
             cleaner_backoff: self.cleaner_backoff,
             producer_id_expiration: self.producer_id_expiration,
@@ -216,6 +244,13 @@ impl BrokerSettings {
             transactional_id_expiration: self.transactional_id_expiration,
         }
     }
+}
+
+/// What may be shown of what was said: options as declared, no passwords.
+fn shown(props: &Props) -> Props {
+    let keys = BrokerConfig::definition().keys().iter().filter(|key| key.kind != ConfigType::Password);
+    let names = keys.flat_map(|key| std::iter::once(&key.name).chain(&key.aliases));
+    names.filter_map(|name| Some((name.to_string(), props.get(&**name)?.clone()))).collect()
 }
 
 fn check_listeners(value: &Parsed) -> Result<(), String> {

@@ -307,11 +307,14 @@ mod tests {
         let mut table = ProducerTable::default();
         for offset in 0..3 {
             let batch = BatchHeader { attributes: 0x10, ..header(1, -1, 1, offset) };
-            assert_eq!(table.check(&batch).unwrap(), None);
+            assert_eq!(table.check(&batch, false).unwrap(), None);
             table.update(&batch);
         }
         assert_eq!(table.first_open(), Some(0));
-        assert!(matches!(table.check(&header(0, -1, 1, 3)), Err(LogError::InvalidProducerEpoch { .. })));
+        assert!(matches!(
+            table.check(&header(0, -1, 1, 3), false),
+            Err(LogError::InvalidProducerEpoch { .. })
+        ));
     }
 
     #[test]

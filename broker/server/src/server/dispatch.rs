@@ -5,7 +5,10 @@ use std::{any::Any, future::Future, pin::Pin, sync::Arc};
 use broker_protocol::{
     ApiKey, EncodeError, Encoded, Message,
     header::{self, RequestHeader},
-    messages::{api_versions::ApiVersionsRequest, produce::ProduceRequest},
+    messages::{
+        api_versions::ApiVersionsRequest, list_partition_reassignments::ListPartitionReassignmentsRequest,
+        produce::ProduceRequest,
+    },
     reader::Reader,
 };
 use bytes::Bytes;
@@ -199,15 +202,42 @@ async fn route(
         }
         ApiKey::DeleteRecords => call.ready(&api::topics::delete_records(shared, decode(&call, body)?).await),
         ApiKey::DescribeConfigs => call.ready(&api::configs::describe(state, &decode(&call, body)?)),
-        ApiKey::AlterConfigs => call.ready(&api::configs::alter_all(shared, decode(&call, body)?).await),
+        ApiKey::AlterConfigs => call.ready(&api::configs::alter::replace(shared, decode(&call, body)?).await),
         ApiKey::IncrementalAlterConfigs => {
-            call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
+            call.ready(&api::configs::alter::incremental(shared, decode(&call, body)?).await)
         }
         ApiKey::DescribeProducers => {
             call.ready(&api::describe_producers::describe(state, &decode(&call, body)?))
         }
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
+        }
+        _ => route_placement(state, session, call, body).await,
+    }
+}
+
+/// Where partitions rest and who leads them.
+async fn route_placement(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    match call.api {
+        ApiKey::DescribeLogDirs => {
+            let request = decode(&call, body)?;
+            call.ready(&api::log_dirs::describe(Arc::clone(state), request).await)
+        }
+        ApiKey::ElectLeaders => call.ready(&api::reassignments::elect(state, &decode(&call, body)?)),
+        ApiKey::AlterPartitionReassignments => {
+            call.ready(&api::reassignments::alter(state, &decode(&call, body)?))
+        }
+        ApiKey::ListPartitionReassignments => {
+            let _request: ListPartitionReassignmentsRequest = decode(&call, body)?;
+            call.ready(&api::reassignments::list())
+        }
+        ApiKey::DescribeTopicPartitions => {
+            call.ready(&api::topic_partitions::describe(state, &decode(&call, body)?))
         }
         _ => route_group(state, session, call, body).await,
     }

@@ -56,6 +56,7 @@ pub(crate) async fn bind(config: &BrokerConfig) -> Result<Vec<BoundListener>, Er
         let listen_error = |source| Error::Listen { address: address.clone(), source };
         let socket = TcpListener::bind((host, listener.port)).await.map_err(listen_error)?;
         let local = socket.local_addr().map_err(listen_error)?;
+        tracing::info!(name = security.name, protocol = ?security.protocol, address = %local, "listening");
         let advertised = config.advertised_listeners.as_ref().and_then(|all| all.get(at).cloned());
         let gate = Arc::new(Gate { tls, sasl: security.sasl });
         let connections_max = security.connections_max;

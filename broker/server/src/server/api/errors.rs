@@ -28,6 +28,7 @@ pub(super) fn topic_error_code(error: &TopicError) -> ErrorCode {
         TopicError::Exists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
         TopicError::Unknown(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         TopicError::InvalidConfig(_) => ErrorCode::INVALID_CONFIG,
+        TopicError::InvalidRequest(_) => ErrorCode::INVALID_REQUEST,
         TopicError::InvalidPartitions(_) => ErrorCode::INVALID_PARTITIONS,
         TopicError::Log(LogError::Corrupt { .. }) => ErrorCode::KAFKA_STORAGE_ERROR,
         TopicError::Log(error) => log_error_code(error),

@@ -7,12 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
-    batch::{Batch, BatchError, Compression, InflateLimits, check_produced, patch, validate::check_records},
+    batch::{Batch, BatchError, check_produced},
     messages::produce::{PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
+    accept::accept,
     errors::{explain, log_error_code},
     find_topic,
     membership::Membership,
@@ -186,16 +187,7 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    let compacted = config.cleanup_policy.compact;
-    if compacted || batch.header().compression()? == Compression::None {
-        check_records(&batch, InflateLimits::default(), compacted)?;
-    }
-    if !config.log_append_time {
-        return Ok(batch);
-    }
-    let mut stamped = BytesMut::from(&batch.bytes()[..]);
-    patch::log_append_time(&mut stamped, now_ms)?;
-    Ok(Batch::take(&mut stamped.freeze())?)
+    Ok(accept(batch, config, now_ms)?)
 }
 
 impl Pending {

@@ -1,10 +1,18 @@
-//! DescribeCluster and FindCoordinator: the cluster, and who keeps groups and transactions.
+//! The cluster, who keeps groups and transactions, and where partitions rest: rights to the cluster as a whole.
 
 use broker_protocol::{
     ErrorCode, Text,
     messages::{
+        alter_partition_reassignments::{
+            AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse,
+        },
         describe_cluster::DescribeClusterRequest,
+        describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse},
+        elect_leaders::{ElectLeadersRequest, ElectLeadersResponse},
         find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse},
+        list_partition_reassignments::{
+            ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+        },
     },
 };
 
@@ -69,3 +77,25 @@ impl Authorize for FindCoordinatorRequest {
         Self::amend(move |response| response.coordinators.extend(denied))
     }
 }
+
+/// Requests that need a right to the cluster, or an error code.
+macro_rules! by_cluster {
+    ($($request:ident: $operation:ident => $response:ident),+) => {$(
+        impl Authorize for $request {
+            fn authorize(&mut self, gate: &Gate) -> Verdict<Self::Response> {
+                if gate.is_open() || gate.allows(Operation::$operation, Resource::CLUSTER) {
+                    return Verdict::Pass;
+                }
+                let error_code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+                Verdict::Refused($response { error_code, ..$response::default() })
+            }
+        }
+    )+};
+}
+
+by_cluster!(
+    DescribeLogDirsRequest: Describe => DescribeLogDirsResponse,
+    ElectLeadersRequest: Alter => ElectLeadersResponse,
+    AlterPartitionReassignmentsRequest: Alter => AlterPartitionReassignmentsResponse,
+    ListPartitionReassignmentsRequest: Describe => ListPartitionReassignmentsResponse
+);
