@@ -202,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn an_alteration_changes_something() {
+        let parses = |more: &[&str]| {
+            Cli::try_parse_from([&["millrace", "topics", "alter", "t"], more].concat()).is_ok()
+        };
+        assert!(!parses(&[]));
+        assert!(parses(&["-p", "3"]) && parses(&["-c", "a=b", "--delete-config", "c"]));
+    }
+
+    #[test]
     fn files_are_the_worker_and_then_connectors() {
         let cli = Cli::try_parse_from(["millrace", "standalone", "w.properties", "a.json", "b.properties"])
             .unwrap();
