@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_input;
+mod cli;
 mod clients;
 mod docs;
 mod drop_in;
@@ -11,3 +12,4 @@ mod pipeline;
 mod samples;
 mod servers;
 mod tidy;
+mod transactions;

@@ -19,6 +19,7 @@ mod scripted;
 mod security;
 mod types;
 
+pub use admin::description::{ConfigChange, ConfigSource, PartitionDetails, TopicDetails};
 pub use broker_protocol::ErrorCode;
 pub use broker_protocol::batch::Compression;
 pub use client::Client;

@@ -119,7 +119,7 @@ impl ScriptedBroker {
     /// The next request, whatever it is.
     pub(crate) async fn any(&mut self) -> Received {
         loop {
-            let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
+            let received = tokio::time::timeout(Duration::from_secs(60), self.requests.recv());
             let received = received.await.expect("no request came").unwrap();
             let is_fetch = received.header.api() == Ok(ApiKey::Fetch);
             if !(is_fetch && self.never_answers_fetches) {

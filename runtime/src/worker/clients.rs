@@ -28,7 +28,7 @@ pub(crate) fn producer(
     Ok(Producer::new(client, producer_config(&options)?))
 }
 
-fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
+pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
     let defaults = ProducerConfig::default();
     Ok(ProducerConfig {
         acks: match options.acks.as_deref() {

@@ -1,7 +1,10 @@
 //! Questions and orders to the cluster: topics, settings, offsets, groups.
 
+mod alter;
+pub(crate) mod description;
 mod groups;
 pub(crate) mod offsets;
+mod places;
 pub(crate) mod topics;
 mod transactions;
 
