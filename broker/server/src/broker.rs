@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
-    group::{Coordinator, run_timer},
+    group::{Coordinator, run_journal, run_timer},
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
@@ -78,6 +78,7 @@ impl Broker {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
         tasks.spawn(run_timer(Arc::clone(&state)));
+        tasks.spawn(run_journal(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
         Ok(Self { state, addresses, tasks, flusher: Some(flusher) })

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{
     coordinator::Coordinator,
+    loading::LoadedGroups,
     offsets::{CommittedOffset, OffsetKey, OffsetTable},
     records,
 };
@@ -57,7 +58,7 @@ impl Coordinator {
 }
 
 /// The log of committed offsets. One partition, not Kafka's fifty: there is one coordinator, and commits share their fsync.
-fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
+pub(super) fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
     let configs = [("cleanup.policy", "compact"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
     let configs: TopicConfigs = configs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let topic = topics.get_or_create(OFFSETS_TOPIC, 1, configs)?;
@@ -103,7 +104,11 @@ fn encode(changes: &[(OffsetKey, Option<CommittedOffset>)]) -> Result<Batch, Com
 }
 
 /// Reads all records of an offsets log.
-pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), LogError> {
+pub(super) fn load(
+    log: &PartitionLog,
+    offsets: &mut OffsetTable,
+    groups: &mut LoadedGroups,
+) -> Result<(), LogError> {
     let reach = log.offsets();
     let mut next = reach.start;
     while next < reach.high_watermark {
@@ -122,6 +127,7 @@ pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), 
                 batch.records(InflateLimits::default()).map_err(|error| corrupt(error.to_string()))?;
             for record in &records {
                 let record = record.map_err(|error| corrupt(error.to_string()))?;
+                groups.apply(record.key, record.value);
                 let Some(key) = record.key.and_then(records::decode_key) else { continue };
                 offsets.apply(key, record.value.and_then(records::decode_value), record.offset);
             }

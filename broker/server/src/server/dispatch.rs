@@ -169,7 +169,7 @@ async fn route_group(
             call.later(joined)
         }
         ApiKey::SyncGroup => {
-            let synced = api::groups::sync(state, decode(&call, body)?);
+            let synced = api::groups::sync(state, decode(&call, body)?, call.version);
             call.later(synced)
         }
         ApiKey::Heartbeat => call.ready(&api::groups::heartbeat(state, &decode(&call, body)?)),
