@@ -185,13 +185,14 @@ async fn housekeeping(state: Arc<State>) {
         ticks
     };
     let mut retention = ticks(state.config.retention_check_interval);
+    let mut offsets = ticks(state.config.offsets_retention_check_interval);
     let mut compaction = ticks(state.config.cleaner_backoff);
     loop {
         tokio::select! {
             _ = retention.tick() => {
                 for_each_log(&state, |log| log.apply_retention(now_ms()).map(|_| ())).await;
-                Coordinator::expire_offsets(&state).await;
             }
+            _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
             _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
             () = state.shutdown.cancelled() => return,
         }

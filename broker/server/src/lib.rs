@@ -24,5 +24,6 @@ pub use self::{
     broker::Broker,
     config::{BrokerConfig, Listener},
     error::Error,
+    group::Assignor,
     metrics::Metrics,
 };

@@ -13,8 +13,10 @@ use tokio::{
 
 use super::{
     assignment::Sync,
+    beats::{consumer_limits, consumer_records},
     commits,
-    journal::Journal,
+    consumer::{ConsumerGroup, ConsumerLimits, ConsumerState, TopicImage},
+    journal::{GroupRecord, Journal},
     loading::LoadedGroups,
     member::Millis,
     offsets::{CommittedOffset, OffsetTable},
@@ -34,6 +36,9 @@ use crate::{
 pub(crate) struct Coordinator {
     pub(super) started: Instant,
     pub(super) limits: GroupLimits,
+    pub(super) consumer_limits: ConsumerLimits,
+    /// The topics as groups of the consumer protocol saw them last.
+    pub(super) image: Mutex<Arc<TopicImage>>,
     pub(super) groups: Mutex<Groups>,
     pub(super) offsets: Mutex<OffsetTable>,
     pub(super) journal: Journal,
@@ -50,10 +55,17 @@ pub(super) struct Groups {
     pub(super) wakes_at: Option<Millis>,
 }
 
+/// A group of one protocol or the other.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Classic(Group),
+    Consumer(ConsumerGroup),
+}
+
 /// A group and what the shell knows of it.
 #[derive(Debug)]
 pub(super) struct Cell {
-    pub(super) group: Group,
+    pub(super) kind: Kind,
     /// When it last became Stable or Empty, in milliseconds since 1970.
     pub(super) since_ms: i64,
     /// Its last entry in the journal.
@@ -61,8 +73,31 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn new(group: Group, since_ms: i64) -> Self {
-        Self { group, since_ms, last_entry: 0 }
+    pub(super) fn new(kind: Kind, since_ms: i64) -> Self {
+        Self { kind, since_ms, last_entry: 0 }
+    }
+
+    /// Whether nothing would be lost by forgetting the group (its offsets are kept elsewhere).
+    pub(super) fn is_idle(&self) -> bool {
+        match &self.kind {
+            Kind::Classic(group) => group.is_idle(),
+            Kind::Consumer(group) => group.state() == ConsumerState::Empty,
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        match &self.kind {
+            Kind::Classic(group) => group.next_deadline(),
+            Kind::Consumer(group) => group.next_deadline(),
+        }
+    }
+
+    /// What the log is told when the group ends.
+    pub(super) fn end(&self, id: &str) -> Vec<GroupRecord> {
+        match &self.kind {
+            Kind::Classic(_) => group_record(id, None).into_iter().collect(),
+            Kind::Consumer(group) => consumer_records(id, &ConsumerGroup::new(), &group.all_changes()),
+        }
     }
 }
 
@@ -83,10 +118,13 @@ impl Coordinator {
             initial_rebalance_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
             members_max: config.group_size_max,
         };
+        let consumer_limits = consumer_limits(config);
         Self {
             started: Instant::now(),
             limits,
-            groups: Mutex::new(recall(loaded, limits)),
+            groups: Mutex::new(recall(loaded, limits, &consumer_limits)),
+            consumer_limits,
+            image: Mutex::default(),
             offsets: Mutex::new(offsets),
             journal: Journal::default(),
             deadline_moved: Notify::new(),
@@ -112,33 +150,45 @@ impl Coordinator {
     ) -> Option<T> {
         let now = self.now();
         let cell = groups.by_id.get_mut(id)?;
-        let result = act(&mut cell.group, now);
+        let Kind::Classic(group) = &mut cell.kind else { return None };
+        let result = act(group, now);
         let mut records = Vec::new();
-        if cell.group.take_changed() {
+        if group.take_changed() {
             cell.since_ms = now_ms();
-            records.extend(group_record(id, Some(&cell.group.remember(cell.since_ms))));
+            records.extend(group_record(id, Some(&group.remember(cell.since_ms))));
         }
-        let answers = cell.group.take_answers();
+        let answers = group.take_answers();
         let due: Vec<Due> = answers.into_iter().filter_map(|answer| groups.waiting.due(answer)).collect();
         self.journal.settle(&mut cell.last_entry, records, due);
-        let deadline = cell.group.next_deadline();
-        if deadline.is_some_and(|deadline| groups.wakes_at.is_none_or(|wakes_at| deadline < wakes_at)) {
+        self.wake_for(cell.next_deadline(), groups.wakes_at);
+        Some(result)
+    }
+
+    /// Wakes the timer if it would sleep for too long.
+    pub(super) fn wake_for(&self, deadline: Option<Millis>, wakes_at: Option<Millis>) {
+        if deadline.is_some_and(|deadline| wakes_at.is_none_or(|wakes_at| deadline < wakes_at)) {
             self.deadline_moved.notify_one();
         }
-        Some(result)
     }
 
     /// A member joins; the answer may take a whole rebalance.
     pub(crate) fn join(&self, group: &str, join: Join) -> oneshot::Receiver<JoinAnswer> {
         let mut groups = self.groups.lock();
         let (token, receiver) = groups.waiting.for_join();
+        if !self.make_way_for_classic(&mut groups, group) {
+            let answer = JoinAnswer::failed(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, join.member_id);
+            groups.answer_now(Answered::Join(token, answer));
+            return receiver;
+        }
         if !groups.by_id.contains_key(group) {
             if !join.member_id.is_empty() {
                 let answer = JoinAnswer::failed(ErrorCode::UNKNOWN_MEMBER_ID, join.member_id);
                 groups.answer_now(Answered::Join(token, answer));
                 return receiver;
             }
-            groups.by_id.insert(group.to_owned(), Cell::new(Group::new(self.limits), now_ms()));
+            groups
+                .by_id
+                .insert(group.to_owned(), Cell::new(Kind::Classic(Group::new(self.limits)), now_ms()));
         }
         self.with_group(&mut groups, group, |group, now| group.join(join, token, now));
         receiver
@@ -175,6 +225,9 @@ impl Coordinator {
             return ErrorCode::COORDINATOR_NOT_AVAILABLE;
         }
         let mut groups = self.groups.lock();
+        if let Some(Cell { kind: Kind::Consumer(group), .. }) = groups.by_id.get(group) {
+            return group.check_offsets(claim.member_id, claim.generation, true);
+        }
         let result = self.with_group(&mut groups, group, |group, now| group.check_commit(claim, now));
         let unknown = if claim.generation < 0 { ErrorCode::NONE } else { ErrorCode::ILLEGAL_GENERATION };
         result.unwrap_or(unknown)
@@ -200,11 +253,16 @@ impl Groups {
 }
 
 /// The groups that the log told of, as they are at the start.
-fn recall(loaded: LoadedGroups, limits: GroupLimits) -> Groups {
+fn recall(loaded: LoadedGroups, limits: GroupLimits, consumer_limits: &ConsumerLimits) -> Groups {
     let mut groups = Groups::default();
     for (id, value) in loaded.classic {
         let since_ms = value.current_state_timestamp;
-        groups.by_id.insert(id, Cell::new(Group::recall(limits, value, 0), since_ms));
+        groups.by_id.insert(id, Cell::new(Kind::Classic(Group::recall(limits, value, 0)), since_ms));
+    }
+    for (id, loaded) in loaded.consumer {
+        if let Some(group) = loaded.recall(consumer_limits, 0) {
+            groups.by_id.insert(id, Cell::new(Kind::Consumer(group), -1));
+        }
     }
     groups
 }

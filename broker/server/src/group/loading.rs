@@ -7,21 +7,31 @@ use std::collections::HashMap;
 use broker_protocol::group_records::{GroupMetadataKey, GroupMetadataValue, decode, key_version};
 use bytes::Bytes;
 
-use super::remembered::GROUP_KEY_VERSION;
+use super::{
+    consumer::{LoadedConsumerGroup, is_consumer_key},
+    remembered::GROUP_KEY_VERSION,
+};
 
 /// The latest word on every group.
 #[derive(Debug, Default)]
 pub(super) struct LoadedGroups {
     pub(super) classic: HashMap<String, GroupMetadataValue>,
+    pub(super) consumer: HashMap<String, LoadedConsumerGroup>,
 }
 
 impl LoadedGroups {
     /// Takes one record of the log, in the order of the log; those that are not about groups are left to others.
     pub(super) fn apply(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
         let Some(key) = key else { return };
-        if key_version(key) == Some(GROUP_KEY_VERSION)
-            && let Err(error) = self.apply_classic(key, value)
-        {
+        let applied = match key_version(key) {
+            Some(GROUP_KEY_VERSION) => self.apply_classic(key, value),
+            Some(version) if is_consumer_key(version) => {
+                let (key, value) = (Bytes::copy_from_slice(key), value.map(Bytes::copy_from_slice));
+                LoadedConsumerGroup::apply(&mut self.consumer, version, key, value)
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = applied {
             tracing::warn!(
                 "a record of a group cannot be read, its members will have to join again: {error}"
             );

@@ -13,9 +13,8 @@ use broker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::{
-    coordinator::{Cell, Coordinator, Groups},
+    coordinator::{Cell, Coordinator, Groups, Kind},
     offsets::{CommittedOffset, OffsetKey},
-    remembered::group_record,
     state::GroupState,
     waiting::Due,
 };
@@ -34,13 +33,18 @@ enum Expiry {
 
 impl Expiry {
     fn of(cell: &Cell) -> Self {
-        match cell.group.state() {
-            // Nobody has joined it yet: its offsets are those of a consumer without a group.
-            GroupState::Empty if cell.group.protocol_type().is_empty() => {
-                Self::UnlessSubscribed(HashSet::new())
+        let group = match &cell.kind {
+            Kind::Classic(group) => group,
+            Kind::Consumer(group) => {
+                let topics = group.members().flat_map(|member| group.topics_of(member));
+                return Self::UnlessSubscribed(topics.cloned().collect());
             }
+        };
+        match group.state() {
+            // Nobody has joined it yet: its offsets are those of a consumer without a group.
+            GroupState::Empty if group.protocol_type().is_empty() => Self::UnlessSubscribed(HashSet::new()),
             GroupState::Empty => Self::Since(cell.since_ms),
-            GroupState::Stable => cell.group.subscribed_topics().map_or(Self::Never, Self::UnlessSubscribed),
+            GroupState::Stable => group.subscribed_topics().map_or(Self::Never, Self::UnlessSubscribed),
             GroupState::PreparingRebalance | GroupState::CompletingRebalance => Self::Never,
         }
     }
@@ -59,9 +63,10 @@ impl Expiry {
 impl Coordinator {
     /// Takes a group without members and its offsets out of memory and log.
     pub(crate) async fn delete_group(state: &Arc<State>, id: &str) -> ErrorCode {
-        let Some(view) = state.groups.describe(id) else { return ErrorCode::GROUP_ID_NOT_FOUND };
-        if view.state != GroupState::Empty {
-            return ErrorCode::NON_EMPTY_GROUP;
+        match state.groups.is_empty(id) {
+            None => return ErrorCode::GROUP_ID_NOT_FOUND,
+            Some(false) => return ErrorCode::NON_EMPTY_GROUP,
+            Some(true) => {}
         }
         let keys = state.groups.offsets.lock().keys_where(|group, _, _| group == id);
         let deleted = Self::commit(state, without_values(keys)).await;
@@ -109,8 +114,7 @@ impl Coordinator {
         }
         let with_offsets: HashSet<String> = state.groups.offsets.lock().groups().cloned().collect();
         let mut groups = state.groups.groups.lock();
-        let idle =
-            groups.by_id.iter().filter(|(id, cell)| cell.group.is_idle() && !with_offsets.contains(*id));
+        let idle = groups.by_id.iter().filter(|(id, cell)| cell.is_idle() && !with_offsets.contains(*id));
         let idle: Vec<String> = idle.map(|(id, _)| id.clone()).collect();
         for id in idle {
             groups.forget(&state.groups, &id, None);
@@ -126,11 +130,11 @@ impl Groups {
         id: &str,
         waits: Option<oneshot::Sender<ErrorCode>>,
     ) -> Option<bool> {
-        if !self.by_id.get(id)?.group.is_idle() {
+        if !self.by_id.get(id)?.is_idle() {
             return Some(false);
         }
         let mut cell = self.by_id.remove(id)?;
-        let records = group_record(id, None).into_iter().collect();
+        let records = cell.end(id);
         coordinator.journal.settle(
             &mut cell.last_entry,
             records,

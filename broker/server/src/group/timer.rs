@@ -11,7 +11,7 @@ pub(crate) async fn run_timer(state: Arc<State>) {
     loop {
         let wakes_at = {
             let mut groups = coordinator.groups.lock();
-            groups.wakes_at = groups.by_id.values().filter_map(|cell| cell.group.next_deadline()).min();
+            groups.wakes_at = groups.by_id.values().filter_map(|cell| cell.next_deadline()).min();
             groups.wakes_at
         };
         let sleep = async {
@@ -27,11 +27,12 @@ pub(crate) async fn run_timer(state: Arc<State>) {
         }
         let mut groups = coordinator.groups.lock();
         let now = coordinator.now();
-        let due = |cell: &Cell| cell.group.next_deadline().is_some_and(|deadline| deadline <= now);
+        let due = |cell: &Cell| cell.next_deadline().is_some_and(|deadline| deadline <= now);
         let due: Vec<String> =
             groups.by_id.iter().filter(|(_, cell)| due(cell)).map(|(id, _)| id.clone()).collect();
         for id in due {
             coordinator.with_group(&mut groups, &id, Group::tick);
+            coordinator.tick_consumer_group(&mut groups, &id);
         }
     }
 }

@@ -6,9 +6,13 @@ use broker_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::{
+    consumer::{BeatAnswer, Refused},
     member::Token,
     state::{Answered, JoinAnswer, SyncAnswer},
 };
+
+/// What comes of a heartbeat of the consumer protocol.
+pub(super) type BeatResult = Result<BeatAnswer, Refused>;
 
 /// The requests that the groups have not answered yet.
 #[derive(Debug, Default)]
@@ -23,6 +27,7 @@ pub(super) struct Waiting {
 pub(super) enum Due {
     Join(oneshot::Sender<JoinAnswer>, JoinAnswer),
     Sync(oneshot::Sender<SyncAnswer>, SyncAnswer),
+    Beat(oneshot::Sender<BeatResult>, BeatResult),
     /// Somebody waits for the records alone.
     Written(oneshot::Sender<ErrorCode>),
 }
@@ -61,6 +66,7 @@ impl Due {
         let gone = match self {
             Self::Join(sender, answer) => sender.send(answer).is_err(),
             Self::Sync(sender, answer) => sender.send(answer).is_err(),
+            Self::Beat(sender, answer) => sender.send(answer).is_err(),
             Self::Written(sender) => sender.send(ErrorCode::NONE).is_err(),
         };
         if gone {
@@ -74,6 +80,10 @@ impl Due {
         match self {
             Self::Join(sender, answer) => {
                 Self::Join(sender, JoinAnswer::failed(CODE, answer.member_id)).deliver();
+            }
+            Self::Beat(sender, _) => {
+                let refused = Refused::new(CODE, "The group's state could not be stored.");
+                Self::Beat(sender, Err(refused)).deliver();
             }
             Self::Sync(sender, _) => Self::Sync(sender, SyncAnswer::failed(CODE)).deliver(),
             Self::Written(sender) => {

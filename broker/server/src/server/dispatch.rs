@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     api,
     connection::{ConnectionError, Session},
-    served::SERVED,
+    served::is_served,
 };
 use crate::broker::State;
 
@@ -85,7 +85,7 @@ pub(super) async fn handle(
     let mut reader = Reader::new(frame, false);
     let header = RequestHeader::read(&mut reader)?;
     let api = match header::check_version(&header) {
-        Ok(api) if SERVED.contains(&api) => api,
+        Ok(api) if is_served(api, &state.config) => api,
         Err(_) if header.api_key == i16::from(ApiKey::ApiVersions) => {
             let refusal = header::encode_api_versions_refusal(header.correlation_id)?;
             return Ok(Reply::Answer(Answer::Ready(refusal)));
@@ -124,7 +124,7 @@ async fn route(
             let response = api::metadata::metadata(shared, session, request, call.version).await;
             call.ready(&response)
         }
-        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions()),
+        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions(state)),
         ApiKey::DescribeCluster => {
             call.ready(&api::cluster::describe_cluster(state, session, &decode(&call, body)?))
         }
@@ -185,6 +185,13 @@ async fn route_group(
         }
         ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
         ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
+        ApiKey::ConsumerGroupHeartbeat => {
+            let answered = api::consumer_groups::heartbeat(state, session, &call, &decode(&call, body)?);
+            call.later(answered)
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            call.ready(&api::consumer_groups::describe(state, &decode(&call, body)?))
+        }
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }
 }

@@ -18,10 +18,10 @@ const KEY_TYPE_GROUP: i8 = 0;
 const ENDPOINT_TYPE_BROKER: i8 = 1;
 
 /// Answers ApiVersions.
-pub(in crate::server) fn api_versions() -> ApiVersionsResponse {
-    let api_keys = served::SERVED.iter().map(|api| {
-        let versions = served::versions(*api);
-        ApiVersion { api_key: (*api).into(), min_version: *versions.start(), max_version: *versions.end() }
+pub(in crate::server) fn api_versions(state: &State) -> ApiVersionsResponse {
+    let api_keys = served::apis(&state.config).map(|api| {
+        let versions = served::versions(api);
+        ApiVersion { api_key: api.into(), min_version: *versions.start(), max_version: *versions.end() }
     });
     ApiVersionsResponse { api_keys: api_keys.collect(), ..ApiVersionsResponse::default() }
 }

@@ -23,8 +23,6 @@ use crate::{
     server::{connection::Session, dispatch::Call},
 };
 
-const GROUP_TYPE: &str = "classic";
-
 /// Answers JoinGroup; the member is in the group's hands when this returns, the answer may come much later.
 pub(in crate::server) fn join(
     state: &State,
@@ -250,14 +248,14 @@ pub(in crate::server) fn list(state: &State, request: &ListGroupsRequest) -> Lis
     };
     let groups = state.groups.list().into_iter();
     let wanted = groups.filter(|group| {
-        among(&request.states_filter, group.state.name()) && among(&request.types_filter, GROUP_TYPE)
+        among(&request.states_filter, group.state) && among(&request.types_filter, group.kind)
     });
     let groups = wanted
         .map(|group| ListedGroup {
             group_id: group.id.into(),
             protocol_type: group.protocol_type.into(),
-            group_state: group.state.name().into(),
-            group_type: GROUP_TYPE.into(),
+            group_state: group.state.into(),
+            group_type: group.kind.into(),
         })
         .collect();
     ListGroupsResponse { groups, ..ListGroupsResponse::default() }

@@ -2,6 +2,7 @@
 
 pub(super) mod cluster;
 pub(super) mod configs;
+pub(super) mod consumer_groups;
 mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;
