@@ -30,10 +30,14 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// Settings that topics take their defaults from, by the broker's names (`log.segment.bytes`, `message.max.bytes`, ...).
     pub topic_defaults: BTreeMap<String, String>,
+    /// What the settings file says, by Kafka's names: what DescribeConfigs shows of settings that this structure holds.
+    pub settings: BTreeMap<String, String>,
     /// `log.retention.check.interval.ms`: how often old segments are looked for.
     pub retention_check_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
     pub cleaner_backoff: Duration,
+    /// `producer.id.expiration.ms`: how long a partition remembers a silent producer that has no transaction open.
+    pub producer_id_expiration: Duration,
     /// `socket.request.max.bytes`: largest request.
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`: memory that all requests under way may take together.
@@ -68,6 +72,10 @@ pub struct BrokerConfig {
     pub offsets_retention_check_interval: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
+    /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
+    pub transaction_timeout_max: Duration,
+    /// `transactional.id.expiration.ms`: how long a transactional id is remembered that nobody uses.
+    pub transactional_id_expiration: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -80,8 +88,10 @@ impl Default for BrokerConfig {
             partitions_default: 1,
             auto_create_topics: true,
             topic_defaults: TopicConfigs::new(),
+            settings: BTreeMap::new(),
             retention_check_interval: Duration::from_mins(5),
             cleaner_backoff: Duration::from_secs(15),
+            producer_id_expiration: Duration::from_hours(24),
             request_bytes_max: 100 * 1024 * 1024,
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,
@@ -101,6 +111,8 @@ impl Default for BrokerConfig {
             offsets_retention: Duration::from_mins(7 * 24 * 60),
             offsets_retention_check_interval: Duration::from_mins(10),
             offset_metadata_bytes_max: 4096,
+            transaction_timeout_max: Duration::from_mins(15),
+            transactional_id_expiration: Duration::from_hours(7 * 24),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use configs::{ConfigDef, ConfigError, ConfigErrors, Parsed, Props, config, unknown_keys};
+use configs::{ConfigDef, ConfigError, ConfigErrors, ConfigType, Parsed, Props, config, unknown_keys};
 
 use crate::{
     BrokerConfig, Listener,
@@ -29,6 +29,8 @@ config! {
         retention_check_interval: Duration = default("log.retention.check.interval.ms", 300_000).check(at_least(1));
         /// Milliseconds between two looks for logs to compact.
         cleaner_backoff: Duration = default("log.cleaner.backoff.ms", 15_000).check(at_least(1));
+        /// Milliseconds that a partition remembers a silent producer, to tell what it sends twice; one with an open transaction is not forgotten.
+        producer_id_expiration: Duration = default("producer.id.expiration.ms", 86_400_000).check(at_least(1));
         /// Bytes of the largest request.
         request_bytes_max: usize = default("socket.request.max.bytes", 104_857_600).check(range(1024, 2_147_483_647));
         /// Bytes that all requests under way may take together.
@@ -63,6 +65,10 @@ config! {
         offsets_retention_minutes: u32 = default("offsets.retention.minutes", 10_080).check(at_least(1));
         /// Bytes of the text that may stand beside a committed offset.
         offset_metadata_bytes_max: usize = default("offset.metadata.max.bytes", 4096).check(at_least(0));
+        /// Longest transaction timeout that a producer may ask for, in milliseconds.
+        transaction_timeout_max: Duration = default("transaction.max.timeout.ms", 900_000).check(at_least(1));
+        /// Milliseconds after which a transactional id is forgotten that no producer has used.
+        transactional_id_expiration: Duration = default("transactional.id.expiration.ms", 604_800_000).check(at_least(1));
         /// Bytes at which a segment is closed; topics may say otherwise, as for all log options.
         segment_bytes: Option<i64> = optional("log.segment.bytes").importance(High);
         /// Milliseconds after which a segment is closed.
@@ -87,6 +93,24 @@ config! {
         message_max_bytes: Option<i64> = optional("message.max.bytes").importance(High);
         /// CreateTime or LogAppendTime.
         message_timestamp_type: Option<String> = optional("log.message.timestamp.type");
+        /// The codec that batches are kept in: producer keeps that of the producer.
+        compression_type: Option<String> = optional("compression.type").importance(High);
+        /// Milliseconds that a producer's time stamps may lie behind the clock.
+        timestamp_before_max_ms: Option<i64> = optional("log.message.timestamp.before.max.ms");
+        /// Milliseconds that a producer's time stamps may lie ahead of the clock.
+        timestamp_after_max_ms: Option<i64> = optional("log.message.timestamp.after.max.ms");
+        /// Records younger than these milliseconds are not compacted.
+        compaction_lag_min_ms: Option<i64> = optional("log.cleaner.min.compaction.lag.ms");
+        /// Records older than these milliseconds are compacted, however clean the log is.
+        compaction_lag_max_ms: Option<i64> = optional("log.cleaner.max.compaction.lag.ms");
+        /// Milliseconds that the files of an expired segment stay on disk.
+        file_delete_delay_ms: Option<i64> = optional("log.segment.delete.delay.ms");
+        /// 1, the default: a record is on disk before it is acknowledged to acks=all. More: records are acknowledged once they are written, and so many share an fsync; a power failure may take them.
+        flush_messages: Option<i64> = optional("log.flush.interval.messages").importance(High);
+        /// Where log.flush.interval.messages is more than 1: milliseconds after which written records are on disk.
+        flush_ms: Option<i64> = optional("log.flush.interval.ms").importance(High);
+        /// Whether another than the only replica may lead: as good as false.
+        unclean_leader_election: Option<bool> = optional("unclean.leader.election.enable");
         /// Replicas that acks=all needs; this broker is one.
         min_insync_replicas: Option<i64> = optional("min.insync.replicas").importance(High);
     }
@@ -119,7 +143,7 @@ impl BrokerConfig {
                 (settings.requests_bytes_max, "must not be less than socket.request.max.bytes");
             errors.push(ConfigError::invalid("queued.max.request.bytes", bytes, reason));
         }
-        let config = settings.into_config(topic_defaults);
+        let config = Self { settings: shown(props), ..settings.into_config(topic_defaults) };
         errors.into_result(config)
     }
 }
@@ -146,6 +170,15 @@ impl BrokerSettings {
             ("message.max.bytes", number(self.message_max_bytes)),
             ("log.message.timestamp.type", self.message_timestamp_type.clone()),
             ("min.insync.replicas", number(self.min_insync_replicas)),
+            ("compression.type", self.compression_type.clone()),
+            ("log.message.timestamp.before.max.ms", number(self.timestamp_before_max_ms)),
+            ("log.message.timestamp.after.max.ms", number(self.timestamp_after_max_ms)),
+            ("log.cleaner.min.compaction.lag.ms", number(self.compaction_lag_min_ms)),
+            ("log.cleaner.max.compaction.lag.ms", number(self.compaction_lag_max_ms)),
+            ("log.segment.delete.delay.ms", number(self.file_delete_delay_ms)),
+            ("log.flush.interval.messages", number(self.flush_messages)),
+            ("log.flush.interval.ms", number(self.flush_ms)),
+            ("unclean.leader.election.enable", self.unclean_leader_election.map(|said| said.to_string())),
         ];
         let (mut defaults, mut errors) = (TopicConfigs::new(), ConfigErrors::new());
         for (name, value) in said {
@@ -170,8 +203,10 @@ impl BrokerSettings {
             partitions_default: self.num_partitions,
             auto_create_topics: self.auto_create_topics,
             topic_defaults,
+            settings: Props::new(),
             retention_check_interval: self.retention_check_interval,
             cleaner_backoff: self.cleaner_backoff,
+            producer_id_expiration: self.producer_id_expiration,
             request_bytes_max: self.request_bytes_max,
             requests_bytes_max: self.requests_bytes_max,
             connections_max: self.connections_max,
@@ -189,8 +224,17 @@ impl BrokerSettings {
             offsets_retention_check_interval: self.offsets_retention_check_interval,
             offsets_retention: Duration::from_mins(u64::from(self.offsets_retention_minutes)),
             offset_metadata_bytes_max: self.offset_metadata_bytes_max,
+            transaction_timeout_max: self.transaction_timeout_max,
+            transactional_id_expiration: self.transactional_id_expiration,
         }
     }
+}
+
+/// What may be shown of what was said: options as declared, no passwords.
+fn shown(props: &Props) -> Props {
+    let keys = BrokerSettings::definition().keys().iter().filter(|key| key.kind != ConfigType::Password);
+    let names = keys.flat_map(|key| std::iter::once(&key.name).chain(&key.aliases));
+    names.filter_map(|name| Some((name.to_string(), props.get(&**name)?.clone()))).collect()
 }
 
 fn check_listeners(value: &Parsed) -> Result<(), String> {

@@ -87,6 +87,16 @@ pub enum BatchError {
         #[source]
         source: std::io::Error,
     },
+    /// A time stamp outside what the topic takes.
+    #[error("time stamp {timestamp} is out of range: the topic takes {earliest} to {latest}")]
+    Timestamp {
+        /// As read, ms.
+        timestamp: i64,
+        /// The first that is taken.
+        earliest: i64,
+        /// The last that is taken.
+        latest: i64,
+    },
     /// A record inside the batch is broken.
     #[error("record {index} of the batch: {fault}")]
     Record {
@@ -158,6 +168,7 @@ impl BatchError {
             Self::Record { fault: RecordFault::MissingKey | RecordFault::OffsetDelta { .. }, .. } => {
                 ErrorCode::INVALID_RECORD
             }
+            Self::Timestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
             Self::InflatesTooFar { .. } | Self::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
             _ => ErrorCode::CORRUPT_MESSAGE,
         }

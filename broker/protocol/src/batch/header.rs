@@ -16,7 +16,7 @@ pub const LENGTH_PREFIX_BYTES: usize = 12;
 pub(crate) const CHECKSUM_START: usize = 21;
 pub(crate) const TIMESTAMP_TYPE_BIT: i16 = 0x08;
 pub(crate) const TRANSACTIONAL_BIT: i16 = 0x10;
-const CONTROL_BIT: i16 = 0x20;
+pub(crate) const CONTROL_BIT: i16 = 0x20;
 const DELETE_HORIZON_BIT: i16 = 0x40;
 
 /// Who set the time stamps of a batch.

@@ -2,6 +2,7 @@
 //!
 //! - [`header`]: the 61 bytes in front, the checks a broker makes, and how whole batches are told apart in a log.
 //! - [`patch`]: the few fields a broker may change in place.
+//! - [`recompress()`]: the same records in another codec.
 //! - [`records`]: iterates records without copying them.
 //! - [`builder`]: appends records straight into the buffer that becomes the batch.
 //! - [`compression`]: the four codecs, with limits.
@@ -11,6 +12,7 @@ pub mod compression;
 pub mod error;
 pub mod header;
 pub mod patch;
+mod recompress;
 pub mod records;
 mod snappy;
 pub mod validate;
@@ -20,5 +22,6 @@ pub use builder::{BatchBuilder, BatchFields};
 pub use compression::{Compression, InflateLimits};
 pub use error::BatchError;
 pub use header::{Batch, BatchHeader, Batches, HEADER_BYTES, TimestampType};
+pub use recompress::recompress;
 pub use records::{Header, Record, Records};
 pub use validate::{RecordSummary, check_produced};

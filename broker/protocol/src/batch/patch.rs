@@ -4,7 +4,7 @@
 //! checksum, so they cost nothing; the others compute it anew.
 
 use super::error::BatchError;
-use super::header::{CHECKSUM_START, HEADER_BYTES, TIMESTAMP_TYPE_BIT, put};
+use super::header::{CHECKSUM_START, CONTROL_BIT, HEADER_BYTES, TIMESTAMP_TYPE_BIT, put};
 
 /// Gives the batch its place in the log.
 pub fn base_offset(batch: &mut [u8], offset: i64) -> Result<(), BatchError> {
@@ -44,6 +44,15 @@ pub fn producer(batch: &mut [u8], id: i64, epoch: i16, base_sequence: i32) -> Re
     put(batch, 43, id.to_be_bytes());
     put(batch, 51, epoch.to_be_bytes());
     put(batch, 53, base_sequence.to_be_bytes());
+    checksum(batch);
+    Ok(())
+}
+
+/// Makes it a control batch: its record is a marker of the broker's and no data.
+pub fn control(batch: &mut [u8]) -> Result<(), BatchError> {
+    check_size(batch)?;
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) | CONTROL_BIT;
+    put(batch, 21, attributes.to_be_bytes());
     checksum(batch);
     Ok(())
 }

@@ -41,6 +41,11 @@ impl Records {
         self.bytes.len()
     }
 
+    /// All records, one behind the other.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The records in order.
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { header: self.header, rest: &self.bytes, index: 0, failed: false }

@@ -43,6 +43,24 @@ pub fn check_produced(mut bytes: Bytes) -> Result<Batch, BatchError> {
     Ok(batch)
 }
 
+/// What a record bears that was given no time.
+const NO_TIMESTAMP: i64 = -1;
+
+/// Checks time stamps (ms) against the range that a topic takes; -1 stands for none and always passes.
+pub fn check_timestamps(
+    min_timestamp: i64,
+    max_timestamp: i64,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<(), BatchError> {
+    let outside = |timestamp: &i64| *timestamp != NO_TIMESTAMP && !range.contains(timestamp);
+    match [min_timestamp, max_timestamp].into_iter().find(outside) {
+        None => Ok(()),
+        Some(timestamp) => {
+            Err(BatchError::Timestamp { timestamp, earliest: *range.start(), latest: *range.end() })
+        }
+    }
+}
+
 /// What a broker learns from the records of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordSummary {
@@ -50,6 +68,8 @@ pub struct RecordSummary {
     pub max_timestamp: i64,
     /// Offset delta of the first record with it.
     pub max_timestamp_delta: i32,
+    /// The smallest time stamp, ms, of the records that have one (-1 is none); [`i64::MAX`] if none has.
+    pub min_timestamp: i64,
     /// Bytes of the inflated records.
     pub inflated_bytes: usize,
 }
@@ -61,8 +81,12 @@ pub fn check_records(
     key_required: bool,
 ) -> Result<RecordSummary, BatchError> {
     let records: Records = batch.records(limits)?;
-    let mut summary =
-        RecordSummary { max_timestamp: -1, max_timestamp_delta: 0, inflated_bytes: records.size() };
+    let mut summary = RecordSummary {
+        max_timestamp: -1,
+        max_timestamp_delta: 0,
+        min_timestamp: i64::MAX,
+        inflated_bytes: records.size(),
+    };
     for (expected, record) in (0_i32..).zip(&records) {
         let record = record?;
         let fault = if record.offset_delta != expected {
@@ -78,6 +102,9 @@ pub fn check_records(
         if record.timestamp > summary.max_timestamp {
             summary.max_timestamp = record.timestamp;
             summary.max_timestamp_delta = expected;
+        }
+        if record.timestamp != NO_TIMESTAMP {
+            summary.min_timestamp = summary.min_timestamp.min(record.timestamp);
         }
     }
     Ok(summary)

@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use crate::ErrorCode;
 use crate::batch::error::RecordFault;
 use crate::batch::header::{CHECKSUM_START, sequence_after};
-use crate::batch::validate::check_records;
+use crate::batch::validate::{check_records, check_timestamps};
 use crate::batch::{
-    Batch, BatchBuilder, BatchError, BatchFields, Batches, Compression, HEADER_BYTES, Header, InflateLimits,
-    TimestampType, check_produced, patch,
+    Batch, BatchBuilder, BatchError, BatchFields, BatchHeader, Batches, Compression, HEADER_BYTES, Header,
+    InflateLimits, TimestampType, check_produced, patch, recompress,
 };
 
 const CODECS: [Compression; 5] =
@@ -36,6 +36,42 @@ fn build(codec: Compression, records: u8) -> Bytes {
     }
     let fields = BatchFields { compression: codec, ..Default::default() };
     builder.finish(&fields).unwrap().0.into()
+}
+
+#[test]
+fn a_batch_takes_another_codec_and_keeps_all_else() {
+    for from in CODECS {
+        let mut bytes = BytesMut::from(&build(from, 20)[..]);
+        patch::producer(&mut bytes, 7, 3, 40).unwrap();
+        let batch = check_produced(bytes.freeze()).unwrap();
+        for to in CODECS {
+            let other = recompress(&batch, to, InflateLimits::default()).unwrap();
+            let header = BatchHeader {
+                size: other.bytes().len(),
+                crc: other.header().crc,
+                attributes: to.id(),
+                ..*batch.header()
+            };
+            assert_eq!(*other.header(), header, "{from} to {to}");
+            assert!(check_produced(other.bytes().clone()).is_ok());
+            let back = recompress(&other, Compression::None, InflateLimits::default()).unwrap();
+            let plain = recompress(&batch, Compression::None, InflateLimits::default()).unwrap();
+            assert_eq!(back.bytes(), plain.bytes(), "{from} to {to}");
+        }
+    }
+}
+
+#[test]
+fn time_stamps_outside_the_range_are_refused() {
+    let batch = check_produced(build(Compression::None, 3)).unwrap();
+    let summary = check_records(&batch, InflateLimits::default(), false).unwrap();
+    assert_eq!((summary.min_timestamp, summary.max_timestamp), (1000, 1002));
+    let check = |range| check_timestamps(summary.min_timestamp, summary.max_timestamp, range);
+    assert!(check(1000..=1002).is_ok());
+    for range in [1001..=2000, 0..=1001] {
+        assert_eq!(check(range).unwrap_err().code(), ErrorCode::INVALID_TIMESTAMP);
+    }
+    assert!(check_timestamps(-1, -1, 5..=6).is_ok(), "no time stamp is in every range");
 }
 
 #[test]

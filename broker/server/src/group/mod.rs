@@ -28,6 +28,7 @@ mod waiting;
 pub use self::consumer::Assignor;
 pub(crate) use self::{
     assignment::Sync,
+    commits::ensure_offsets_log,
     consumer::{Assigned, Beat, BeatAnswer, Refused},
     coordinator::Coordinator,
     journal::run_journal,

@@ -68,7 +68,14 @@ impl Coordinator {
             Some(false) => return ErrorCode::NON_EMPTY_GROUP,
             Some(true) => {}
         }
-        let keys = state.groups.offsets.lock().keys_where(|group, _, _| group == id);
+        let keys = {
+            let offsets = state.groups.offsets.lock();
+            let mut keys = offsets.keys_where(|group, _, _| group == id);
+            keys.extend(offsets.pending_of_group(id));
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
         let deleted = Self::commit(state, without_values(keys)).await;
         if deleted != ErrorCode::NONE {
             return deleted;
@@ -104,7 +111,13 @@ impl Coordinator {
         let over = |group: &str, topic: &str, committed: &CommittedOffset| {
             rules.get(group).unwrap_or(&standalone).is_over(topic, committed, oldest_ms)
         };
-        let keys = state.groups.offsets.lock().keys_where(over);
+        let keys = {
+            let offsets = state.groups.offsets.lock();
+            let mut keys = offsets.keys_where(over);
+            // A transaction is about to renew it, perhaps.
+            keys.retain(|key| !offsets.is_pending(key));
+            keys
+        };
         if !keys.is_empty() {
             tracing::info!(offsets = keys.len(), "committed offsets expired");
             let code = Self::commit(state, without_values(keys)).await;

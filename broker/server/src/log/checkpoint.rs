@@ -52,8 +52,8 @@ pub(super) fn load(folder: &Path, base_offset: i64, size: u64) -> Result<Option<
     let snapshot = read_if_there(&file_path(folder, point.offset, "snapshot"))?;
     let producers = snapshot.as_deref().and_then(snapshot::decode);
     let indexes = read_indexes(folder, base_offset)?;
-    Ok(producers.zip(indexes).map(|(producers, (offsets, times))| {
-        let index = ActiveIndex::decode(&offsets, &times);
+    Ok(producers.zip(indexes).map(|(producers, contents)| {
+        let index = ActiveIndex::decode(&contents, point.offset);
         Recovered { point, index, producers }
     }))
 }

@@ -1,5 +1,7 @@
 //! The settings that one log acts on: a topic's configs with the broker's defaults filled in.
 
+use broker_protocol::batch::Compression;
+
 /// How old records go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
@@ -32,6 +34,29 @@ pub struct LogConfig {
     pub log_append_time: bool,
     /// Replicas that acks=all needs; there is one.
     pub min_insync_replicas: i64,
+    /// The codec that batches are kept in; `None` keeps that of their producer.
+    pub compression: Option<Compression>,
+    /// How far a producer's time stamps may lie behind the clock.
+    pub timestamp_before_max_ms: i64,
+    /// How far a producer's time stamps may lie ahead of the clock.
+    pub timestamp_after_max_ms: i64,
+    /// Records younger than this are not compacted.
+    pub compaction_lag_min_ms: i64,
+    /// Records older than this are compacted, however clean the log is.
+    pub compaction_lag_max_ms: i64,
+    /// How long the files of an expired segment stay on disk.
+    pub file_delete_delay_ms: i64,
+    /// 1: records are on disk before they are acknowledged and read. More: so many share an fsync, after both.
+    pub flush_records: u64,
+    /// With more than one: written records are on disk after this time.
+    pub flush_ms: i64,
+}
+
+impl LogConfig {
+    /// Whether records may be acknowledged before they are on disk, which somebody must have asked for.
+    pub fn is_relaxed(&self) -> bool {
+        self.flush_records > 1
+    }
 }
 
 impl Default for LogConfig {
@@ -47,6 +72,14 @@ impl Default for LogConfig {
             max_message_bytes: 1_048_588,
             log_append_time: false,
             min_insync_replicas: 1,
+            compression: None,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+            compaction_lag_min_ms: 0,
+            compaction_lag_max_ms: i64::MAX,
+            file_delete_delay_ms: 60_000,
+            flush_records: 1,
+            flush_ms: i64::MAX,
         }
     }
 }

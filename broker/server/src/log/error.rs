@@ -76,6 +76,24 @@ pub enum LogError {
         /// The epoch of the batch.
         found: i16,
     },
+    /// The producer has a transaction open and sent a batch outside of it.
+    #[error("producer {producer_id} has a transaction open and must send its records as part of it")]
+    InvalidTransactionState {
+        /// Producer id.
+        producer_id: i64,
+    },
+    /// The marker is of a transaction coordinator that another one has replaced.
+    #[error(
+        "a marker for producer {producer_id} has coordinator epoch {found}, but epoch {current} has taken over"
+    )]
+    CoordinatorFenced {
+        /// Producer id.
+        producer_id: i64,
+        /// Newest coordinator epoch seen.
+        current: i32,
+        /// The coordinator epoch of the marker.
+        found: i32,
+    },
     /// The broker is shutting down.
     #[error("{path} is closed: the broker is shutting down")]
     Closed {

@@ -6,6 +6,12 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use super::{
+    Marker,
+    aborted::{self, Aborted},
+    marker::Ended,
+};
+
 /// Log bytes between two entries.
 pub(crate) const INTERVAL_BYTES: u64 = 4096;
 /// Bytes of one entry of an `.index` file.
@@ -23,6 +29,19 @@ pub(crate) struct ActiveIndex {
     /// Highest time stamp of the segment and its batch, entered or not.
     newest: Option<(i64, u32)>,
     next_entry_at: u64,
+    /// By the order of their markers.
+    aborted: Vec<Aborted>,
+}
+
+/// The contents of a segment's index files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IndexContents {
+    /// `.index`.
+    pub(crate) offsets: Vec<u8>,
+    /// `.timeindex`.
+    pub(crate) times: Vec<u8>,
+    /// `.txnindex`; there is no file if it is empty.
+    pub(crate) aborted: Vec<u8>,
 }
 
 impl ActiveIndex {
@@ -47,6 +66,16 @@ impl ActiveIndex {
         }
     }
 
+    /// Takes note of a marker at `offset` in this segment, and of what it ended.
+    pub(crate) fn end_transaction(&mut self, marker: &Marker, ended: Option<Ended>, offset: i64) {
+        self.aborted.extend(ended.and_then(|ended| ended.aborted(marker, offset)));
+    }
+
+    /// The aborted transactions whose markers this segment holds.
+    pub(crate) fn aborted(&self) -> &[Aborted] {
+        &self.aborted
+    }
+
     /// Highest time stamp of the segment, -1 without any.
     pub(crate) fn max_timestamp(&self) -> i64 {
         self.newest.map_or(-1, |(timestamp, _)| timestamp)
@@ -58,22 +87,31 @@ impl ActiveIndex {
         after.checked_sub(1).map_or(0, |at| self.offsets[at].1)
     }
 
+    /// Position of the first entered batch at or after the offset, if there is one.
+    pub(crate) fn position_after(&self, relative_offset: u32) -> Option<u32> {
+        let before = self.offsets.partition_point(|(offset, _)| *offset < relative_offset);
+        self.offsets.get(before).map(|(_, position)| *position)
+    }
+
     /// Offset from where to look for the first batch with a time stamp of at least `timestamp`.
     pub(crate) fn offset_before(&self, timestamp: i64) -> u32 {
         let after = self.times.partition_point(|(entry, _)| *entry < timestamp);
         after.checked_sub(1).map_or(0, |at| self.times[at].1)
     }
 
-    /// Reads the two files' contents back.
-    pub(crate) fn decode(offsets: &[u8], times: &[u8]) -> Self {
-        let offsets: Vec<(u32, u32)> = offsets.as_chunks().0.iter().map(split).collect();
-        let times: Vec<(i64, u32)> = times.as_chunks().0.iter().map(split_time).collect();
+    /// Reads the files' contents back, as far as they speak of offsets before `end`.
+    pub(crate) fn decode(contents: &IndexContents, end: i64) -> Self {
+        let offsets: Vec<(u32, u32)> = contents.offsets.as_chunks().0.iter().map(split).collect();
+        let times: Vec<(i64, u32)> = contents.times.as_chunks().0.iter().map(split_time).collect();
         let next_entry_at = offsets.last().map_or(0, |(_, position)| u64::from(*position) + INTERVAL_BYTES);
-        Self { newest: times.last().copied(), offsets, times, next_entry_at }
+        let mut aborted = aborted::decode(&contents.aborted);
+        // The files may be newer than the point that they are read for; its markers are then read once more.
+        aborted.retain(|entry| entry.last_offset < end);
+        Self { newest: times.last().copied(), offsets, times, next_entry_at, aborted }
     }
 
-    /// The two files' contents; the last time entry always holds the segment's highest time stamp.
-    pub(crate) fn encode(&mut self) -> (Vec<u8>, Vec<u8>) {
+    /// The files' contents; the last time entry always holds the segment's highest time stamp.
+    pub(crate) fn encode(&mut self) -> IndexContents {
         self.enter_newest();
         let mut offsets = Vec::with_capacity(self.offsets.len() * 8);
         for (offset, position) in &self.offsets {
@@ -85,7 +123,7 @@ impl ActiveIndex {
             times.extend_from_slice(&timestamp.to_be_bytes());
             times.extend_from_slice(&offset.to_be_bytes());
         }
-        (offsets, times)
+        IndexContents { offsets, times, aborted: aborted::encode(&self.aborted) }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where do records rest? One log per partition: segments of batches as the producers sent them, in Kafka's layout.
 //!
-//! - [`partition`](self): appends, high watermark, closing segments; `read`: whole batches out again
+//! - `append`, [`partition`](self): batches in, how far they are on disk, closing segments; `read`: whole batches out again
 //! - `open`, `checkpoint`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
-//! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once
+//! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once, and which transactions are open
+//! - `marker`, `aborted`: how transactions end, and what readers of committed records leave out
 //! - `flusher`: group commit; `directory`, `disk`: lock, failure, the seam to the disk
-//! - `retention`, `compaction`, `cleaner`, `swap`: how old records go
+//! - `retention`, `compaction`, `cleaner`, `outcome`, `swap`: how old records go
 
+mod aborted;
+mod append;
 mod checkpoint;
 mod cleaner;
 mod compaction;
@@ -16,7 +19,9 @@ mod error;
 mod flusher;
 mod header;
 mod index;
+mod marker;
 mod open;
+mod outcome;
 mod partition;
 mod producers;
 mod read;
@@ -27,12 +32,16 @@ mod snapshot;
 mod swap;
 
 pub use self::{
+    aborted::AbortedTransaction,
+    append::Appended,
     config::{CleanupPolicy, LogConfig},
     directory::LogDirectory,
     disk::Disk,
     error::LogError,
+    marker::Marker,
     open::PartitionPlace,
-    partition::{Appended, LogOffsets, PartitionLog},
+    partition::{LogOffsets, PartitionLog},
+    producers::ProducerView,
 };
 pub(crate) use self::{
     disk::{SystemDisk, replace_file, sync_folder},

@@ -20,12 +20,13 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::{
-    LogConfig, LogDirectory, LogError, PARTITION_METADATA_FILE, PartitionLog,
+    LogConfig, LogDirectory, LogError, Marker, PARTITION_METADATA_FILE, PartitionLog,
     checkpoint::{self, Recovered},
     disk::read_at,
     flusher::FlushQueue,
     header::verify,
     index::ActiveIndex,
+    marker::Ended,
     partition::{ActiveSegment, Inner},
     producers::ProducerTable,
     scan::{Scan, ScanError},
@@ -68,7 +69,7 @@ impl PartitionLog {
             config: RwLock::new(config),
             start: AtomicI64::new(inner.start_offset),
             end: AtomicI64::new(inner.end_offset),
-            flushed: watch::Sender::new(inner.flushed_offset),
+            flushed: watch::Sender::new(inner.flushed()),
             inner: Mutex::new(inner),
             cleaning: Mutex::new(()),
             readers: Mutex::new(Vec::new()),
@@ -115,6 +116,7 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
         end_offset: 0,
         flushed_offset: 0,
         flushed_position: 0,
+        ended: Vec::new(),
         cleaned_to: super::compaction::read_checkpoint(folder)?,
         point: None,
         touched: false,
@@ -196,6 +198,18 @@ struct LogEnd {
     producers: ProducerTable,
 }
 
+impl LogEnd {
+    fn take_note(&mut self, header: &BatchHeader, marker: Option<(Marker, Option<Ended>)>) {
+        match marker {
+            Some((marker, ended)) => {
+                self.producers.end(&marker, header.max_timestamp);
+                self.index.end_transaction(&marker, ended, header.base_offset);
+            }
+            None => self.producers.update(header),
+        }
+    }
+}
+
 impl Recovery<'_> {
     /// Reads the segment from its recovery point on, cuts it off at the first bad batch, and makes what is left durable.
     fn recover(
@@ -222,8 +236,12 @@ impl Recovery<'_> {
                     break Some(format!("offset {} comes after {}", header.base_offset, end.offset - 1));
                 }
                 Ok(Some((at, header))) => {
+                    match scan.marker(at, &header) {
+                        Ok(marker) => end.take_note(&header, marker),
+                        Err(ScanError::Bad { reason, .. }) => break Some(reason),
+                        Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path, error)),
+                    }
                     self.index(&mut end.index, at, &header);
-                    end.producers.update(&header);
                     (end.offset, end.size) = (header.next_offset(), at + header.size as u64);
                 }
                 Ok(None) => break None,
@@ -300,10 +318,18 @@ impl Recovery<'_> {
 
 fn replay(file: &File, producers: &mut ProducerTable, size: u64, path: &Path) -> Result<(), LogError> {
     let mut scan = Scan::headers(file, 0, size);
+    let mut next = || -> Result<bool, ScanError> {
+        let Some((position, header)) = scan.next()? else { return Ok(false) };
+        match scan.marker(position, &header)? {
+            Some((marker, _)) => _ = producers.end(&marker, header.max_timestamp),
+            None => producers.update(&header),
+        }
+        Ok(true)
+    };
     loop {
-        match scan.next() {
-            Ok(Some((_, header))) => producers.update(&header),
-            Ok(None) => return Ok(()),
+        match next() {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
             Err(ScanError::Bad { position, reason }) => {
                 tracing::error!(segment = %path.display(), position, "damaged, producers after it are not known: {reason}");
                 return Ok(());

@@ -1,9 +1,10 @@
-//! One partition's log: appends in order, and how far it is on disk.
+//! One partition's log: its state, how far it is on disk, and how its segments are closed.
 //!
 //! Invariants. (1) Every segment but the last is completely on disk, with its indexes: [`PartitionLog::roll`] syncs
 //! before it creates the next file, so recovery needs the last segment only. (2) Readers see nothing beyond the high
 //! watermark, which is what has been fsynced: what was read once is never lost to a power failure. (3) A failed write
-//! leaves the log as it was; its torn bytes lie beyond `size` and are cut off before the next write.
+//! leaves the log as it was; its torn bytes lie beyond `size` and are cut off before the next write. (4) Readers of committed records
+//! see nothing beyond the last stable offset: every transaction that began before it has its marker on disk.
 
 use std::{
     fs::{self, File},
@@ -14,41 +15,27 @@ use std::{
     },
 };
 
-use broker_protocol::batch::{Batch, BatchHeader};
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
 use super::{
-    LogConfig, LogDirectory, LogError,
+    LogConfig, LogDirectory, LogError, ProducerView,
     checkpoint::RecoveryPoint,
     disk::sync_folder,
     flusher::{Flush, FlushQueue},
-    header::PATCHED_BYTES,
     index::ActiveIndex,
     producers::ProducerTable,
     segment::{Segment, file_path, remove_file, write_indexes},
     snapshot,
 };
 
-/// Where a batch went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Offset of its first record.
-    pub base_offset: i64,
-    /// Offset of its last record.
-    pub last_offset: i64,
-    /// First offset that the log keeps.
-    pub start_offset: i64,
-    /// The batch was there already; nothing was written.
-    pub duplicate: bool,
-}
-
 /// How far a log reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOffsets {
     /// First offset kept.
     pub start: i64,
+    /// Readers of committed records see nothing beyond: no transaction is open before it, and every marker before it is on disk.
+    pub last_stable: i64,
     /// Offset after the last record that is on disk: consumers see nothing beyond.
     pub high_watermark: i64,
     /// Offset that the next record gets.
@@ -73,10 +60,17 @@ pub struct PartitionLog {
     /// First and next offset, for those who must not wait for a write under way.
     pub(super) start: AtomicI64,
     pub(super) end: AtomicI64,
-    /// The high watermark, for those who wait for it.
-    pub(super) flushed: watch::Sender<i64>,
+    /// How far readers see, for those who wait for it.
+    pub(super) flushed: watch::Sender<Flushed>,
     /// Long polls to wake when the high watermark moves.
     pub(super) readers: Mutex<Vec<Arc<Notify>>>,
+}
+
+/// How far readers see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flushed {
+    pub(super) high_watermark: i64,
+    pub(super) last_stable: i64,
 }
 
 #[derive(Debug)]
@@ -89,6 +83,8 @@ pub(super) struct Inner {
     pub(super) flushed_offset: i64,
     /// How much of the active segment is on disk.
     pub(super) flushed_position: u64,
+    /// Markers that are not on disk yet, and the first offsets of the transactions that they ended.
+    pub(super) ended: Vec<(i64, i64)>,
     /// Compaction has been through up to here.
     pub(super) cleaned_to: i64,
     /// How far the active segment need not be read again.
@@ -116,6 +112,15 @@ impl ActiveSegment {
     }
 }
 
+impl Inner {
+    pub(super) fn flushed(&self) -> Flushed {
+        let waiting = self.ended.iter().filter(|(marker, _)| *marker >= self.flushed_offset);
+        let undecided = waiting.map(|(_, first)| *first).chain(self.producers.first_open()).min();
+        let last_stable = undecided.map_or(self.flushed_offset, |first| first.min(self.flushed_offset));
+        Flushed { high_watermark: self.flushed_offset, last_stable: last_stable.max(self.start_offset) }
+    }
+}
+
 impl PartitionLog {
     /// `topic-partition`, also the folder's name.
     pub fn name(&self) -> &str {
@@ -134,11 +139,9 @@ impl PartitionLog {
 
     /// How far the log reaches.
     pub fn offsets(&self) -> LogOffsets {
-        LogOffsets {
-            start: self.start.load(Ordering::Acquire),
-            high_watermark: *self.flushed.borrow(),
-            end: self.end.load(Ordering::Acquire),
-        }
+        let start = self.start.load(Ordering::Acquire);
+        let Flushed { high_watermark, last_stable } = *self.flushed.borrow();
+        LogOffsets { start, last_stable, high_watermark, end: self.end.load(Ordering::Acquire) }
     }
 
     /// Bytes of all segments.
@@ -147,42 +150,11 @@ impl PartitionLog {
         inner.closed.iter().map(|segment| segment.size).sum::<u64>() + inner.active.size
     }
 
-    /// Appends one batch, which the caller has checked, behind the others and queues the fsync. Blocks on the disk; the batch is durable only once
-    /// [`PartitionLog::durable`] says so.
-    pub fn append(self: &Arc<Self>, batch: &Batch, now_ms: i64) -> Result<Appended, LogError> {
-        let mut inner = self.inner.lock();
-        self.check_alive()?;
-        let start_offset = inner.start_offset;
-        if let Some(stored) = inner.producers.check(batch.header())? {
-            let (base_offset, last_offset) = (stored.base_offset, stored.last_offset);
-            return Ok(Appended { base_offset, last_offset, start_offset, duplicate: true });
-        }
-        if self.must_roll(&inner, batch.header(), now_ms) {
-            self.roll(&mut inner)?;
-        }
-        let header = BatchHeader { base_offset: inner.end_offset, ..*batch.header() };
-        self.write(&mut inner, &header, batch.bytes())?;
-        let active = &mut inner.active;
-        let position = u32::try_from(active.size).unwrap_or(u32::MAX);
-        active.index.add(active.relative(header.base_offset), position, header.max_timestamp);
-        active.size += header.size as u64;
-        active.begun_ms.get_or_insert(now_ms);
-        inner.end_offset = header.next_offset();
-        self.end.store(inner.end_offset, Ordering::Release);
-        inner.producers.update(&header);
-        inner.producers.heard(header.producer_id, now_ms);
-        inner.touched = true;
-        drop(inner);
-        self.queue_flush();
-        let (base_offset, last_offset) = (header.base_offset, header.last_offset());
-        Ok(Appended { base_offset, last_offset, start_offset, duplicate: false })
-    }
-
     /// Waits until everything before `offset` is on disk.
     pub async fn durable(&self, offset: i64) -> Result<(), LogError> {
         let mut flushed = self.flushed.subscribe();
         loop {
-            if *flushed.borrow_and_update() >= offset {
+            if flushed.borrow_and_update().high_watermark >= offset {
                 return Ok(());
             }
             self.check_alive()?;
@@ -200,6 +172,11 @@ impl PartitionLog {
         readers.push(Arc::clone(reader));
     }
 
+    /// What is known of each producer that numbers its batches.
+    pub fn producers(&self) -> Vec<ProducerView> {
+        self.inner.lock().producers.views()
+    }
+
     pub(super) fn check_alive(&self) -> Result<(), LogError> {
         if self.deleted.load(Ordering::Acquire) {
             return Err(LogError::Deleted { path: self.folder.clone() });
@@ -208,57 +185,6 @@ impl PartitionLog {
             return Err(LogError::Closed { path: self.folder.clone() });
         }
         self.directory.check()
-    }
-
-    fn must_roll(&self, inner: &Inner, header: &BatchHeader, now_ms: i64) -> bool {
-        let (config, active) = (self.config.read(), &inner.active);
-        let last = inner.end_offset + i64::from(header.last_offset_delta);
-        let full = active.size + header.size as u64 > config.segment_bytes;
-        let old = active.begun_ms.is_some_and(|begun| now_ms.saturating_sub(begun) >= config.segment_ms);
-        active.size > 0 && (full || old || i32::try_from(last - active.base_offset).is_err())
-    }
-
-    /// Writes a batch at the end of the active segment: what the broker sets in the head, and the rest as it came.
-    fn write(&self, inner: &mut Inner, header: &BatchHeader, batch: &Bytes) -> Result<(), LogError> {
-        let file = self.active_file(inner)?;
-        let active = &mut inner.active;
-        let path = file_path(&self.folder, active.base_offset, "log");
-        if active.torn {
-            file.set_len(active.size).map_err(|error| LogError::io("truncate", &path, error))?;
-            active.torn = false;
-        }
-        let mut head = [0; PATCHED_BYTES];
-        head[..8].copy_from_slice(&header.base_offset.to_be_bytes());
-        head[8..12].copy_from_slice(&batch[8..12]);
-        // Bytes 12 to 15 are the leader epoch: 0, as there is only ever one leader.
-        let slices: [&[u8]; 2] = [&head, &batch[PATCHED_BYTES..]];
-        self.directory.write_at(&file, &path, &slices, active.size).inspect_err(|_| active.torn = true)
-    }
-
-    fn active_file(&self, inner: &mut Inner) -> Result<Arc<File>, LogError> {
-        if let Some(file) = &inner.active.file {
-            return Ok(Arc::clone(file));
-        }
-        if !self.folder.exists() {
-            self.create_folder()?;
-        }
-        let path = file_path(&self.folder, inner.active.base_offset, "log");
-        let file = File::options().create(true).read(true).write(true).truncate(false).open(&path);
-        let file = Arc::new(file.map_err(|error| LogError::io("create", &path, error))?);
-        sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
-        inner.active.file = Some(Arc::clone(&file));
-        Ok(file)
-    }
-
-    /// Creates the partition's folder; the file in it says which topic it belongs to, as in Kafka.
-    fn create_folder(&self) -> Result<(), LogError> {
-        fs::create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, error))?;
-        let path = self.folder.join(super::PARTITION_METADATA_FILE);
-        let contents = format!("version: 0\ntopic_id: {}\n", self.topic_id);
-        let written = fs::write(&path, contents).and_then(|()| File::open(&path)?.sync_all());
-        written.map_err(|error| LogError::io("write", path, error))?;
-        let parent = self.folder.parent().unwrap_or(Path::new("."));
-        sync_folder(parent).map_err(|error| LogError::io("sync", parent, error))
     }
 
     /// Closes the active segment, durably, and begins the next one.
@@ -277,19 +203,21 @@ impl PartitionLog {
         inner.closed.push(Arc::new(Segment::new(&self.folder, base_offset, inner.active.size)));
         inner.active = ActiveSegment { base_offset: inner.end_offset, ..ActiveSegment::default() };
         (inner.flushed_offset, inner.flushed_position) = (inner.end_offset, 0);
-        self.publish(inner.flushed_offset);
+        self.publish(inner);
         Ok(())
     }
 
-    fn queue_flush(self: &Arc<Self>) {
+    pub(super) fn queue_flush(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let log: Arc<dyn Flush> = Arc::clone(self) as Arc<dyn Flush>;
             self.queue.push(log);
         }
     }
 
-    fn publish(&self, flushed_offset: i64) {
-        self.flushed.send_modify(|offset| *offset = flushed_offset.max(*offset));
+    /// Tells everyone who waits how far readers see now.
+    pub(super) fn publish(&self, inner: &mut Inner) {
+        inner.ended.retain(|(marker, _)| *marker >= inner.flushed_offset);
+        self.flushed.send_replace(inner.flushed());
         for reader in self.readers.lock().drain(..) {
             reader.notify_one();
         }
@@ -310,7 +238,7 @@ impl PartitionLog {
             // Had the segment been closed meanwhile, `roll` would have gone beyond `end_offset` or equal to it.
             inner.flushed_position = size;
         }
-        self.publish(inner.flushed_offset);
+        self.publish(&mut inner);
         result?;
         self.take_point_if_due(&mut inner)
     }

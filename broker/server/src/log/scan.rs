@@ -5,9 +5,10 @@
 
 use std::{fs::File, io};
 
-use broker_protocol::batch::{BatchHeader, HEADER_BYTES};
+use broker_protocol::batch::{Batch, BatchHeader, HEADER_BYTES};
+use bytes::Bytes;
 
-use super::{disk::read_at, header::verify};
+use super::{Marker, disk::read_at, header::verify, marker::Ended};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 const VERIFY_CHUNK_BYTES: usize = 1024 * 1024;
@@ -88,6 +89,20 @@ impl<'a> Scan<'a> {
         self.position = position + total as u64;
         let from = usize::try_from(position - self.buffer_at).unwrap_or(0);
         Ok(&self.buffer[from..from + total])
+    }
+
+    /// The marker of a transaction's end, and what it ended, if that is what [`Scan::next`] just returned.
+    pub(crate) fn marker(
+        &mut self,
+        position: u64,
+        header: &BatchHeader,
+    ) -> Result<Option<(Marker, Option<Ended>)>, ScanError> {
+        if !header.is_control() || header.producer_id < 0 {
+            return Ok(None);
+        }
+        let mut bytes = Bytes::copy_from_slice(self.batch(position, header)?);
+        let marker = Batch::take(&mut bytes).and_then(|batch| Marker::decode(&batch));
+        marker.map_err(|error| ScanError::Bad { position, reason: error.to_string() })
     }
 
     /// At least `length` bytes from the current position if the file has them.

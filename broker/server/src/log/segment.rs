@@ -11,14 +11,17 @@ use std::{
 };
 
 use super::{
+    aborted::{self, Aborted},
     error::LogError,
-    index::{self, ActiveIndex},
+    index::{self, ActiveIndex, IndexContents},
     open::read_if_there,
     scan::{Scan, ScanError},
 };
 
-/// The files that an index is: offsets, time stamps, and the checksums of both, which Kafka's format has no room for.
-pub(crate) const INDEX_EXTENSIONS: [&str; 3] = ["index", "timeindex", "sums"];
+/// The files that an index is: offsets, time stamps, aborted transactions, and the checksums of them, which Kafka's formats have no
+/// room for.
+pub(crate) const INDEX_EXTENSIONS: [&str; 4] = ["index", "timeindex", ABORTED_EXTENSION, "sums"];
+const ABORTED_EXTENSION: &str = "txnindex";
 
 /// Path of a segment's file.
 pub(crate) fn file_path(folder: &Path, base_offset: i64, extension: &str) -> PathBuf {
@@ -48,6 +51,7 @@ struct Indexes {
     offsets: File,
     times: File,
     newest: Option<(i64, u32)>,
+    aborted: Vec<Aborted>,
 }
 
 impl Segment {
@@ -94,6 +98,11 @@ impl Segment {
         Ok(self.newest()?.map_or(-1, |(timestamp, _)| timestamp))
     }
 
+    /// The aborted transactions whose markers it holds, in their order.
+    pub(crate) fn aborted(&self) -> Result<&[Aborted], LogError> {
+        Ok(&self.indexes()?.aborted)
+    }
+
     /// Offset from where to look for the first batch with at least this time stamp.
     pub(crate) fn offset_before(&self, timestamp: i64) -> Result<i64, LogError> {
         let relative = index::offset_before_in(&self.indexes()?.times, timestamp);
@@ -122,9 +131,7 @@ impl Segment {
 
     /// Opens the files; `None` if they are missing or damaged.
     fn open_indexes(&self) -> Result<Option<Indexes>, LogError> {
-        if read_indexes(&self.folder, self.base_offset)?.is_none() {
-            return Ok(None);
-        }
+        let Some(contents) = read_indexes(&self.folder, self.base_offset)? else { return Ok(None) };
         let open = |extension| {
             let path = file_path(&self.folder, self.base_offset, extension);
             File::open(&path).map_err(|error| LogError::io("open", path, error))
@@ -132,7 +139,7 @@ impl Segment {
         let (offsets, times) = (open("index")?, open("timeindex")?);
         let newest = index::newest_in(&times);
         let newest = newest.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
-        Ok(Some(Indexes { offsets, times, newest }))
+        Ok(Some(Indexes { offsets, times, newest, aborted: aborted::decode(&contents.aborted) }))
     }
 
     /// Writes the indexes of a segment that has none yet.
@@ -143,20 +150,11 @@ impl Segment {
     }
 
     fn rebuild_indexes(&self) -> Result<Indexes, LogError> {
-        let file = self.file()?;
-        let mut scan = Scan::headers(&file, 0, self.size);
         let mut indexes = ActiveIndex::default();
-        loop {
-            match scan.next() {
-                Ok(Some((position, header))) => {
-                    let position = u32::try_from(position).unwrap_or(u32::MAX);
-                    indexes.add(self.relative(header.base_offset), position, header.max_timestamp);
-                }
-                Ok(None) => break,
-                // What lies before the damage can still be found; reading on reports the damage itself.
-                Err(ScanError::Bad { .. }) => break,
-                Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path(), error)),
-            }
+        match self.index_batches(&*self.file()?, &mut indexes) {
+            // What lies before the damage can still be found; reading on reports the damage itself.
+            Ok(()) | Err(ScanError::Bad { .. }) => {}
+            Err(ScanError::Io(error)) => return Err(LogError::io("read", self.path(), error)),
         }
         write_indexes(&self.folder, self.base_offset, &mut indexes)?;
         self.open_indexes()?.ok_or_else(|| LogError::Corrupt {
@@ -164,6 +162,18 @@ impl Segment {
             position: 0,
             reason: "its index was written and cannot be read back".to_owned(),
         })
+    }
+
+    fn index_batches(&self, file: &File, indexes: &mut ActiveIndex) -> Result<(), ScanError> {
+        let mut scan = Scan::headers(file, 0, self.size);
+        while let Some((position, header)) = scan.next()? {
+            if let Some((marker, ended)) = scan.marker(position, &header)? {
+                indexes.end_transaction(&marker, ended, header.base_offset);
+            }
+            let position = u32::try_from(position).unwrap_or(u32::MAX);
+            indexes.add(self.relative(header.base_offset), position, header.max_timestamp);
+        }
+        Ok(())
     }
 
     /// Removes the segment's files; readers that have them open can finish.
@@ -183,34 +193,46 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), LogError> {
     }
 }
 
-/// Writes both index files and their checksums, and syncs them. A crash in between leaves checksums that do not fit.
+/// Writes the index files and their checksums, and syncs them. A crash in between leaves checksums that do not fit.
 pub(crate) fn write_indexes(
     folder: &Path,
     base_offset: i64,
     indexes: &mut ActiveIndex,
 ) -> Result<(), LogError> {
-    let (offsets, times) = indexes.encode();
-    let sums = checksums(&offsets, &times);
-    for (extension, contents) in INDEX_EXTENSIONS.iter().zip([offsets, times, sums.into_bytes()]) {
+    let contents = indexes.encode();
+    let sums = checksums(&contents).into_bytes();
+    for (extension, bytes) in
+        INDEX_EXTENSIONS.iter().zip([contents.offsets, contents.times, contents.aborted, sums])
+    {
         let path = file_path(folder, base_offset, extension);
-        super::disk::replace_file(&path, &contents).map_err(|error| LogError::io("write", path, error))?;
+        if bytes.is_empty() && *extension == ABORTED_EXTENSION {
+            remove_file(&path)?;
+            continue;
+        }
+        super::disk::replace_file(&path, &bytes).map_err(|error| LogError::io("write", path, error))?;
     }
     Ok(())
 }
 
-/// What the two index files hold: offsets and time stamps.
-type IndexContents = (Vec<u8>, Vec<u8>);
-
-/// The contents of both index files; `None` if they are missing or not what was written.
+/// The contents of the index files; `None` if they are missing or not what was written.
 pub(crate) fn read_indexes(folder: &Path, base_offset: i64) -> Result<Option<IndexContents>, LogError> {
     let read = |extension| read_if_there(&file_path(folder, base_offset, extension));
-    let [offsets, times, sums] = INDEX_EXTENSIONS;
+    let [offsets, times, aborted, sums] = INDEX_EXTENSIONS;
     let (Some(offsets), Some(times), Some(sums)) = (read(offsets)?, read(times)?, read(sums)?) else {
         return Ok(None);
     };
-    Ok((checksums(&offsets, &times).as_bytes() == sums).then_some((offsets, times)))
+    let contents = IndexContents { offsets, times, aborted: read(aborted)?.unwrap_or_default() };
+    // Sums from before there were transactions say nothing of aborted ones, because there were none.
+    let fits = checksums(&contents).as_bytes() == sums
+        || contents.aborted.is_empty() && checksums_without_transactions(&contents).as_bytes() == sums;
+    Ok(fits.then_some(contents))
 }
 
-fn checksums(offsets: &[u8], times: &[u8]) -> String {
-    format!("{:08x} {:08x}\n", crc32c::crc32c(offsets), crc32c::crc32c(times))
+fn checksums(contents: &IndexContents) -> String {
+    let sum = |bytes: &[u8]| format!("{:08x}", crc32c::crc32c(bytes));
+    format!("{} {} {}\n", sum(&contents.offsets), sum(&contents.times), sum(&contents.aborted))
+}
+
+fn checksums_without_transactions(contents: &IndexContents) -> String {
+    format!("{:08x} {:08x}\n", crc32c::crc32c(&contents.offsets), crc32c::crc32c(&contents.times))
 }

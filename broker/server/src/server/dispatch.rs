@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use broker_protocol::{
     ApiKey, EncodeError, Encoded, Message, Request,
     header::{self, RequestHeader},
-    messages::produce::ProduceRequest,
+    messages::{list_partition_reassignments::ListPartitionReassignmentsRequest, produce::ProduceRequest},
     reader::Reader,
 };
 use bytes::Bytes;
@@ -117,14 +117,17 @@ async fn route(
         }
         ApiKey::ListOffsets => {
             let request = decode(&call, body)?;
-            call.later(api::list_offsets::list_offsets(shared, request))
+            call.clone().later(api::list_offsets::list_offsets(shared, request, call.version))
         }
         ApiKey::Metadata => {
             let request = decode(&call, body)?;
             let response = api::metadata::metadata(shared, session, request, call.version).await;
             call.ready(&response)
         }
-        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions(state)),
+        ApiKey::ApiVersions => {
+            let request = decode(&call, body)?;
+            call.ready(&api::cluster::api_versions(state, &request, call.version))
+        }
         ApiKey::DescribeCluster => {
             call.ready(&api::cluster::describe_cluster(state, session, &decode(&call, body)?))
         }
@@ -142,15 +145,42 @@ async fn route(
         }
         ApiKey::DeleteRecords => call.ready(&api::topics::delete_records(shared, decode(&call, body)?).await),
         ApiKey::DescribeConfigs => call.ready(&api::configs::describe(state, &decode(&call, body)?)),
-        ApiKey::AlterConfigs => call.ready(&api::configs::alter_all(shared, decode(&call, body)?).await),
+        ApiKey::AlterConfigs => call.ready(&api::configs::alter::replace(shared, decode(&call, body)?).await),
         ApiKey::IncrementalAlterConfigs => {
-            call.ready(&api::configs::incremental_alter(shared, decode(&call, body)?).await)
+            call.ready(&api::configs::alter::incremental(shared, decode(&call, body)?).await)
         }
-        ApiKey::InitProducerId => {
-            call.ready(&api::producers::init_producer_id(shared, decode(&call, body)?).await)
+        ApiKey::DescribeProducers => {
+            call.ready(&api::describe_producers::describe(state, &decode(&call, body)?))
         }
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
+        }
+        _ => route_placement(state, session, call, body).await,
+    }
+}
+
+/// Where partitions rest and who leads them.
+async fn route_placement(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    match call.api {
+        ApiKey::DescribeLogDirs => {
+            let request = decode(&call, body)?;
+            call.ready(&api::log_dirs::describe(Arc::clone(state), request).await)
+        }
+        ApiKey::ElectLeaders => call.ready(&api::reassignments::elect(state, &decode(&call, body)?)),
+        ApiKey::AlterPartitionReassignments => {
+            call.ready(&api::reassignments::alter(state, &decode(&call, body)?))
+        }
+        ApiKey::ListPartitionReassignments => {
+            let _request: ListPartitionReassignmentsRequest = decode(&call, body)?;
+            call.ready(&api::reassignments::list())
+        }
+        ApiKey::DescribeTopicPartitions => {
+            call.ready(&api::topic_partitions::describe(state, &decode(&call, body)?))
         }
         _ => route_group(state, session, call, body).await,
     }
@@ -191,6 +221,41 @@ async fn route_group(
         }
         ApiKey::ConsumerGroupDescribe => {
             call.ready(&api::consumer_groups::describe(state, &decode(&call, body)?))
+        }
+        _ => route_transaction(state, call, body).await,
+    }
+}
+
+async fn route_transaction(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    let version = call.version;
+    match call.api {
+        ApiKey::InitProducerId => {
+            let request = decode(&call, body)?;
+            call.ready(&api::producers::init_producer_id(shared, request, version).await)
+        }
+        ApiKey::AddPartitionsToTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::add_partitions(shared, request, version).await)
+        }
+        ApiKey::AddOffsetsToTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::add_offsets(shared, request, version).await)
+        }
+        ApiKey::EndTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::end(shared, request, version).await)
+        }
+        ApiKey::TxnOffsetCommit => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transaction_offsets::commit(shared, request, version).await)
+        }
+        ApiKey::WriteTxnMarkers => {
+            call.ready(&api::transaction_markers::write(shared, decode(&call, body)?).await)
+        }
+        ApiKey::ListTransactions => call.ready(&api::transaction_list::list(state, &decode(&call, body)?)),
+        ApiKey::DescribeTransactions => {
+            call.ready(&api::transaction_list::describe(state, &decode(&call, body)?))
         }
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }

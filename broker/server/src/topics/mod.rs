@@ -2,6 +2,7 @@
 //!
 //! All changes go through one lock and block on the disk; lookups do not wait for them.
 
+mod defaults;
 mod name;
 pub(crate) mod options;
 mod store;
@@ -19,7 +20,10 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
-pub(crate) use self::name::{OFFSETS_TOPIC, check_name};
+pub(crate) use self::{
+    defaults::{Defaults, Scope, option_of_broker},
+    name::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, check_name, is_internal},
+};
 use self::{
     options::{TopicConfigs, check_configs, log_config},
     store::{TopicRecord, TopicStore},
@@ -48,6 +52,8 @@ pub(crate) enum TopicError {
     InvalidConfig(String),
     #[error("{0}")]
     InvalidPartitions(String),
+    #[error("{0}")]
+    InvalidRequest(String),
     #[error(transparent)]
     Log(#[from] LogError),
 }
@@ -80,7 +86,7 @@ impl Topic {
 
     /// Whether only the broker writes to it.
     pub(crate) fn is_internal(&self) -> bool {
-        &*self.name == OFFSETS_TOPIC
+        is_internal(&self.name)
     }
 }
 
@@ -89,8 +95,7 @@ impl Topic {
 pub(crate) struct Topics {
     directory: Arc<LogDirectory>,
     queue: Arc<FlushQueue>,
-    /// The broker's settings that topics take their defaults from, by the broker's names.
-    defaults: TopicConfigs,
+    defaults: RwLock<Arc<Defaults>>,
     store: Mutex<TopicStore>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     ids: RwLock<HashMap<Uuid, Arc<Topic>>>,
@@ -105,11 +110,12 @@ impl Topics {
         queue: Arc<FlushQueue>,
         defaults: TopicConfigs,
     ) -> Result<Self, Error> {
+        let defaults = Defaults::open(directory.path(), defaults)?;
         let (store, stored) = TopicStore::open(directory.path())?;
         let topics = Self {
             directory,
             queue,
-            defaults,
+            defaults: RwLock::new(Arc::new(defaults)),
             store: Mutex::new(store),
             topics: RwLock::default(),
             ids: RwLock::default(),
@@ -158,7 +164,7 @@ impl Topics {
         configs: &TopicConfigs,
         partitions: std::ops::Range<i32>,
     ) -> Result<Vec<Arc<PartitionLog>>, LogError> {
-        let config = Arc::new(log_config(configs, &self.defaults));
+        let config = Arc::new(log_config(configs, self.defaults().merged()));
         let open = |partition| {
             let place = PartitionPlace { topic: Arc::clone(name), topic_id, partition };
             PartitionLog::open(&place, &self.directory, &self.queue, Arc::clone(&config))
@@ -166,9 +172,9 @@ impl Topics {
         partitions.map(open).collect()
     }
 
-    /// The broker's settings that topics take their defaults from.
-    pub(crate) fn defaults(&self) -> &TopicConfigs {
-        &self.defaults
+    /// Where the records are.
+    pub(crate) fn directory(&self) -> &LogDirectory {
+        &self.directory
     }
 
     /// The topic of that name.
@@ -296,12 +302,12 @@ impl Topics {
     pub(crate) fn set_configs(
         &self,
         name: &str,
-        change: impl FnOnce(&TopicConfigs) -> Result<TopicConfigs, String>,
+        change: impl FnOnce(&TopicConfigs) -> Result<TopicConfigs, TopicError>,
         validate_only: bool,
     ) -> Result<(), TopicError> {
         let store = self.store.lock();
         let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
-        let configs = change(&topic.configs()).map_err(TopicError::InvalidConfig)?;
+        let configs = change(&topic.configs())?;
         check_configs(&configs).map_err(TopicError::InvalidConfig)?;
         if validate_only {
             return Ok(());
@@ -313,7 +319,7 @@ impl Topics {
             partitions,
             configs: configs.clone(),
         })?;
-        let config = Arc::new(log_config(&configs, &self.defaults));
+        let config = Arc::new(log_config(&configs, self.defaults().merged()));
         *topic.configs.write() = Arc::new(configs);
         for log in topic.partitions().iter() {
             log.set_config(Arc::clone(&config));

@@ -2,8 +2,14 @@
 //!
 //! Only options that act are here. A topic's own values stand over the broker's defaults, which stand over Kafka's.
 
+mod checks;
+mod table;
+
 use std::collections::BTreeMap;
 
+use broker_protocol::batch::Compression;
+
+pub(crate) use self::table::TOPIC_OPTIONS;
 use crate::log::{CleanupPolicy, LogConfig};
 
 /// Type of an option's value, numbered as DescribeConfigs does.
@@ -39,120 +45,6 @@ pub(crate) struct TopicOption {
 /// A topic's own values, by name.
 pub(crate) type TopicConfigs = BTreeMap<String, String>;
 
-const fn option(
-    name: &'static str,
-    broker_name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    check: fn(&str) -> Result<(), String>,
-    documentation: &'static str,
-) -> TopicOption {
-    TopicOption { name, broker_name, kind, default, documentation, check }
-}
-
-/// All of them, by name.
-pub(crate) static TOPIC_OPTIONS: &[TopicOption] = {
-    use OptionKind::{Boolean, Double, Int, List, Long, String};
-    &[
-        option(
-            "cleanup.policy",
-            "log.cleanup.policy",
-            List,
-            "delete",
-            cleanup_policy,
-            "How old records go: delete, compact, or both.",
-        ),
-        option(
-            "compression.type",
-            "compression.type",
-            String,
-            "producer",
-            compression,
-            "Batches keep the codec of their producer.",
-        ),
-        option(
-            "delete.retention.ms",
-            "log.cleaner.delete.retention.ms",
-            Long,
-            "86400000",
-            at_least::<0>,
-            "How long tombstones stay after compaction has seen them.",
-        ),
-        option(
-            "max.message.bytes",
-            "message.max.bytes",
-            Int,
-            "1048588",
-            int_at_least::<0>,
-            "Largest batch that producers may send.",
-        ),
-        option(
-            "message.timestamp.type",
-            "log.message.timestamp.type",
-            String,
-            "CreateTime",
-            timestamp_type,
-            "Whether records bear the producer's time or the broker's.",
-        ),
-        option(
-            "min.cleanable.dirty.ratio",
-            "log.cleaner.min.cleanable.ratio",
-            Double,
-            "0.5",
-            ratio,
-            "Share of the log that must be new before it is compacted again.",
-        ),
-        option(
-            "min.insync.replicas",
-            "min.insync.replicas",
-            Int,
-            "1",
-            int_at_least::<1>,
-            "Replicas that must have a record for acks=all; this broker is one.",
-        ),
-        option(
-            "retention.bytes",
-            "log.retention.bytes",
-            Long,
-            "-1",
-            at_least::<-1>,
-            "Size beyond which the oldest segments of a partition are deleted; -1 is no limit.",
-        ),
-        option(
-            "retention.ms",
-            "log.retention.ms",
-            Long,
-            "604800000",
-            at_least::<-1>,
-            "Age beyond which segments are deleted; -1 keeps them.",
-        ),
-        option(
-            "segment.bytes",
-            "log.segment.bytes",
-            Int,
-            "1073741824",
-            int_at_least::<14>,
-            "Size at which a segment is closed.",
-        ),
-        option(
-            "segment.ms",
-            "log.roll.ms",
-            Long,
-            "604800000",
-            at_least::<1>,
-            "Age at which a segment is closed.",
-        ),
-        option(
-            "unclean.leader.election.enable",
-            "unclean.leader.election.enable",
-            Boolean,
-            "false",
-            boolean,
-            "Always as good as false: the only replica is in sync.",
-        ),
-    ]
-};
-
 /// The option of that name.
 pub(crate) fn topic_option(name: &str) -> Option<&'static TopicOption> {
     TOPIC_OPTIONS.iter().find(|option| option.name == name)
@@ -165,13 +57,20 @@ pub(crate) fn check_configs(configs: &TopicConfigs) -> Result<(), String> {
         (option.check)(value)
             .map_err(|reason| format!("Invalid value {value} for configuration {name}: {reason}"))?;
     }
+    let lag = |name: &str, otherwise: i64| configs.get(name).map_or(otherwise, |value| long(value));
+    let (min, max) = (lag("min.compaction.lag.ms", 0), lag("max.compaction.lag.ms", i64::MAX));
+    if min > max {
+        return Err(format!(
+            "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
+        ));
+    }
     Ok(())
 }
 
 /// What a log does with these configs over the broker's defaults (by the broker's names); both are checked already.
 pub(crate) fn log_config(configs: &TopicConfigs, defaults: &TopicConfigs) -> LogConfig {
     let text = |name: &str| effective(name, configs, defaults);
-    let long = |name: &str| text(name).parse::<i64>().unwrap_or(i64::MAX);
+    let long = |name: &str| long(text(name));
     let policy = text("cleanup.policy");
     let has = |word: &str| policy.split(',').any(|policy| policy.trim() == word);
     LogConfig {
@@ -181,11 +80,24 @@ pub(crate) fn log_config(configs: &TopicConfigs, defaults: &TopicConfigs) -> Log
         retention_ms: Some(long("retention.ms")).filter(|ms| *ms >= 0),
         retention_bytes: u64::try_from(long("retention.bytes")).ok(),
         delete_retention_ms: long("delete.retention.ms"),
-        min_cleanable_dirty_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+        min_cleanable_dirty_ratio: text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5),
         max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or(0),
         log_append_time: text("message.timestamp.type") == "LogAppendTime",
         min_insync_replicas: long("min.insync.replicas"),
+        compression: codec(text("compression.type")),
+        timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
+        timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
+        compaction_lag_min_ms: long("min.compaction.lag.ms"),
+        compaction_lag_max_ms: long("max.compaction.lag.ms"),
+        file_delete_delay_ms: long("file.delete.delay.ms"),
+        flush_records: long("flush.messages").unsigned_abs(),
+        flush_ms: long("flush.ms"),
     }
+}
+
+/// A number that was checked before.
+fn long(value: &str) -> i64 {
+    value.trim().parse().unwrap_or(i64::MAX)
 }
 
 /// The value that counts: the topic's, else the broker's, else Kafka's.
@@ -195,54 +107,14 @@ pub(crate) fn effective<'a>(name: &str, configs: &'a TopicConfigs, defaults: &'a
     configs.get(name).or(broker).map_or_else(|| option.map_or("", |option| option.default), String::as_str)
 }
 
+/// The codec that batches are kept in; none for that of their producer.
+fn codec(name: &str) -> Option<Compression> {
+    if name == "uncompressed" { Some(Compression::None) } else { Compression::from_name(name) }
+}
+
 /// Checks one value.
 pub(crate) fn check_option(option: &TopicOption, value: &str) -> Result<(), String> {
     (option.check)(value)
-}
-
-fn cleanup_policy(value: &str) -> Result<(), String> {
-    let known = value.split(',').all(|policy| matches!(policy.trim(), "delete" | "compact"));
-    if known { Ok(()) } else { Err("must be delete, compact, or both with a comma".to_owned()) }
-}
-
-fn compression(value: &str) -> Result<(), String> {
-    if value == "producer" {
-        Ok(())
-    } else {
-        Err("this broker keeps batches as they came: use producer".to_owned())
-    }
-}
-
-fn timestamp_type(value: &str) -> Result<(), String> {
-    match value {
-        "CreateTime" | "LogAppendTime" => Ok(()),
-        _ => Err("must be CreateTime or LogAppendTime".to_owned()),
-    }
-}
-
-fn boolean(value: &str) -> Result<(), String> {
-    if matches!(value, "true" | "false") { Ok(()) } else { Err("must be true or false".to_owned()) }
-}
-
-fn at_least<const MIN: i64>(value: &str) -> Result<(), String> {
-    match value.trim().parse::<i64>() {
-        Ok(number) if number >= MIN => Ok(()),
-        Ok(_) => Err(format!("must be at least {MIN}")),
-        Err(error) => Err(format!("not a number of type LONG: {error}")),
-    }
-}
-
-fn int_at_least<const MIN: i64>(value: &str) -> Result<(), String> {
-    at_least::<MIN>(value)?;
-    value.trim().parse::<i32>().map(|_| ()).map_err(|error| format!("not a number of type INT: {error}"))
-}
-
-fn ratio(value: &str) -> Result<(), String> {
-    match value.trim().parse::<f64>() {
-        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(()),
-        Ok(_) => Err("must be between 0 and 1".to_owned()),
-        Err(error) => Err(format!("not a number of type DOUBLE: {error}")),
-    }
 }
 
 #[cfg(test)]

@@ -95,9 +95,25 @@ fn encode(topic: &TopicRecord) -> String {
     for (name, value) in &topic.configs {
         text.push_str(&format!("config {name}={value}\n"));
     }
+    signed(text)
+}
+
+/// Adds the line with the checksum.
+pub(super) fn signed(mut text: String) -> String {
     let checksum = crc32c::crc32c(text.as_bytes());
     text.push_str(&format!("crc32c={checksum:08x}\n"));
     text
+}
+
+/// The text before its last line, whose checksum must hold.
+pub(super) fn unsigned(bytes: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let (body, checksum) = text.rsplit_once("crc32c=").ok_or("its last line with the checksum is missing")?;
+    let expected = format!("{:08x}\n", crc32c::crc32c(body.as_bytes()));
+    if checksum != expected {
+        return Err(format!("checksum is {:?}, expected {:?}", checksum.trim(), expected.trim()));
+    }
+    Ok(body)
 }
 
 fn read(path: &Path) -> Result<TopicRecord, Error> {
@@ -106,12 +122,7 @@ fn read(path: &Path) -> Result<TopicRecord, Error> {
 }
 
 fn decode(bytes: &[u8]) -> Result<TopicRecord, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let (body, checksum) = text.rsplit_once("crc32c=").ok_or("its last line with the checksum is missing")?;
-    let expected = format!("{:08x}\n", crc32c::crc32c(body.as_bytes()));
-    if checksum != expected {
-        return Err(format!("checksum is {:?}, expected {:?}", checksum.trim(), expected.trim()));
-    }
+    let body = unsigned(bytes)?;
     let mut lines = body.lines();
     if lines.next() != Some(FIRST_LINE) {
         return Err(format!("its first line is not {FIRST_LINE:?}; a newer version may have written it"));

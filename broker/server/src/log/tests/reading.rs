@@ -25,7 +25,10 @@ fn nothing_is_seen_before_it_is_on_disk() {
     let test = TestLog::new(LogConfig::default());
     test.append(&numbered(0));
     test.log().append(&numbered(1), 1).unwrap();
-    assert_eq!(test.log().offsets(), super::super::LogOffsets { start: 0, high_watermark: 1, end: 2 });
+    assert_eq!(
+        test.log().offsets(),
+        super::super::LogOffsets { start: 0, last_stable: 1, high_watermark: 1, end: 2 }
+    );
     assert_eq!(test.records().len(), 1);
     test.log().flush_now().unwrap();
     assert_eq!(test.records().len(), 2);

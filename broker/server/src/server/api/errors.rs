@@ -14,6 +14,8 @@ pub(super) fn log_error_code(error: &LogError) -> ErrorCode {
         LogError::Corrupt { .. } => ErrorCode::CORRUPT_MESSAGE,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         LogError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        LogError::InvalidTransactionState { .. } => ErrorCode::INVALID_TXN_STATE,
+        LogError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         LogError::Deleted { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         LogError::Closed { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
     }
@@ -26,6 +28,7 @@ pub(super) fn topic_error_code(error: &TopicError) -> ErrorCode {
         TopicError::Exists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
         TopicError::Unknown(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         TopicError::InvalidConfig(_) => ErrorCode::INVALID_CONFIG,
+        TopicError::InvalidRequest(_) => ErrorCode::INVALID_REQUEST,
         TopicError::InvalidPartitions(_) => ErrorCode::INVALID_PARTITIONS,
         TopicError::Log(LogError::Corrupt { .. }) => ErrorCode::KAFKA_STORAGE_ERROR,
         TopicError::Log(error) => log_error_code(error),
