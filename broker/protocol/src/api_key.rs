@@ -113,6 +113,8 @@ macro_rules! with_apis {
             DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
             ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
+            ConsumerGroupHeartbeat = 68, consumer_group_heartbeat::ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
+            ConsumerGroupDescribe = 69, consumer_group_describe::ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
             DescribeTopicPartitions = 75, describe_topic_partitions::DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
         }
     };

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
-    group::{Coordinator, run_timer},
+    group::{Coordinator, run_journal, run_timer},
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
@@ -82,6 +82,7 @@ impl Broker {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
         tasks.spawn(run_timer(Arc::clone(&state)));
+        tasks.spawn(run_journal(Arc::clone(&state)));
         tasks.spawn(transactions::run_timer(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
@@ -196,6 +197,7 @@ async fn housekeeping(state: Arc<State>) {
         ticks
     };
     let mut retention = ticks(state.config.retention_check_interval);
+    let mut offsets = ticks(state.config.offsets_retention_check_interval);
     let mut compaction = ticks(state.config.cleaner_backoff);
     loop {
         tokio::select! {
@@ -207,9 +209,9 @@ async fn housekeeping(state: Arc<State>) {
                     log.apply_retention(now_ms()).map(|_| ())
                 };
                 for_each_log(&state, retain).await;
-                Coordinator::expire_offsets(&state).await;
                 expire_transactional_ids(&state).await;
             }
+            _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
             _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
             () = state.shutdown.cancelled() => return,
         }

@@ -28,6 +28,7 @@ pub use self::{
     broker::Broker,
     config::{BrokerConfig, Listener},
     error::Error,
+    group::Assignor,
     metrics::Metrics,
     security::{Principal, SecurityConfig, SecurityProtocol},
 };

@@ -10,6 +10,7 @@
 mod api;
 mod client;
 mod configs;
+mod groups;
 mod hostile;
 mod kcat;
 mod kill;
