@@ -35,6 +35,7 @@ pub(crate) struct State {
     pub(crate) groups: Coordinator,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) counters: Counters,
+    pub(crate) fetch_sessions: server::FetchSessions,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
     /// Memory that requests under way may take together, in KiB.
@@ -112,6 +113,7 @@ impl Broker {
             topics: topics.len() as u64,
             partitions: partition_count,
             log_bytes,
+            fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
         }
     }
@@ -154,6 +156,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let producer_ids = ProducerIds::open(directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
+    let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,
@@ -162,6 +165,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         groups,
         producer_ids,
         counters: Counters::default(),
+        fetch_sessions,
         shutdown: CancellationToken::new(),
         request_memory,
     }))
@@ -191,7 +195,10 @@ async fn housekeeping(state: Arc<State>) {
                 for_each_log(&state, |log| log.apply_retention(now_ms()).map(|_| ())).await;
                 Coordinator::expire_offsets(&state).await;
             }
-            _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
+            _ = compaction.tick() => for_each_log(&state, |log| {
+                log.remove_doomed(now_ms())?;
+                log.compact(now_ms()).map(|_| ())
+            }).await,
             () = state.shutdown.cancelled() => return,
         }
     }

@@ -7,6 +7,7 @@
     reason = "tests say what is wrong by panicking, and what they skip"
 )]
 
+mod admin;
 mod api;
 mod client;
 mod configs;
