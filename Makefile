@@ -3,14 +3,17 @@
 #   make demo              MySQL changes to a file and an HTTP endpoint, until Ctrl-C
 #   make demo SECONDS=20   the same for 20 seconds; fails if any change is missing
 #   make test              every test, on real servers
+#   make check-broker      faults against the broker under work, its promises checked (make check-broker ROUNDS=200 SEED=1)
 #   make bench             throughput, latency, memory; prints a table (make bench ROWS=1000000)
 
 SHELL := bash
 SECONDS ?= 0
 ROWS ?= 1000000
+ROUNDS ?= 200
+SEED ?= 1
 export MILLRACE_SERVERS ?= $(CURDIR)/target/servers
 
-.PHONY: build demo test bench docs lint cargo
+.PHONY: build demo test check-broker bench docs lint cargo
 
 build: cargo
 	cargo build --release --locked -p millrace
@@ -21,9 +24,14 @@ demo: cargo
 	target/release/demo --seconds $(SECONDS)
 
 test: cargo
-	tests/servers/provide mariadb mysql kcat confluent-kafka
+	tests/servers/provide mariadb mysql kcat confluent-kafka kafka-clients
 	cargo build --locked -p millrace
 	cargo test --locked --workspace --no-fail-fast
+
+check-broker: cargo
+	tests/servers/provide confluent-kafka
+	cargo build --locked -p millrace -p millrace-tests --bin millrace --bin checker
+	target/debug/checker --rounds $(ROUNDS) --seed $(SEED)
 
 bench: cargo
 	tests/servers/provide mysql

@@ -102,7 +102,10 @@ async fn a_dump_that_is_killed_again_and_again_gives_every_row_once() {
             let dumps = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'";
             let dumps: Vec<u64> = conn.query(dumps).await.unwrap();
             for dump in dumps {
-                conn.query_drop(format!("KILL {dump}")).await.unwrap();
+                // One that was killed before may be gone by now.
+                if let Err(error) = conn.query_drop(format!("KILL {dump}")).await {
+                    assert!(error.to_string().contains("Unknown thread id"), "{error}");
+                }
             }
             found.extend(briefs(&run.take(200).await));
         }
@@ -153,7 +156,8 @@ async fn rows_before_a_ddl_are_read_with_the_shape_from_before() {
 
 /// The server passes over a log that the dump thread of a stopped run still reads, so it is asked until only one is left.
 async fn purge_all_but_the_last(server: &Server) {
-    for _ in 0..500 {
+    let deadline = std::time::Instant::now() + mysql_support::PATIENCE;
+    while std::time::Instant::now() < deadline {
         let logs: Vec<mysql_async::Row> = server.session().await.query("SHOW BINARY LOGS").await.unwrap();
         if logs.len() == 1 {
             return;

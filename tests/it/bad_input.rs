@@ -12,7 +12,7 @@ use harness::{kcat, pipeline, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = wait::PATIENCE;
 
 async fn refusal(millrace: &Millrace, config: Value) -> String {
     let body = json!({"name": "wrong", "config": config});

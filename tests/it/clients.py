@@ -17,13 +17,13 @@ MESSAGES = 20_000
 def create_topic():
     admin = AdminClient({"bootstrap.servers": SERVERS})
     topic = NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1, config={"retention.ms": "3600000"})
-    admin.create_topics([topic])[TOPIC].result(10)
+    admin.create_topics([topic])[TOPIC].result(60)
     resource = ConfigResource(ResourceType.TOPIC, TOPIC)
-    config = admin.describe_configs([resource])[resource].result(10)
+    config = admin.describe_configs([resource])[resource].result(60)
     assert config["retention.ms"].value == "3600000", config["retention.ms"]
     assert config["cleanup.policy"].is_default, "a default must say that it is one"
     try:
-        admin.create_topics([topic])[TOPIC].result(10)
+        admin.create_topics([topic])[TOPIC].result(60)
         raise AssertionError("creating a topic twice was accepted")
     except KafkaException as error:
         assert error.args[0].name() == "TOPIC_ALREADY_EXISTS", error
@@ -43,7 +43,7 @@ def produce():
             except BufferError:
                 producer.poll(0.1)
         producer.poll(0)
-    assert producer.flush(30) == 0, "not everything was delivered"
+    assert producer.flush(120) == 0, "not everything was delivered"
     assert not failed, failed[:3]
 
 
@@ -54,7 +54,7 @@ def consume(group, expected):
     consumer.subscribe([TOPIC])
     last, count = {}, 0
     while count < expected:
-        message = consumer.poll(20)
+        message = consumer.poll(60)
         assert message is not None, f"only {count} of {expected} messages came"
         assert message.error() is None, message.error()
         key, number = message.value().decode().split(":")
@@ -65,14 +65,14 @@ def consume(group, expected):
     positions = consumer.position(consumer.assignment())
     offsets = [TopicPartition(TOPIC, p.partition, p.offset, metadata="kept") for p in positions]
     consumer.commit(offsets=offsets, asynchronous=False)
-    committed = consumer.committed(offsets, timeout=10)
+    committed = consumer.committed(offsets, timeout=60)
     assert sum(p.offset for p in committed) == MESSAGES, committed
     assert all(p.metadata == "kept" for p in committed), committed
     consumer.close()
 
 
 def groups(admin):
-    found = admin.list_consumer_groups().result(10).valid
+    found = admin.list_consumer_groups().result(60).valid
     assert "readers" in [group.group_id for group in found], found
 
 
@@ -80,5 +80,5 @@ administration = create_topic()
 produce()
 consume("readers", MESSAGES)
 groups(administration)
-administration.delete_topics([TOPIC])[TOPIC].result(10)
+administration.delete_topics([TOPIC])[TOPIC].result(60)
 print("ok")

@@ -67,7 +67,7 @@ async fn a_worker_file_of_connect_and_a_connector_of_debezium_run_unchanged() {
 /// Waits until the topic of the products holds this many events.
 async fn arrived(broker: &Broker, folder: &Path, count: usize) -> Vec<Value> {
     let read = folder.join("read");
-    wait::until("the events", Duration::from_secs(30), || async {
+    wait::until("the events", wait::PATIENCE, || async {
         kcat::consume(&broker.bootstrap_servers(), "dbserver1.inventory.products", &read)?;
         let events = pipeline::read_json_lines(&read)?;
         ensure!(events.len() == count, "{} events", events.len());
@@ -91,7 +91,7 @@ async fn the_file_connectors_of_kafka_run_from_properties_files() {
     for name in ["local-file-source", "local-file-sink"] {
         millrace.running(name).await.unwrap();
     }
-    wait::until("both lines", Duration::from_secs(30), || async {
+    wait::until("both lines", wait::PATIENCE, || async {
         let text = fs::read_to_string(folder.path().join("test.sink.txt"))?;
         ensure!(text == "foo\nbar\n", "{text:?}");
         Ok(())
@@ -112,7 +112,7 @@ async fn a_sink_by_pattern_finds_topics_that_come_later() {
     millrace.create("late", config).await.unwrap();
     for (topic, expected) in [("late-1", "late\n"), ("late-2", "late\nlate\n")] {
         kcat::produce(&millrace.bootstrap_servers(), topic, "none", &line).unwrap();
-        wait::until(topic, Duration::from_secs(15), || async {
+        wait::until(topic, Duration::from_secs(25), || async {
             let found = fs::read_to_string(&out)?;
             ensure!(found == expected, "{found:?}");
             Ok(())

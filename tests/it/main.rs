@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_input;
+mod checker;
+mod cli;
 mod clients;
 mod docs;
 mod drop_in;
+mod java;
 mod kcat;
 mod pipeline;
 mod samples;
 mod servers;
 mod tidy;
+mod transactions;

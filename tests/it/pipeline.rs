@@ -15,7 +15,7 @@ use harness::{kcat, pipeline, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const ARRIVE_LIMIT: Duration = Duration::from_secs(60);
+const ARRIVE_LIMIT: Duration = Duration::from_secs(120);
 
 /// A shop with all that its changes pass, and both far ends.
 struct Pipeline {
@@ -151,8 +151,7 @@ async fn the_source_goes_on_by_itself_when_the_database_comes_back() {
     pipeline.shop.reconnect(&pipeline.database).await.unwrap();
     pipeline.change(50).await;
     pipeline.arrived().await;
-    let status = pipeline.millrace.get("/connectors/shop/status").await.unwrap();
-    assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
+    pipeline.millrace.running("shop").await.unwrap();
 }
 
 #[tokio::test]

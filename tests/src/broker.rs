@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpStream;
@@ -44,7 +43,7 @@ impl Broker {
         drop(self.process.take());
         let process = self.process.insert(Process::start(&self.folder, &["broker", "broker.properties"])?);
         let address = format!("127.0.0.1:{}", self.port);
-        let connected = wait::until("the broker", Duration::from_secs(30), || async {
+        let connected = wait::until("the broker", wait::PATIENCE, || async {
             TcpStream::connect(&address).await.map(drop).context("connecting")
         });
         match connected.await {

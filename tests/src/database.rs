@@ -106,7 +106,7 @@ impl Database {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill();
         self.process = Some(self.spawn()?);
-        let answered = wait::until("the database server", Duration::from_secs(60), || async {
+        let answered = wait::until("the database server", Duration::from_secs(120), || async {
             self.connect().await?.query_drop("SELECT 1").await.map_err(Into::into)
         });
         if let Err(error) = answered.await {

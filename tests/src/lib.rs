@@ -7,6 +7,7 @@
 
 pub mod arrivals;
 pub mod broker;
+pub mod checker;
 pub mod database;
 pub mod far_end;
 pub mod kcat;

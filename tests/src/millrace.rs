@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::process::Process;
 use crate::{places, wait};
 
-/// How long a started worker may take until REST answers. Generous: test machines are slow and shared.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a started worker may take until REST answers.
+const START_LIMIT: Duration = wait::PATIENCE;
 
 /// A worker with its own broker, folder and ports.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ impl Millrace {
     /// When they do not, with the status seen last.
     pub async fn running(&self, name: &str) -> Result<()> {
         let path = format!("/connectors/{name}/status");
-        wait::until(&format!("connector {name} running"), Duration::from_secs(30), || async {
+        wait::until(&format!("connector {name} running"), wait::PATIENCE, || async {
             let status = self.get(&path).await?;
             let tasks = status["tasks"].as_array().context("no tasks in the status")?;
             let running = !tasks.is_empty() && tasks.iter().all(|task| task["state"] == "RUNNING");

@@ -2,8 +2,13 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+
+/// The first port of those that [`free_port`] gives, and how many there are.
+const PORT_MIN: u16 = 12_000;
+const PORTS: u16 = 20_000;
 
 /// The repository's root.
 #[must_use]
@@ -37,11 +42,21 @@ pub fn millrace_binary() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// A TCP port that was free just now.
+/// A free TCP port, which stays free until it is used: it lies below the ports that systems give to clients and to whoever
+/// binds to any (32768 and up on Linux, 49152 elsewhere), this process gives it away once, and others begin elsewhere.
 ///
 /// # Errors
-/// When the system has none to give.
+/// When none is free.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-    Ok(listener.local_addr()?.port())
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % u32::from(PORTS))?;
+    for _ in 0..PORTS {
+        // Neighbouring processes begin far from each other.
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORT_MIN + own.wrapping_mul(97).wrapping_add(given) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {PORT_MIN} on is free")
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::places;
 
 /// How long a process may take to stop after SIGTERM.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A process of ours; it is killed when this is dropped.
 #[derive(Debug)]

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+/// How long anything may take that comes soon where things go well. Generous: test machines are slow and shared.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How often [`until`] asks.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 

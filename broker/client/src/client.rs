@@ -18,8 +18,33 @@ use crate::metadata::{Metadata, join_address};
 use crate::net::connection::Connection;
 use crate::net::pool::Pool;
 
-/// FindCoordinator's key type of consumer (and Connect) groups.
-const GROUP_KEY_TYPE: i8 = 0;
+/// What a coordinator keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kept {
+    /// A consumer (or Connect) group.
+    Group(String),
+    /// The transactions of a transactional id.
+    Transactions(String),
+}
+
+impl Kept {
+    /// FindCoordinator's key type and key.
+    fn key(&self) -> (i8, &str) {
+        match self {
+            Self::Group(group) => (0, group),
+            Self::Transactions(id) => (1, id),
+        }
+    }
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Group(group) => write!(formatter, "group {group}"),
+            Self::Transactions(id) => write!(formatter, "transactional.id {id}"),
+        }
+    }
+}
 
 /// A cluster, as one user of it sees it. Clones share connections and knowledge.
 #[derive(Debug, Clone)]
@@ -122,17 +147,20 @@ impl Client {
 
     /// The address of the broker that keeps a group.
     pub(crate) async fn coordinator(&self, group: &str) -> Result<String> {
+        self.coordinator_of(&Kept::Group(group.to_owned())).await
+    }
+
+    /// The address of the broker that keeps something.
+    pub(crate) async fn coordinator_of(&self, kept: &Kept) -> Result<String> {
         let connection = self.any().await?;
-        let request = FindCoordinatorRequest {
-            key: group.into(),
-            key_type: GROUP_KEY_TYPE,
-            coordinator_keys: vec![group.into()],
-        };
+        let (key_type, key) = kept.key();
+        let request =
+            FindCoordinatorRequest { key: key.into(), key_type, coordinator_keys: vec![key.into()] };
         let response = connection.call(&request, i16::MAX, None).await?;
         coordinator_address(response).map_err(|(code, message)| Error::Refused {
             broker: connection.broker().to_string(),
             api: FindCoordinatorRequest::KEY,
-            subject: format!("group {group}"),
+            subject: kept.to_string(),
             code,
             message,
         })

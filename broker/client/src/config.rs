@@ -88,6 +88,11 @@ pub struct ProducerConfig {
     pub delivery_timeout: Duration,
     /// Requests under way per broker; at most 5 with idempotence.
     pub max_in_flight: usize,
+    /// With it the producer writes in transactions, and a newer producer of the same id fences this one. Acknowledgement by all and
+    /// idempotence come with it, whatever else is said.
+    pub transactional_id: Option<String>,
+    /// How long a transaction may stay open before the coordinator aborts it.
+    pub transaction_timeout: Duration,
 }
 
 impl Default for ProducerConfig {
@@ -102,6 +107,8 @@ impl Default for ProducerConfig {
             request_bytes_max: 1 << 20,
             delivery_timeout: Duration::from_secs(120),
             max_in_flight: 5,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -212,6 +212,49 @@ pub enum Error {
         /// What the coordinator said.
         code: ErrorCode,
     },
+    /// A newer producer of the same transactional id took over: this one can do nothing any more (Kafka's ProducerFencedException).
+    #[error(
+        "a newer producer with transactional.id {transactional_id} took over ({code}); this one is fenced off for good and must be closed"
+    )]
+    Fenced {
+        /// The transactional id.
+        transactional_id: String,
+        /// What the broker said.
+        code: ErrorCode,
+    },
+    /// The open transaction cannot be committed any more; after [`crate::Producer::abort_transaction`] the producer goes on.
+    #[error("the transaction of {transactional_id} cannot be committed any more; abort it and begin anew")]
+    TransactionFailed {
+        /// The transactional id.
+        transactional_id: String,
+        /// What spoiled it.
+        #[source]
+        source: Arc<Self>,
+    },
+    /// Records were given up because their transaction was aborted.
+    #[error("the transaction of {transactional_id} was aborted before its records were sent")]
+    TransactionAborted {
+        /// The transactional id.
+        transactional_id: String,
+    },
+    /// The records of a transaction were neither acknowledged nor given up in time; the same call may be made again.
+    #[error("the records of the transaction of {transactional_id} are still on their way after {after:?}")]
+    TransactionPending {
+        /// The transactional id.
+        transactional_id: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// A call that does not fit the producer's state, such as a commit without a transaction.
+    #[error("{operation} needs a producer that {needed}, but this one {found}")]
+    TransactionState {
+        /// What was called.
+        operation: &'static str,
+        /// When it may be called.
+        needed: &'static str,
+        /// How the producer stands.
+        found: &'static str,
+    },
     /// The producer or consumer was closed.
     #[error("the {what} was closed")]
     Closed {
@@ -232,16 +275,30 @@ impl Error {
             | Self::UnknownTopic { .. }
             | Self::BufferFull { .. }
             | Self::DeliveryTimeout { .. }
+            | Self::TransactionPending { .. }
             | Self::TopicNotPrepared { .. } => true,
             Self::Refused { code, .. } => code.is_retriable(),
             _ => false,
         }
     }
 
+    /// Whether [`crate::Producer::abort_transaction`] is what to do next. What is neither this nor retriable is final for a
+    /// transactional producer.
+    pub fn is_abortable(&self) -> bool {
+        matches!(self, Self::TransactionFailed { .. })
+    }
+
+    /// Whether a newer producer of the same transactional id took over.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced { .. })
+    }
+
     /// The broker's code, if it was the broker who refused.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Refused { code, .. } | Self::MembershipLost { code, .. } => Some(*code),
+            Self::Refused { code, .. } | Self::MembershipLost { code, .. } | Self::Fenced { code, .. } => {
+                Some(*code)
+            }
             _ => None,
         }
     }

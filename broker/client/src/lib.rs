@@ -18,6 +18,7 @@ mod producer;
 mod scripted;
 mod types;
 
+pub use admin::description::{ConfigChange, ConfigSource, PartitionDetails, TopicDetails};
 pub use broker_protocol::ErrorCode;
 pub use broker_protocol::batch::Compression;
 pub use client::Client;
@@ -29,6 +30,7 @@ pub use error::{Error, Result};
 pub use producer::{Delivery, Producer};
 pub use types::{
     AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
-    GroupDescription, GroupEvent, GroupListing, GroupMember, Header, NewTopic, OffsetAndMetadata, OffsetSpec,
-    ProducerRecord, TimestampType, TopicDescription, TopicOutcome, TopicPartition, TopicResult,
+    GroupDescription, GroupEvent, GroupListing, GroupMember, GroupMetadata, Header, NewTopic,
+    OffsetAndMetadata, OffsetSpec, ProducerRecord, TimestampType, TopicDescription, TopicOutcome,
+    TopicPartition, TopicResult,
 };

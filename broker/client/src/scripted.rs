@@ -1,6 +1,6 @@
 //! A broker for tests that does what the test says: real sockets, real frames, scripted answers.
 //!
-//! It answers ApiVersions, Metadata and InitProducerId by itself; every other request waits for the test to answer, to
+//! It answers ApiVersions, Metadata and InitProducerId (of no transactional id) by itself; every other request waits for the test to answer, to
 //! refuse, or to cut the connection.
 
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use broker_protocol::header::{RequestHeader, encode_api_versions_refusal, encode_response};
-use broker_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
-use broker_protocol::messages::init_producer_id::InitProducerIdResponse;
+use broker_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse, FinalizedFeatureKey};
+use broker_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use broker_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -31,11 +31,13 @@ pub(crate) struct Manners {
     pub(crate) partitions: i32,
     /// Newest version of ApiVersions; newer ones are refused in version 0.
     pub(crate) api_versions_max: i16,
+    /// The level of `transaction.version`; 0 for a cluster that has no such feature.
+    pub(crate) transaction_version: i16,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { partitions: 1, api_versions_max: 4 }
+        Self { partitions: 1, api_versions_max: 4, transaction_version: 0 }
     }
 }
 
@@ -117,7 +119,7 @@ impl ScriptedBroker {
     /// The next request, whatever it is.
     pub(crate) async fn any(&mut self) -> Received {
         loop {
-            let received = tokio::time::timeout(Duration::from_secs(20), self.requests.recv());
+            let received = tokio::time::timeout(Duration::from_secs(60), self.requests.recv());
             let received = received.await.expect("no request came").unwrap();
             let is_fetch = received.header.api() == Ok(ApiKey::Fetch);
             if !(is_fetch && self.never_answers_fetches) {
@@ -137,6 +139,11 @@ impl Answer {
         let RequestHeader { api_version, correlation_id, .. } = self.header;
         let encoded = encode_response(self.header.api().unwrap(), response, api_version, correlation_id);
         self.sender.send(Some(encoded.unwrap())).unwrap();
+    }
+
+    /// The version in which was asked.
+    pub(crate) fn version(&self) -> i16 {
+        self.header.api_version
     }
 
     /// Cuts the connection instead.
@@ -200,8 +207,12 @@ fn by_itself(
     let (version, id) = (header.api_version, header.correlation_id);
     let encoded = match header.api().unwrap() {
         ApiKey::ApiVersions if version > manners.api_versions_max => encode_api_versions_refusal(id),
-        ApiKey::ApiVersions => encode_response(ApiKey::ApiVersions, &all_versions(), version, id),
+        ApiKey::ApiVersions => encode_response(ApiKey::ApiVersions, &all_versions(manners), version, id),
         ApiKey::InitProducerId => {
+            let request = InitProducerIdRequest::decode(body.clone(), version).unwrap();
+            if request.transactional_id.is_some() {
+                return None;
+            }
             let producer_id = ids.fetch_add(1, Ordering::Relaxed);
             let response = InitProducerIdResponse { producer_id, ..Default::default() };
             encode_response(ApiKey::InitProducerId, &response, version, id)
@@ -215,13 +226,24 @@ fn by_itself(
     Some(encoded.unwrap())
 }
 
-fn all_versions() -> ApiVersionsResponse {
+fn all_versions(manners: &Manners) -> ApiVersionsResponse {
     let range = |api: &ApiKey| ApiVersion {
         api_key: (*api).into(),
         min_version: *api.versions().start(),
         max_version: *api.versions().end(),
     };
-    ApiVersionsResponse { api_keys: ApiKey::ALL.iter().map(range).collect(), ..Default::default() }
+    let feature = FinalizedFeatureKey {
+        name: "transaction.version".into(),
+        max_version_level: manners.transaction_version,
+        min_version_level: manners.transaction_version,
+    };
+    let has_feature = manners.transaction_version > 0;
+    ApiVersionsResponse {
+        api_keys: ApiKey::ALL.iter().map(range).collect(),
+        finalized_features: has_feature.then_some(feature).into_iter().collect(),
+        finalized_features_epoch: if has_feature { 1 } else { -1 },
+        ..Default::default()
+    }
 }
 
 fn metadata(request: &MetadataRequest, address: &str, manners: &Manners) -> MetadataResponse {

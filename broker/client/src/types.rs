@@ -182,6 +182,8 @@ pub struct ConfigEntry {
     pub name: String,
     /// Its value; `None` if it is secret or unset.
     pub value: Option<String>,
+    /// Who gave it its value.
+    pub source: crate::ConfigSource,
     /// Whether nobody set it.
     pub is_default: bool,
     /// Whether it cannot be changed.
@@ -227,6 +229,43 @@ pub struct GroupMember {
     pub host: String,
     /// The bytes of its assignment, in the protocol type's format.
     pub assignment: Bytes,
+}
+
+impl GroupMember {
+    /// The partitions it was given, if this is a consumer that was given any.
+    pub fn partitions(&self) -> std::result::Result<Vec<TopicPartition>, broker_protocol::DecodeError> {
+        if self.assignment.is_empty() {
+            return Ok(Vec::new());
+        }
+        let assignment: broker_protocol::consumer_protocol::Assignment =
+            broker_protocol::consumer_protocol::decode(self.assignment.clone())?;
+        let shares = assignment.assigned_partitions.into_iter();
+        Ok(shares
+            .flat_map(|it| {
+                it.partitions.into_iter().map(move |number| TopicPartition::new(it.topic.clone(), number))
+            })
+            .collect())
+    }
+}
+
+/// Who commits offsets within a transaction (Kafka's ConsumerGroupMetadata).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMetadata {
+    /// The group's name.
+    pub group: String,
+    /// The generation the member is in; -1 for who is no member.
+    pub generation: i32,
+    /// The member's id; empty for who is no member.
+    pub member_id: String,
+    /// Its static name, if it has one.
+    pub instance_id: Option<String>,
+}
+
+impl GroupMetadata {
+    /// Of someone who knows a group and is no member of it: the coordinator cannot fence old members then.
+    pub fn outside(group: impl Into<String>) -> Self {
+        Self { group: group.into(), generation: -1, member_id: String::new(), instance_id: None }
+    }
 }
 
 /// A partition handed to a group's member, and how far the group had read it.

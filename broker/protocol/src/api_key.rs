@@ -91,6 +91,7 @@ macro_rules! with_apis {
             AddPartitionsToTxn = 24, add_partitions_to_txn::AddPartitionsToTxnRequest, AddPartitionsToTxnResponse;
             AddOffsetsToTxn = 25, add_offsets_to_txn::AddOffsetsToTxnRequest, AddOffsetsToTxnResponse;
             EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
+            WriteTxnMarkers = 27, write_txn_markers::WriteTxnMarkersRequest, WriteTxnMarkersResponse;
             TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
             DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
@@ -104,6 +105,9 @@ macro_rules! with_apis {
             ListPartitionReassignments = 46, list_partition_reassignments::ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
+            DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
+            DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
+            ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
             DescribeTopicPartitions = 75, describe_topic_partitions::DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
         }
     };

@@ -21,6 +21,7 @@ use crate::{
     producer_ids::ProducerIds,
     server,
     topics::Topics,
+    transactions::{self, Transactions},
 };
 
 /// How long requests under way may take to finish at shutdown.
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(crate) cluster_id: String,
     pub(crate) topics: Topics,
     pub(crate) groups: Coordinator,
+    pub(crate) transactions: Transactions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) counters: Counters,
     pub(crate) fetch_sessions: server::FetchSessions,
@@ -79,6 +81,7 @@ impl Broker {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
         tasks.spawn(run_timer(Arc::clone(&state)));
+        tasks.spawn(transactions::run_timer(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
         Ok(Self { state, addresses, tasks, flusher: Some(flusher) })
@@ -115,6 +118,7 @@ impl Broker {
             log_bytes,
             fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
+            transactions: self.state.transactions.open_count() as u64,
         }
     }
 
@@ -156,6 +160,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let producer_ids = ProducerIds::open(directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
+    let transactions = Transactions::open(&topics);
     let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
@@ -163,6 +168,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         cluster_id,
         topics,
         groups,
+        transactions,
         producer_ids,
         counters: Counters::default(),
         fetch_sessions,
@@ -192,8 +198,15 @@ async fn housekeeping(state: Arc<State>) {
     loop {
         tokio::select! {
             _ = retention.tick() => {
-                for_each_log(&state, |log| log.apply_retention(now_ms()).map(|_| ())).await;
+                let expiration = state.config.producer_id_expiration.as_millis();
+                let expiration_ms = i64::try_from(expiration).unwrap_or(i64::MAX);
+                let retain = move |log: &PartitionLog| {
+                    log.expire_producers(now_ms().saturating_sub(expiration_ms));
+                    log.apply_retention(now_ms()).map(|_| ())
+                };
+                for_each_log(&state, retain).await;
                 Coordinator::expire_offsets(&state).await;
+                expire_transactional_ids(&state).await;
             }
             _ = compaction.tick() => for_each_log(&state, |log| {
                 log.remove_doomed(now_ms())?;
@@ -205,7 +218,10 @@ async fn housekeeping(state: Arc<State>) {
 }
 
 /// Does something that blocks to every log; what fails for one is tried again with the next round.
-async fn for_each_log(state: &Arc<State>, work: fn(&PartitionLog) -> Result<(), LogError>) {
+async fn for_each_log(
+    state: &Arc<State>,
+    work: impl Fn(&PartitionLog) -> Result<(), LogError> + Send + 'static,
+) {
     let state = Arc::clone(state);
     let round = tokio::task::spawn_blocking(move || {
         for topic in state.topics.all() {
@@ -219,6 +235,13 @@ async fn for_each_log(state: &Arc<State>, work: fn(&PartitionLog) -> Result<(), 
     });
     if let Err(error) = round.await {
         tracing::error!(%error, "housekeeping panicked; it goes on with the next round");
+    }
+}
+
+async fn expire_transactional_ids(state: &Arc<State>) {
+    let state = Arc::clone(state);
+    if let Err(error) = tokio::task::spawn_blocking(move || Transactions::expire_ids(&state)).await {
+        tracing::error!(%error, "forgetting transactional ids panicked; it goes on with the next round");
     }
 }
 

@@ -36,6 +36,8 @@ pub struct BrokerConfig {
     pub retention_check_interval: Duration,
     /// `log.cleaner.backoff.ms`: how often logs to compact are looked for.
     pub cleaner_backoff: Duration,
+    /// `producer.id.expiration.ms`: how long a partition remembers a silent producer that has no transaction open.
+    pub producer_id_expiration: Duration,
     /// `socket.request.max.bytes`: largest request.
     pub request_bytes_max: usize,
     /// `queued.max.request.bytes`: memory that all requests under way may take together.
@@ -60,6 +62,10 @@ pub struct BrokerConfig {
     pub offsets_retention: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
+    /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
+    pub transaction_timeout_max: Duration,
+    /// `transactional.id.expiration.ms`: how long a transactional id is remembered that nobody uses.
+    pub transactional_id_expiration: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -75,6 +81,7 @@ impl Default for BrokerConfig {
             settings: BTreeMap::new(),
             retention_check_interval: Duration::from_mins(5),
             cleaner_backoff: Duration::from_secs(15),
+            producer_id_expiration: Duration::from_hours(24),
             request_bytes_max: 100 * 1024 * 1024,
             requests_bytes_max: 256 * 1024 * 1024,
             connections_max: 10_000,
@@ -89,6 +96,8 @@ impl Default for BrokerConfig {
             group_size_max: 10_000,
             offsets_retention: Duration::from_mins(7 * 24 * 60),
             offset_metadata_bytes_max: 4096,
+            transaction_timeout_max: Duration::from_mins(15),
+            transactional_id_expiration: Duration::from_hours(7 * 24),
         }
     }
 }

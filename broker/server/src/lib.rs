@@ -5,6 +5,7 @@
 //! - [`log`]: where do records rest?
 //! - `topics`: which topics are there?
 //! - `group`: who reads what, and how far?
+//! - `transactions`: who may write in which transaction, and how does each end?
 //! - `server`: what may a client ask? One file per API under `server/api`
 //! - `producer_ids`, `cluster`, `metrics`: the small rest
 
@@ -21,6 +22,7 @@ mod producer_ids;
 mod server;
 mod settings;
 mod topics;
+mod transactions;
 
 pub use self::{
     broker::Broker,

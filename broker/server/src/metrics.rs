@@ -38,6 +38,8 @@ pub struct Metrics {
     pub fetch_sessions: u64,
     /// Consumer groups that have members or offsets.
     pub groups: u64,
+    /// Transactions that have begun and are not complete.
+    pub transactions: u64,
 }
 
 pub(crate) fn add(counter: &AtomicU64, amount: u64) {

@@ -28,6 +28,8 @@ config! {
         retention_check_interval: Duration = default("log.retention.check.interval.ms", 300_000).check(at_least(1));
         /// Milliseconds between two looks for logs to compact.
         cleaner_backoff: Duration = default("log.cleaner.backoff.ms", 15_000).check(at_least(1));
+        /// Milliseconds that a partition remembers a silent producer, to tell what it sends twice; one with an open transaction is not forgotten.
+        producer_id_expiration: Duration = default("producer.id.expiration.ms", 86_400_000).check(at_least(1));
         /// Bytes of the largest request.
         request_bytes_max: usize = default("socket.request.max.bytes", 104_857_600).check(range(1024, 2_147_483_647));
         /// Bytes that all requests under way may take together.
@@ -52,6 +54,10 @@ config! {
         offsets_retention_minutes: u32 = default("offsets.retention.minutes", 10_080).check(at_least(1));
         /// Bytes of the text that may stand beside a committed offset.
         offset_metadata_bytes_max: usize = default("offset.metadata.max.bytes", 4096).check(at_least(0));
+        /// Longest transaction timeout that a producer may ask for, in milliseconds.
+        transaction_timeout_max: Duration = default("transaction.max.timeout.ms", 900_000).check(at_least(1));
+        /// Milliseconds after which a transactional id is forgotten that no producer has used.
+        transactional_id_expiration: Duration = default("transactional.id.expiration.ms", 604_800_000).check(at_least(1));
         /// Bytes at which a segment is closed; topics may say otherwise, as for all log options.
         segment_bytes: Option<i64> = optional("log.segment.bytes").importance(High);
         /// Milliseconds after which a segment is closed.
@@ -189,6 +195,7 @@ impl BrokerSettings {
             settings: Props::new(),
             retention_check_interval: self.retention_check_interval,
             cleaner_backoff: self.cleaner_backoff,
+            producer_id_expiration: self.producer_id_expiration,
             request_bytes_max: self.request_bytes_max,
             requests_bytes_max: self.requests_bytes_max,
             connections_max: self.connections_max,
@@ -201,6 +208,8 @@ impl BrokerSettings {
             group_size_max: self.group_size_max,
             offsets_retention: Duration::from_mins(u64::from(self.offsets_retention_minutes)),
             offset_metadata_bytes_max: self.offset_metadata_bytes_max,
+            transaction_timeout_max: self.transaction_timeout_max,
+            transactional_id_expiration: self.transactional_id_expiration,
         }
     }
 }

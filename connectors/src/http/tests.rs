@@ -306,15 +306,20 @@ async fn an_endless_answer_is_not_read_to_its_end() {
 #[tokio::test]
 async fn a_server_that_accepts_and_hangs_and_one_that_is_not_there_are_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/x", listener.local_addr().unwrap());
-    let props =
-        Props::from([("http.url".to_owned(), url), ("http.request.timeout.ms".to_owned(), "50".to_owned())]);
-    let mut task = HttpSinkConnector.task();
-    task.start(sink_context(props, Arc::new(Reports::default()))).await.unwrap();
-    let error = task.put(&numbers(0..1)).await.unwrap_err();
+    let put = async |address: std::net::SocketAddr, timeout: &str| {
+        let said =
+            [("http.url", format!("http://{address}/x")), ("http.request.timeout.ms", timeout.to_owned())];
+        let props = said.map(|(name, text)| (name.to_owned(), text)).into();
+        let mut task = HttpSinkConnector.task();
+        task.start(sink_context(props, Arc::new(Reports::default()))).await.unwrap();
+        task.put(&numbers(0..1)).await.unwrap_err()
+    };
+    let error = put(listener.local_addr().unwrap(), "50").await;
     assert!(error.is_retriable() && error.to_string().contains("http.request.timeout.ms (50 ms)"), "{error}");
-    drop(listener);
-    let error = task.put(&numbers(0..1)).await.unwrap_err();
+    // Taken, so that nobody else may, but nobody listens there.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let error = put(taken.local_addr().unwrap(), "60000").await;
     assert!(error.is_retriable() && error.to_string().contains("cannot be reached"), "{error}");
     assert!(error.to_string().contains("refused"), "the cause is told: {error}");
 }

@@ -1,15 +1,25 @@
-//! The command line: `millrace standalone`, `millrace broker`, `millrace plugins`.
+//! The command line: what runs (`standalone`, `broker`), and what people and programs ask of a cluster (`topics`, `groups`, `produce`,
+//! `consume`) or of the binary (`plugins`).
 //!
 //! The outermost room: reads files, sets up logging and threads, and hands over. Invariants: an error ends the process with
-//! Connect's exit code and a message that names the file, line or setting and what to do; standard output stays free for
+//! an exit code of its kind and a message that names the file, line or setting and what to do; standard output stays free for
 //! what was asked for, logs go to standard error.
 
 mod broker;
+mod confirm;
+mod connection;
+mod consume;
+mod exit;
 mod files;
+mod groups;
+mod moment;
+mod output;
 mod plugins;
+mod produce;
 mod standalone;
+mod table;
+mod topics;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +28,8 @@ use api::Registry;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::{self, LogFormat};
+use exit::complain;
+pub(crate) use exit::{Exit, chain};
 
 /// How long threads that a plugin has blocked may keep the process alive.
 const THREADS_GRACE: Duration = Duration::from_millis(500);
@@ -47,6 +59,14 @@ enum Command {
     Standalone(StandaloneArgs),
     /// Run the broker alone
     Broker(BrokerArgs),
+    /// List, create, describe, alter, delete and follow topics of any Kafka-protocol cluster
+    Topics(topics::TopicsArgs),
+    /// List, describe, reset and delete consumer groups
+    Groups(groups::GroupsArgs),
+    /// Write lines of standard input to a topic
+    Produce(produce::ProduceArgs),
+    /// Print the records of topics
+    Consume(Box<consume::ConsumeArgs>),
     /// List every connector, transform, predicate and converter with its options
     Plugins(PluginsArgs),
 }
@@ -72,40 +92,6 @@ struct PluginsArgs {
     plugin: Option<String>,
 }
 
-/// Why the process ends, and with which code.
-#[derive(Debug)]
-pub(crate) struct Exit {
-    code: u8,
-    message: String,
-}
-
-impl Exit {
-    /// The worker or broker could not start, or broke down (Connect's code 2).
-    pub(crate) fn start(error: impl std::fmt::Display) -> Self {
-        Self { code: 2, message: error.to_string() }
-    }
-
-    /// A connector of the command line was refused (Connect's code 3).
-    pub(crate) fn connector(error: impl std::fmt::Display) -> Self {
-        Self { code: 3, message: error.to_string() }
-    }
-}
-
-/// An error and its causes, as one text.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let reason = error.to_string();
-        if !text.contains(&reason) {
-            text.push_str(": ");
-            text.push_str(&reason);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// Runs the program with these plugins.
 #[must_use]
 pub fn main(registry: Registry) -> ExitCode {
@@ -122,12 +108,27 @@ pub fn main(registry: Registry) -> ExitCode {
     }
 }
 
-/// Help and version are answers; anything else is a mistake, for which Connect has code 1.
+/// Help and version are answers; anything else is a mistake, for which Connect has code 1 and everything else code 2.
 fn usage(error: &clap::Error) -> ExitCode {
     if let Err(failed) = error.print() {
         complain(&format!("cannot print: {failed}"));
     }
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let runs_connectors = std::env::args().any(|argument| argument == "standalone");
+    match (error.use_stderr(), runs_connectors) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::FAILURE,
+        (true, false) => ExitCode::from(2),
+    }
+}
+
+impl Command {
+    /// What is logged unless RUST_LOG says otherwise: commands that answer and end have nothing to tell but troubles.
+    fn log_levels(&self) -> &'static str {
+        match self {
+            Self::Standalone(_) | Self::Broker(_) | Self::Plugins(_) => "info",
+            Self::Topics(_) | Self::Groups(_) | Self::Produce(_) | Self::Consume(_) => "warn",
+        }
+    }
 }
 
 fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
@@ -139,7 +140,8 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
         Format::Json => LogFormat::Json,
     };
     let directives = std::env::var("RUST_LOG").ok().filter(|directives| !directives.trim().is_empty());
-    let levels = logging::init(directives.as_deref(), format).map_err(Exit::start)?;
+    let levels = logging::init(Some(directives.as_deref().unwrap_or(cli.command.log_levels())), format)
+        .map_err(Exit::start)?;
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("another provider of cryptography was installed before");
     }
@@ -151,6 +153,10 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
                 standalone::run(registry, levels, arguments.worker, arguments.connectors).await
             }
             Command::Broker(arguments) => broker::run(arguments.broker).await,
+            Command::Topics(arguments) => topics::run(arguments).await,
+            Command::Groups(arguments) => groups::run(arguments).await,
+            Command::Produce(arguments) => produce::run(arguments).await,
+            Command::Consume(arguments) => consume::run(*arguments).await,
             Command::Plugins(_) => Ok(()),
         }
     });
@@ -177,12 +183,6 @@ pub(crate) async fn asked_to_stop() -> Result<(), Exit> {
         std::process::exit(130);
     });
     Ok(())
-}
-
-/// The last words, on standard error: plain, for logging may not be up.
-fn complain(message: &str) {
-    let written = writeln!(std::io::stderr(), "millrace: {message}");
-    drop(written);
 }
 
 #[cfg(test)]

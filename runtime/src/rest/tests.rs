@@ -88,7 +88,7 @@ fn registry() -> api::Registry {
 }
 
 fn validator(worker: &WorkerConfig) -> Validator {
-    Validator::new(registry(), worker, PluginCalls::new(Duration::from_secs(2))).unwrap()
+    Validator::new(registry(), worker, PluginCalls::new(Duration::from_secs(6))).unwrap()
 }
 
 fn state(worker: &WorkerConfig, herder: Herder) -> RestState {

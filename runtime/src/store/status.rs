@@ -2,7 +2,8 @@
 //!
 //! The herder sets statuses, REST reads them. Setting never waits: what is to be written is kept by key, and one task writes the
 //! newest of each, so nothing queues up however long the broker is away. Invariants: a reader on this worker sees what was set
-//! here at once; another worker's older word never replaces a newer one (KAFKA-12525).
+//! here at once, and what was set here never gives way to an older word of ours that comes back from the topic late; another
+//! worker's older word never replaces a newer one (KAFKA-12525).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ struct Known {
     topics: BTreeMap<String, BTreeMap<String, TopicStatus>>,
     /// Keys that were set here and are not written yet, with what to write.
     unwritten: BTreeMap<String, StatusRecord>,
-    /// Keys that are being written.
+    /// Keys that are being written, or whose last write has not come back from the topic yet.
     writing: BTreeSet<String>,
 }
 
@@ -171,11 +172,7 @@ impl Known {
     fn take_in(&mut self, record: &LogRecord) {
         match StatusRecord::parse(&record.key, record.value.as_deref()) {
             Ok(Some(parsed)) => {
-                let key = parsed.key();
-                if !self.unwritten.contains_key(&key)
-                    && !self.writing.contains(&key)
-                    && !self.is_stale(&parsed)
-                {
+                if !self.is_echo(&parsed) && !self.is_stale(&parsed) {
                     self.apply(parsed);
                 }
             }
@@ -187,6 +184,20 @@ impl Known {
                 );
             }
         }
+    }
+
+    /// A word of ours from before the one that is on its way.
+    fn is_echo(&self, record: &StatusRecord) -> bool {
+        let key = record.key();
+        if !self.unwritten.contains_key(&key) && !self.writing.contains(&key) {
+            return false;
+        }
+        let (known, new) = match record {
+            StatusRecord::Connector(name, Some(new)) => (self.connectors.get(name), new),
+            StatusRecord::Task(id, Some(new)) => (self.tasks.get(id), new),
+            _ => return true,
+        };
+        known.is_none_or(|known| known.worker_id == new.worker_id)
     }
 
     /// A word from an older generation, by another worker than the one that spoke last.
@@ -240,6 +251,12 @@ async fn write_for_ever(log: TopicLog, shared: Arc<Shared>, stop: CancellationTo
             }
             let change = |record: &StatusRecord| (record.key().into(), record.value().map(Into::into));
             let outcome = log.write(&batch.values().map(change).collect::<Vec<_>>()).await;
+            // Until what was written has come back, older words of ours may still come.
+            if outcome.is_ok()
+                && let Err(error) = log.read_to_end().await
+            {
+                tracing::warn!(%error, "cannot read statuses back; what is shown of this worker may be old for a while");
+            }
             let Err(error) = shared.known.lock().written(outcome, batch) else { continue };
             tracing::warn!(%error, "cannot write statuses; trying again");
             tokio::select! {
@@ -286,5 +303,26 @@ mod tests {
         let old = StatusRecord::Connector("c".to_owned(), status("a", 1, State::Failed));
         known.take_in(&logged(&old));
         assert_eq!(known.connectors["c"].state, State::Running);
+    }
+
+    /// A task failed, somebody asked for the failed ones to be restarted, and its older RUNNING came back just then.
+    #[test]
+    fn an_older_word_of_ours_does_not_come_back_while_the_newer_is_written() {
+        let mut known = Known::default();
+        let id = TaskId::new("c", 0);
+        let say =
+            |worker, generation, state| StatusRecord::Task(id.clone(), status(worker, generation, state));
+        let failed = say("a", 1, State::Failed);
+        known.apply(failed.clone());
+        known.unwritten.insert(failed.key(), failed);
+        let batch = known.take_unwritten();
+        known.take_in(&logged(&say("a", 1, State::Running)));
+        known.take_in(&logged(&StatusRecord::Task(id.clone(), None)));
+        assert_eq!(known.tasks[&id].state, State::Failed);
+        known.take_in(&logged(&say("b", 2, State::Running)));
+        assert_eq!(known.tasks[&id].state, State::Running, "another worker's newer word counts");
+        known.written(Ok(()), batch).unwrap();
+        known.take_in(&logged(&say("a", 3, State::Paused)));
+        assert_eq!(known.tasks[&id].state, State::Paused);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn producer(
     Ok(Producer::new(client, producer_config(&options)?))
 }
 
-fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
+pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
     let defaults = ProducerConfig::default();
     Ok(ProducerConfig {
         acks: match options.acks.as_deref() {
@@ -52,6 +52,7 @@ fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
         request_bytes_max: options.max_request_size.unwrap_or(defaults.request_bytes_max),
         delivery_timeout: options.delivery_timeout.unwrap_or(DELIVERY_TIMEOUT),
         max_in_flight: options.max_in_flight.unwrap_or(defaults.max_in_flight),
+        ..defaults
     })
 }
 

@@ -31,8 +31,12 @@ pub(crate) struct Probe {
     pub(crate) blocks: AtomicBool,
     /// Never answers from poll or put while set.
     pub(crate) hangs: AtomicBool,
+    /// Calls of poll or put that were made to block or to hang.
+    pub(crate) stuck: AtomicU32,
     /// Blocks the thread in `start` while set.
     pub(crate) blocks_start: AtomicBool,
+    /// How many records a source has to make, instead of what its configuration says, once it is not 0.
+    pub(crate) count: AtomicI64,
     /// What a sink got: topic, partition, offset, value.
     pub(crate) received: Mutex<Vec<(String, i32, i64, String)>>,
 }
@@ -46,6 +50,9 @@ pub(crate) fn probe(connector: &str) -> Arc<Probe> {
 
 impl Probe {
     async fn misbehave(&self) -> Result<()> {
+        if self.blocks.load(Ordering::Relaxed) || self.hangs.load(Ordering::Relaxed) {
+            self.stuck.fetch_add(1, Ordering::Relaxed);
+        }
         while self.blocks.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -143,11 +150,15 @@ impl SourceTask for NumbersTask {
 
     async fn poll(&mut self) -> Result<Vec<SourceRecord>> {
         self.probe.misbehave().await?;
-        if self.next >= self.count {
+        let count = match self.probe.count.load(Ordering::Relaxed) {
+            0 => self.count,
+            count => count,
+        };
+        if self.next >= count {
             tokio::time::sleep(Duration::from_millis(20)).await;
             return Ok(Vec::new());
         }
-        let end = (self.next + self.batch).min(self.count);
+        let end = (self.next + self.batch).min(count);
         let record = |n: i64| SourceRecord {
             record: Record {
                 topic: self.topic.clone(),

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connectors;
 
-/// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take. Generous, since it costs nothing where things go well: test machines are slow and shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A broker with data of its own.
 pub(crate) struct TestBroker {
@@ -44,11 +44,23 @@ impl TestBroker {
         let Self { broker, data, client } = self;
         broker.shutdown().await.unwrap();
         tokio::time::sleep(down).await;
-        Self { broker: start_broker(&data, &address).await, data, client }
+        // While it was down, another test's server may have been given its port, for as long as that test lasts.
+        let broker = eventually("the broker at its address again", || async {
+            match try_start_broker(&data, &address).await {
+                Err(broker_server::Error::Listen { .. }) => None,
+                started => Some(started.unwrap()),
+            }
+        });
+        Self { broker: broker.await, data, client }
     }
 
     fn address(&self) -> String {
         self.broker.addresses()[0].to_string()
+    }
+
+    /// The end of partition 0 of a topic; 0 while there is none.
+    pub(crate) async fn end(&self, topic: &str) -> i64 {
+        self.client.list_offsets(topic, 0, broker_client::OffsetSpec::Latest).await.unwrap_or(0)
     }
 
     /// The values in partition 0 of a topic, up to its end.
@@ -59,9 +71,7 @@ impl TestBroker {
 
     /// The records in partition 0 of a topic, up to its end.
     pub(crate) async fn records(&self, topic: &str) -> Vec<broker_client::ConsumerRecord> {
-        let Ok(end) = self.client.list_offsets(topic, 0, broker_client::OffsetSpec::Latest).await else {
-            return Vec::new();
-        };
+        let end = self.end(topic).await;
         let partition = TopicPartition::new(topic, 0);
         let start = vec![(partition.clone(), 0)];
         let mut consumer = PartitionConsumer::assign(&self.client, start, ConsumerConfig::default());
@@ -76,11 +86,15 @@ impl TestBroker {
 }
 
 async fn start_broker(data: &TempDir, address: &str) -> Broker {
+    try_start_broker(data, address).await.unwrap()
+}
+
+async fn try_start_broker(data: &TempDir, address: &str) -> Result<Broker, broker_server::Error> {
     let config = BrokerConfig::from_props(&props(&[
         ("listeners", &format!("PLAINTEXT://{address}")),
         ("log.dirs", data.path().to_str().unwrap()),
     ]));
-    Broker::start(config.unwrap()).await.unwrap()
+    Broker::start(config.unwrap()).await
 }
 
 /// A worker on a broker.
@@ -101,7 +115,8 @@ impl TestWorker {
         let mut said = props(&[
             ("bootstrap.servers", &broker.address()),
             ("offset.flush.interval.ms", "100"),
-            ("task.shutdown.graceful.timeout.ms", "500"),
+            // A task that is cut off cannot commit, and repeats; tests of tasks that hang say less.
+            ("task.shutdown.graceful.timeout.ms", "30000"),
             ("config.storage.replication.factor", "1"),
             ("offset.storage.replication.factor", "1"),
             ("status.storage.replication.factor", "1"),
@@ -116,7 +131,7 @@ impl TestWorker {
             .with(&[&connectors::NUMBERS, &connectors::MEMORY])
             .with(converters::ALL)
             .with(transforms::ALL);
-        let calls = PluginCalls::new(Duration::from_secs(5));
+        let calls = PluginCalls::new(PATIENCE);
         let checker = Validator::new(registry.clone(), &config, calls).unwrap();
         let (metrics, stop) = (Metrics::default(), CancellationToken::new());
         let setup = HerderSetup {

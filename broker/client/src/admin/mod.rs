@@ -1,8 +1,12 @@
 //! Questions and orders to the cluster: topics, settings, offsets, groups.
 
+mod alter;
+pub(crate) mod description;
 mod groups;
 pub(crate) mod offsets;
+mod places;
 pub(crate) mod topics;
+mod transactions;
 
 use broker_protocol::{ApiKey, ErrorCode};
 use bytestring::ByteString;

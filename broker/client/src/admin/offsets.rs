@@ -127,7 +127,7 @@ impl Client {
 }
 
 /// As ListOffsets says it.
-fn wire_timestamp(at: OffsetSpec) -> i64 {
+pub(crate) fn wire_timestamp(at: OffsetSpec) -> i64 {
     match at {
         OffsetSpec::Latest => -1,
         OffsetSpec::Earliest => -2,

@@ -6,8 +6,10 @@ use broker_protocol::messages::describe_cluster::DescribeClusterRequest;
 use broker_protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResult,
 };
+use broker_protocol::messages::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use broker_protocol::{ApiKey, ErrorCode, Request};
 
+use super::description::{ConfigSource, PartitionDetails, TopicDetails};
 use super::refused;
 use crate::client::Client;
 use crate::error::{Error, Result};
@@ -16,9 +18,7 @@ use crate::types::{
 };
 
 /// DescribeConfigs' resource type of topics.
-const TOPIC_RESOURCE: i8 = 2;
-/// DescribeConfigs' source of a value that nobody set.
-const DEFAULT_SOURCE: i8 = 5;
+pub(crate) const TOPIC_RESOURCE: i8 = 2;
 
 impl Client {
     /// Who the cluster is: its id, its brokers, its controller.
@@ -74,6 +74,25 @@ impl Client {
                 }
                 let connection = self.any().await?;
                 Err(refused(&connection, ApiKey::Metadata, format!("topic {topic}"), code, None))
+            })
+            .await?;
+        found.ok_or_else(|| Error::UnknownTopic { topic: topic.to_owned() })
+    }
+
+    /// A topic with its partitions, replicas and leaders. A topic that is not there is [`Error::UnknownTopic`] at once.
+    pub async fn describe_topic(&self, topic: &str) -> Result<TopicDetails> {
+        let found = self
+            .retrying(|| async move {
+                let response = self.refresh(Some(&[topic]), false).await?;
+                let answer = response.topics.into_iter().next().unwrap_or_default();
+                match answer.error_code {
+                    ErrorCode::NONE => Ok(Some(topic_details(answer))),
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Ok(None),
+                    code => {
+                        let connection = self.any().await?;
+                        Err(refused(&connection, ApiKey::Metadata, format!("topic {topic}"), code, None))
+                    }
+                }
             })
             .await?;
         found.ok_or_else(|| Error::UnknownTopic { topic: topic.to_owned() })
@@ -173,11 +192,29 @@ impl Client {
     }
 }
 
+fn topic_details(topic: MetadataResponseTopic) -> TopicDetails {
+    let partition = |it: MetadataResponsePartition| PartitionDetails {
+        partition: it.partition_index,
+        leader: (it.leader_id >= 0).then_some(it.leader_id),
+        replicas: it.replica_nodes,
+        in_sync: it.isr_nodes,
+    };
+    let mut partitions: Vec<_> = topic.partitions.into_iter().map(partition).collect();
+    partitions.sort_by_key(|it| it.partition);
+    TopicDetails {
+        name: topic.name.map(|name| name.to_string()).unwrap_or_default(),
+        id: if topic.topic_id.is_zero() { String::new() } else { topic.topic_id.to_string() },
+        is_internal: topic.is_internal,
+        partitions,
+    }
+}
+
 fn config_entries(result: DescribeConfigsResult) -> Vec<ConfigEntry> {
     let entries = result.configs.into_iter().map(|entry| ConfigEntry {
         name: entry.name.to_string(),
         value: entry.value.map(|value| value.to_string()),
-        is_default: entry.config_source == DEFAULT_SOURCE,
+        source: ConfigSource::from_wire(entry.config_source),
+        is_default: ConfigSource::from_wire(entry.config_source) == ConfigSource::Default,
         read_only: entry.read_only,
         is_sensitive: entry.is_sensitive,
     });

@@ -20,7 +20,9 @@ use super::membership::{Health, Joined, Membership, Subscription};
 use crate::client::Client;
 use crate::config::GroupConfig;
 use crate::error::{Error, Result};
-use crate::types::{AssignedPartition, FetchedRecords, GroupEvent, OffsetAndMetadata, TopicPartition};
+use crate::types::{
+    AssignedPartition, FetchedRecords, GroupEvent, GroupMetadata, OffsetAndMetadata, TopicPartition,
+};
 
 /// As long as a topic that was asked for by name is missing, it is looked for this often.
 const MISSING_TOPIC_INTERVAL: Duration = Duration::from_secs(1);
@@ -76,6 +78,16 @@ impl GroupConsumer {
     /// The group's name.
     pub fn group(&self) -> &str {
         &self.membership.config.group
+    }
+
+    /// Who this member is, for [`crate::Producer::send_offsets_to_transaction`].
+    pub fn group_metadata(&self) -> GroupMetadata {
+        GroupMetadata {
+            group: self.group().to_owned(),
+            generation: self.generation,
+            member_id: self.membership.member_id().to_string(),
+            instance_id: self.membership.config.instance_id.clone(),
+        }
     }
 
     /// Waits for what comes next: partitions, records, the loss of partitions. Cancel-safe.

@@ -100,7 +100,7 @@ impl Membership {
         Self { client: client.clone(), pool: client.new_pool(), config, subscription, member_id, coordinator }
     }
 
-    fn member_id(&self) -> ByteString {
+    pub(crate) fn member_id(&self) -> ByteString {
         self.member_id.lock().clone()
     }
 

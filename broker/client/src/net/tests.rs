@@ -13,14 +13,10 @@ use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::scripted::{Manners, ScriptedBroker};
 
-fn quick() -> ClientConfig {
-    ClientConfig { request_timeout: Duration::from_millis(100), ..Default::default() }
-}
-
 #[tokio::test]
 async fn an_old_broker_is_asked_again_in_version_0() {
     let broker = ScriptedBroker::start(Manners { api_versions_max: 0, ..Manners::default() }).await;
-    let connection = Connection::open(&broker.address, &quick()).await.unwrap();
+    let connection = Connection::open(&broker.address, &ClientConfig::default()).await.unwrap();
     assert!(connection.versions().offers(ApiKey::Fetch));
     assert_eq!(connection.version::<ListGroupsRequest>(3).unwrap(), 3);
 }
@@ -68,7 +64,9 @@ async fn an_abandoned_call_does_not_disturb_the_next() {
 #[tokio::test]
 async fn silence_ends_in_a_timeout_and_the_connection_is_given_up() {
     let mut broker = ScriptedBroker::start(Manners::default()).await;
-    let connection = Connection::open(&broker.address, &quick()).await.unwrap();
+    // Short, but not too short for the opening.
+    let config = ClientConfig { request_timeout: Duration::from_secs(1), ..Default::default() };
+    let connection = Connection::open(&broker.address, &config).await.unwrap();
     let request = ListGroupsRequest::default();
     let (error, _silent) =
         tokio::join!(connection.call(&request, i16::MAX, None), broker.expect::<ListGroupsRequest>());
@@ -110,20 +108,21 @@ async fn someone_who_is_not_a_broker_is_named() {
             drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await);
         }
     });
-    let error = Connection::open(&address, &quick()).await.unwrap_err();
+    let error = Connection::open(&address, &ClientConfig::default()).await.unwrap_err();
     assert!(matches!(error, Error::Disconnected { api: ApiKey::ApiVersions, .. }), "{error}");
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("is this a Kafka peer?"));
 }
 
 #[tokio::test]
 async fn no_broker_at_all_names_every_address() {
-    // A port that was just free: nobody listens there.
-    let address =
-        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    // Taken, so that nobody else may, but nobody listens there.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
     let config = ClientConfig {
         bootstrap_servers: vec![address.clone()],
-        operation_timeout: Duration::from_millis(50),
-        ..quick()
+        operation_timeout: Duration::from_secs(1),
+        ..Default::default()
     };
     let error = Client::new(config).cluster().await.unwrap_err();
     assert!(matches!(error, Error::NoBroker { .. }), "{error}");

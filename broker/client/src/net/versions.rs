@@ -11,12 +11,19 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
     ranges: HashMap<i16, (i16, i16)>,
+    /// The level of `transaction.version` that the cluster settled on (KIP-584).
+    transaction_version: i16,
 }
 
 impl Versions {
     pub(crate) fn new(response: &ApiVersionsResponse) -> Self {
         let ranges = response.api_keys.iter();
-        Self { ranges: ranges.map(|api| (api.api_key, (api.min_version, api.max_version))).collect() }
+        let feature =
+            response.finalized_features.iter().find(|feature| feature.name == "transaction.version");
+        Self {
+            ranges: ranges.map(|api| (api.api_key, (api.min_version, api.max_version))).collect(),
+            transaction_version: feature.map_or(0, |feature| feature.max_version_level),
+        }
     }
 
     /// The newest version of `R` up to `newest` that the broker has too.
@@ -33,6 +40,11 @@ impl Versions {
                 theirs: theirs.map_or("none".to_owned(), |(min, max)| format!("{min} to {max}")),
             }),
         }
+    }
+
+    /// Whether transactions go by KIP-890: partitions are added by producing to them, and every end bumps the epoch.
+    pub(crate) fn has_transactions_v2(&self) -> bool {
+        self.transaction_version >= 2
     }
 
     /// Whether the broker offers the API at all.

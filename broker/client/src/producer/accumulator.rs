@@ -64,8 +64,10 @@ pub(crate) struct Accumulator {
     /// Batches opened before this one are due, whatever their age.
     flush_before: u64,
     buffered: usize,
-    /// Why nothing is taken any more.
-    fatal: Option<Error>,
+    /// Why nothing is taken now, if so.
+    closed: Option<Error>,
+    /// Whether that is for good.
+    failed: bool,
     spares: Vec<Vec<u8>>,
     first_error: Option<Error>,
 }
@@ -98,7 +100,7 @@ impl Accumulator {
         delivery: &Arc<Delivery>,
         config: &ProducerConfig,
     ) -> Result<Appended> {
-        if let Some(error) = &self.fatal {
+        if let Some(error) = &self.closed {
             return Err(error.clone());
         }
         let limit = config.buffer_bytes_max.saturating_mul(HARD_LIMIT_FACTOR);
@@ -277,12 +279,29 @@ impl Accumulator {
 
     /// Why nothing is taken any more, if so.
     pub(crate) fn fatal(&self) -> Option<&Error> {
-        self.fatal.as_ref()
+        self.closed.as_ref().filter(|_| self.failed)
     }
 
     /// Takes nothing any more.
     pub(crate) fn fail(&mut self, error: Error) {
-        self.fatal.get_or_insert(error);
+        if !self.failed {
+            self.closed = Some(error);
+            self.failed = true;
+        }
+    }
+
+    /// Takes nothing until it is told to [`Self::resume`].
+    pub(crate) fn suspend(&mut self, error: Error) {
+        if !self.failed {
+            self.closed = Some(error);
+        }
+    }
+
+    /// Takes records again.
+    pub(crate) fn resume(&mut self) {
+        if !self.failed {
+            self.closed = None;
+        }
     }
 }
 

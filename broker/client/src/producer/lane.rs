@@ -62,13 +62,16 @@ pub(crate) struct Lane {
     broker: i32,
     failed: Vec<SealedBatch>,
     renew: bool,
+    /// Within transactions a broken numbering is not mended: the transaction is aborted.
+    transactional: bool,
     pub(crate) muted_until: Option<Instant>,
 }
 
 impl Lane {
-    pub(crate) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity, transactional: bool) -> Self {
         let (queue, failed) = (VecDeque::new(), Vec::new());
-        Self { identity, queue, in_flight: 0, broker: -1, failed, renew: false, muted_until: None }
+        let (in_flight, broker, renew, muted_until) = (0, -1, false, None);
+        Self { identity, queue, in_flight, broker, failed, renew, transactional, muted_until }
     }
 
     /// Whether a batch may leave now.
@@ -144,7 +147,12 @@ impl Lane {
                 | ErrorCode::UNKNOWN_PRODUCER_ID
                 | ErrorCode::INVALID_PRODUCER_ID_MAPPING
                 | ErrorCode::INVALID_PRODUCER_EPOCH,
-            ) if numbered => self.renew = true,
+            ) if numbered => {
+                self.renew = true;
+                if self.transactional {
+                    return Verdict::Failed(batch, error);
+                }
+            }
             _ if error.is_retriable() => {}
             _ => {
                 self.renew |= numbered;

@@ -8,6 +8,7 @@
 //! idempotence it is in the log at most once per try of `append`, and in order.
 
 mod accumulator;
+mod coordinator;
 mod delivery;
 mod lane;
 mod partitioner;
@@ -15,6 +16,9 @@ mod produce;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod transactional;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +30,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use delivery::Delivery;
 
 use crate::client::Client;
-use crate::config::ProducerConfig;
+use crate::config::{Acks, ProducerConfig};
 use crate::error::{Error, Result};
 use crate::types::ProducerRecord;
 use accumulator::Accumulator;
+use transactional::Transactional;
 
 /// What the producer and its sender share.
 #[derive(Debug, Default)]
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     wake: Notify,
     /// Something was settled.
     progress: Notify,
+    /// What a producer with a transactional id has beside.
+    transactional: Option<Arc<Transactional>>,
 }
 
 /// Sends records. Belongs to one task; its sender runs in the background and ends with it.
@@ -51,12 +58,19 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Starts the sender task, so it must be called within a Tokio runtime. Nothing is sent yet.
+    /// Starts the sender task, so it must be called within a Tokio runtime. Nothing is sent yet. With a transactional id,
+    /// [`Self::init_transactions`] comes first.
     pub fn new(client: &Client, mut config: ProducerConfig) -> Self {
         // A batch of many records must fit a request even if it does not shrink.
         config.batch_bytes_max = config.batch_bytes_max.min(config.request_bytes_max);
-        let config = Arc::new(config);
-        let shared = Arc::new(Shared::default());
+        let mut shared = Shared::default();
+        if let Some(id) = &config.transactional_id {
+            (config.acks, config.idempotence) = (Acks::All, true);
+            let transactional = Transactional::new(client, id);
+            shared.update(&transactional, |_state| ());
+            shared.transactional = Some(transactional);
+        }
+        let (config, shared) = (Arc::new(config), Arc::new(shared));
         let stop = CancellationToken::new();
         let sender = sender::Sender::new(client.clone(), Arc::clone(&config), Arc::clone(&shared));
         tokio::spawn(sender.run(stop.clone()));
@@ -103,11 +117,14 @@ impl Producer {
         self.shared.accumulator.lock().take_first_error().map_or(Ok(()), Err)
     }
 
-    /// Flushes, for at most `deadline`, and ends. What is not acknowledged by then fails with [`Error::Closed`]; whether it
-    /// arrives is unknown.
+    /// Flushes (or, within a transaction, aborts it), for at most `deadline`, and ends. What is not acknowledged by then
+    /// fails with [`Error::Closed`]; whether it arrives is unknown.
     pub async fn close(self, deadline: Duration) -> Result<()> {
-        match tokio::time::timeout(deadline, self.flush()).await {
-            Ok(flushed) => flushed,
+        let end = async {
+            if self.has_open_transaction() { self.abort_transaction().await } else { self.flush().await }
+        };
+        match tokio::time::timeout(deadline, end).await {
+            Ok(ended) => ended,
             Err(_elapsed) => {
                 Err(Error::Closed { what: "producer (its deadline passed with records unacknowledged)" })
             }

@@ -17,7 +17,19 @@ use crate::net::connection::{Connection, Pending};
 use crate::types::TopicPartition;
 
 /// From version 13 on topics are named by id; names do for all brokers.
-pub(crate) const PRODUCE_VERSION_MAX: i16 = 12;
+const PRODUCE_VERSION_MAX: i16 = 12;
+/// From version 12 on producing adds the partition to the transaction (KIP-890).
+const CLASSIC_VERSION_MAX: i16 = 11;
+
+/// What all batches of a request have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) acks: Acks,
+    pub(crate) timeout: Duration,
+    pub(crate) transactional_id: Option<ByteString>,
+    /// The transaction goes by the rules before KIP-890.
+    pub(crate) classic: bool,
+}
 
 /// A batch and where it goes.
 #[derive(Debug)]
@@ -31,8 +43,7 @@ pub(crate) struct Sending {
 pub(crate) fn start(
     connection: &Connection,
     batches: &[Sending],
-    acks: Acks,
-    timeout: Duration,
+    terms: &Terms,
 ) -> Result<Pending<ProduceRequest>> {
     let mut topics: Vec<TopicProduceData> = Vec::new();
     for Sending { topic, partition, batch } in batches {
@@ -47,13 +58,14 @@ pub(crate) fn start(
         }
     }
     let request = ProduceRequest {
-        transactional_id: None,
-        acks: acks.wire(),
-        timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+        transactional_id: terms.transactional_id.clone(),
+        acks: terms.acks.wire(),
+        timeout_ms: i32::try_from(terms.timeout.as_millis()).unwrap_or(i32::MAX),
         topic_data: topics,
     };
-    let version = connection.version::<ProduceRequest>(PRODUCE_VERSION_MAX)?;
-    connection.start_version(&request, version, acks != Acks::None)
+    let newest = if terms.classic { CLASSIC_VERSION_MAX } else { PRODUCE_VERSION_MAX };
+    let version = connection.version::<ProduceRequest>(newest)?;
+    connection.start_version(&request, version, terms.acks != Acks::None)
 }
 
 /// What the broker says of each partition.

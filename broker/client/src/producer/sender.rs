@@ -17,6 +17,7 @@ use super::Shared;
 use super::accumulator::Place;
 use super::lane::{Identity, Lane, SealedBatch, Verdict};
 use super::produce::{self, Outcomes, Sending};
+use super::transactional::CONCURRENT_PAUSE;
 use crate::client::Client;
 use crate::config::{Acks, ProducerConfig};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::net::pool::Pool;
 
 mod identity;
 mod seal;
+mod transactions;
 
 /// While anything is under way the sender looks at least this often for what has run out of time.
 const TICK: Duration = Duration::from_millis(500);
@@ -54,6 +56,8 @@ enum Event {
         place: Option<Place>,
         result: Result<(i64, i16)>,
     },
+    /// Partitions are in the transaction, or are not yet; an error is retriable.
+    Added(std::result::Result<(), Duration>),
     Refreshed(Result<()>),
 }
 
@@ -73,6 +77,10 @@ pub(crate) struct Sender {
     identify_after: Option<Instant>,
     refreshing: bool,
     refresh_after: Option<Instant>,
+    /// Partitions with due batches that are not in the transaction yet.
+    unadded: Vec<Place>,
+    adding: bool,
+    add_after: Option<Instant>,
     tasks: JoinSet<Event>,
     last_error: Option<Error>,
     turn: usize,
@@ -93,6 +101,9 @@ impl Sender {
             identify_after: None,
             refreshing: false,
             refresh_after: None,
+            unadded: Vec::new(),
+            adding: false,
+            add_after: None,
             tasks: JoinSet::new(),
             last_error: None,
             turn: 0,
@@ -123,6 +134,7 @@ impl Sender {
     /// Sends what is due; the answer is when to look again.
     async fn send_due(&mut self) -> Instant {
         let now = Instant::now();
+        self.follow_transaction();
         let (mut due, next) = self.shared.accumulator.lock().due(now, self.config.linger);
         due.extend(self.lanes.iter().filter(|(_place, lane)| lane.has_queued()).map(|(place, _lane)| *place));
         due.sort_unstable();
@@ -155,13 +167,20 @@ impl Sender {
         for (broker, (_bytes, draft)) in drafts {
             self.start_request(broker, draft);
         }
-        wake_at
+        self.add_partitions(now);
+        self.add_after.map_or(wake_at, |after| wake_at.min(after.max(now)))
     }
 
     /// The leader of a partition, if a batch may be sent there right now; else sees to it that it may be later.
     fn open_broker(&mut self, place: Place, now: Instant) -> Option<i32> {
-        let identity = self.identity;
-        let lane = self.lanes.entry(place).or_insert_with(|| Lane::new(identity));
+        if !self.is_admitted(place) {
+            return None;
+        }
+        let (identity, transactional) = (self.identity, self.shared.transactional.is_some());
+        let lane = self.lanes.entry(place).or_insert_with(|| Lane::new(identity, transactional));
+        if lane.wants_identity() && transactional {
+            return None;
+        }
         if lane.wants_identity() {
             let shared = matches!(identity, Identity::Wanted);
             self.identify(if shared { None } else { Some(place) }, now);
@@ -209,7 +228,7 @@ impl Sender {
         }
         link.in_flight += 1;
         let (acks, timeout) = (self.config.acks, self.client.config().request_timeout);
-        let started = produce::start(&connection, &sent, acks, timeout);
+        let started = produce::start(&connection, &sent, &self.terms());
         self.tasks.spawn(async move {
             let result = match started {
                 Err(error) => Err(error),
@@ -231,6 +250,10 @@ impl Sender {
                 self.produced(&connection, sent, result, now);
             }
             Event::Identified { place, result } => self.identified(place, result, now),
+            Event::Added(result) => {
+                self.adding = false;
+                self.add_after = result.err().map(|pause| now + pause);
+            }
             Event::Refreshed(result) => {
                 self.refreshing = false;
                 self.refresh_after = Some(now + self.client.config().retry_backoff);
@@ -273,11 +296,17 @@ impl Sender {
             if let Err(error) = &outcome {
                 self.note_failure(error, now);
             }
+            let outcome_code = outcome.as_ref().err().and_then(Error::code);
             let Some(lane) = self.lanes.get_mut(&sending.batch.place) else { continue };
             match lane.returned(sending.batch, outcome) {
                 Verdict::Delivered(batch) => self.settle(batch, None),
                 Verdict::Failed(batch, error) => self.settle(batch, Some(&error)),
-                Verdict::Retried => lane.muted_until = Some(now + self.client.config().retry_backoff),
+                Verdict::Retried => {
+                    let pause = self.client.config().retry_backoff;
+                    let concurrent = outcome_code == Some(ErrorCode::CONCURRENT_TRANSACTIONS);
+                    let pause = if concurrent { pause.min(CONCURRENT_PAUSE) } else { pause };
+                    lane.muted_until = Some(now + pause);
+                }
             }
         }
         self.shared.progress.notify_waiters();
@@ -291,6 +320,7 @@ impl Sender {
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
                     | ErrorCode::NOT_ENOUGH_REPLICAS
                     | ErrorCode::MESSAGE_TOO_LARGE
+                    | ErrorCode::CONCURRENT_TRANSACTIONS
             )
         );
         if leader_moved && error.is_retriable() {
@@ -300,6 +330,9 @@ impl Sender {
     }
 
     fn settle(&self, batch: SealedBatch, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.note_lost(error);
+        }
         self.shared.accumulator.lock().settle(batch.ordinal, batch.bytes.len(), error);
         batch.deliveries.settle(error);
     }

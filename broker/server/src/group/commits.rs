@@ -1,12 +1,13 @@
 //! Committed offsets on their way to the disk and back: `__consumer_offsets`, written first and shown afterwards.
 //!
-//! All changes of one request are one batch, so a crash keeps all of them or none.
+//! All changes of one request are one batch, so a crash keeps all of them or none. Commits within a transaction are a transactional batch of
+//! its producer, and count from the transaction's marker on, here as in the log.
 
 use std::sync::Arc;
 
 use broker_protocol::{
     ErrorCode,
-    batch::{Batch, BatchBuilder, BatchFields, InflateLimits},
+    batch::{Batch, BatchBuilder, BatchError, BatchFields, InflateLimits},
 };
 use bytes::Bytes;
 
@@ -19,6 +20,7 @@ use crate::{
     broker::{State, now_ms},
     log::{LogError, PartitionLog},
     topics::{OFFSETS_TOPIC, TopicError, Topics, options::TopicConfigs},
+    transactions::{AppendPermit, ProducerIdentity},
 };
 
 /// Bytes of offset records read at a time while they are loaded.
@@ -41,19 +43,59 @@ impl Coordinator {
             return ErrorCode::COORDINATOR_NOT_AVAILABLE;
         }
         // A task of its own: a client that hangs up must not leave the table behind the log.
-        let work = tokio::spawn(write_commits(Arc::clone(state), changes));
-        match work.await {
-            Ok(Ok(())) => ErrorCode::NONE,
-            Ok(Err(error)) => {
-                tracing::warn!("cannot store committed offsets: {error}");
-                ErrorCode::COORDINATOR_NOT_AVAILABLE
-            }
-            Err(error) => {
-                tracing::error!(%error, "storing committed offsets panicked");
-                ErrorCode::UNKNOWN_SERVER_ERROR
-            }
+        stored(tokio::spawn(write_commits(Arc::clone(state), changes, None)).await)
+    }
+
+    /// Writes commits within a transaction; they count once it is committed. The permit keeps the transaction from ending before they are seen as pending.
+    pub(crate) async fn commit_in_transaction(
+        state: &Arc<State>,
+        commits: Vec<(OffsetKey, CommittedOffset)>,
+        producer: ProducerIdentity,
+        permit: AppendPermit,
+    ) -> ErrorCode {
+        if commits.is_empty() {
+            return ErrorCode::NONE;
+        }
+        let changes = commits.into_iter().map(|(key, committed)| (key, Some(committed))).collect();
+        let shared = Arc::clone(state);
+        let work = tokio::spawn(async move {
+            let written = write_commits(shared, changes, Some(producer)).await;
+            drop(permit);
+            written
+        });
+        stored(work.await)
+    }
+
+    /// A transaction has ended, and its marker is on disk.
+    pub(crate) fn end_transaction(&self, producer_id: i64, commit: bool) {
+        self.offsets.lock().end_transaction(producer_id, commit);
+    }
+
+    /// Whether a transaction that has not ended holds a commit for this partition.
+    pub(crate) fn is_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
+        let key = OffsetKey { group: group.to_owned(), topic: topic.to_owned(), partition };
+        self.offsets.lock().is_pending(&key)
+    }
+}
+
+fn stored(written: Result<Result<(), CommitError>, tokio::task::JoinError>) -> ErrorCode {
+    match written {
+        Ok(Ok(())) => ErrorCode::NONE,
+        Ok(Err(error)) => {
+            tracing::warn!("cannot store committed offsets: {error}");
+            let fenced = matches!(error.downcast_ref(), Some(LogError::InvalidProducerEpoch { .. }));
+            if fenced { ErrorCode::INVALID_PRODUCER_EPOCH } else { ErrorCode::COORDINATOR_NOT_AVAILABLE }
+        }
+        Err(error) => {
+            tracing::error!(%error, "storing committed offsets panicked");
+            ErrorCode::UNKNOWN_SERVER_ERROR
         }
     }
+}
+
+/// Makes sure that there is a log for committed offsets, so that a transaction can take it in. Blocks on the disk.
+pub(crate) fn ensure_offsets_log(topics: &Topics) -> Result<(), TopicError> {
+    offsets_log(topics).map(|_| ())
 }
 
 /// The log of committed offsets. One partition, not Kafka's fifty: there is one coordinator, and commits share their fsync.
@@ -67,10 +109,11 @@ fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
 async fn write_commits(
     state: Arc<State>,
     changes: Vec<(OffsetKey, Option<CommittedOffset>)>,
+    transaction: Option<ProducerIdentity>,
 ) -> Result<(), CommitError> {
-    let batch = encode(&changes)?;
+    let batch = encode(&changes, transaction)?;
     let shared = Arc::clone(&state);
-    let appended = tokio::task::spawn_blocking(move || -> Result<_, TopicError> {
+    let appended = tokio::task::spawn_blocking(move || -> Result<_, CommitError> {
         let log = offsets_log(&shared.topics)?;
         let appended = log.append(&batch, now_ms())?;
         Ok((log, appended))
@@ -79,12 +122,20 @@ async fn write_commits(
     log.durable(appended.last_offset + 1).await?;
     let mut offsets = state.groups.offsets.lock();
     for (record_offset, (key, committed)) in (appended.base_offset..).zip(changes) {
-        offsets.apply(key, committed, record_offset);
+        match (transaction, committed) {
+            (Some(producer), Some(committed)) => {
+                offsets.apply_pending(producer.id, key, committed, record_offset);
+            }
+            (_, committed) => offsets.apply(key, committed, record_offset),
+        }
     }
     Ok(())
 }
 
-fn encode(changes: &[(OffsetKey, Option<CommittedOffset>)]) -> Result<Batch, CommitError> {
+fn encode(
+    changes: &[(OffsetKey, Option<CommittedOffset>)],
+    transaction: Option<ProducerIdentity>,
+) -> Result<Batch, CommitError> {
     let mut builder = BatchBuilder::new(1024);
     for (key, committed) in changes {
         let key_bytes =
@@ -98,7 +149,14 @@ fn encode(changes: &[(OffsetKey, Option<CommittedOffset>)]) -> Result<Batch, Com
         };
         builder.append(now_ms(), Some(&key_bytes), value.as_deref(), &[])?;
     }
-    let (batch, _) = builder.finish(&BatchFields::default())?;
+    let fields = match transaction {
+        None => BatchFields::default(),
+        // Without sequence, as Kafka writes them: the coordinator does not send twice.
+        Some(ProducerIdentity { id: producer_id, epoch: producer_epoch }) => {
+            BatchFields { producer_id, producer_epoch, is_transactional: true, ..BatchFields::default() }
+        }
+    };
+    let (batch, _) = builder.finish(&fields)?;
     Ok(Batch::take(&mut Bytes::from(batch))?)
 }
 
@@ -118,16 +176,41 @@ pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), 
                 reason: format!("offset {next}: {reason}"),
             };
             let batch = Batch::take(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-            let records =
-                batch.records(InflateLimits::default()).map_err(|error| corrupt(error.to_string()))?;
-            for record in &records {
-                let record = record.map_err(|error| corrupt(error.to_string()))?;
-                let Some(key) = record.key.and_then(records::decode_key) else { continue };
-                offsets.apply(key, record.value.and_then(records::decode_value), record.offset);
-            }
+            replay(&batch, offsets).map_err(|error| corrupt(error.to_string()))?;
             next = batch.header().next_offset();
         }
         offsets.settle(i64::MAX);
     }
     Ok(())
+}
+
+/// Does what a batch says: commits and deletions, commits within a transaction, or the end of one.
+fn replay(batch: &Batch, offsets: &mut OffsetTable) -> Result<(), BatchError> {
+    let header = batch.header();
+    for record in &batch.records(InflateLimits::default())? {
+        let record = record?;
+        if header.is_control() {
+            if let Some(commit) = record.key.and_then(marker_outcome) {
+                offsets.end_transaction(header.producer_id, commit);
+            }
+            continue;
+        }
+        let Some(key) = record.key.and_then(records::decode_key) else { continue };
+        match record.value.and_then(records::decode_value) {
+            Some(committed) if header.is_transactional() => {
+                offsets.apply_pending(header.producer_id, key, committed, record.offset);
+            }
+            committed => offsets.apply(key, committed, record.offset),
+        }
+    }
+    Ok(())
+}
+
+/// What a marker's key says: true for commit. Markers of other kinds end no transaction.
+fn marker_outcome(key: &[u8]) -> Option<bool> {
+    match key {
+        [_, _, 0, 0, ..] => Some(false),
+        [_, _, 0, 1, ..] => Some(true),
+        _ => None,
+    }
 }

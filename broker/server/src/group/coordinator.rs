@@ -230,7 +230,14 @@ impl Coordinator {
         if view.state != GroupState::Empty {
             return ErrorCode::NON_EMPTY_GROUP;
         }
-        let keys = state.groups.offsets.lock().keys_where(|group, _, _| group == id);
+        let keys = {
+            let offsets = state.groups.offsets.lock();
+            let mut keys = offsets.keys_where(|group, _, _| group == id);
+            keys.extend(offsets.pending_of_group(id));
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
         let deleted = Self::commit(state, keys.into_iter().map(|key| (key, None)).collect()).await;
         if deleted == ErrorCode::NONE {
             let mut groups = state.groups.groups.lock();
@@ -264,7 +271,13 @@ impl Coordinator {
             Some(Some(emptied_ms)) => committed.commit_ms.max(*emptied_ms) < oldest,
             None => committed.commit_ms < oldest,
         };
-        let keys = state.groups.offsets.lock().keys_where(|group, _, committed| expired(group, committed));
+        let keys = {
+            let offsets = state.groups.offsets.lock();
+            let mut keys = offsets.keys_where(|group, _, committed| expired(group, committed));
+            // A transaction is about to renew it, perhaps.
+            keys.retain(|key| !offsets.is_pending(key));
+            keys
+        };
         if !keys.is_empty() {
             tracing::info!(offsets = keys.len(), "committed offsets expired");
             Self::commit(state, keys.into_iter().map(|key| (key, None)).collect()).await;

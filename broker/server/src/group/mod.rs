@@ -15,6 +15,7 @@ mod state;
 
 pub(crate) use self::{
     assignment::Sync,
+    commits::ensure_offsets_log,
     coordinator::{Coordinator, run_timer},
     offsets::{CommittedOffset, OffsetKey},
     rebalance::Join,

@@ -55,13 +55,12 @@ fn decode_entry(entry: &[u8; ENTRY_BYTES]) -> Aborted {
 }
 
 /// Collects the entries that overlap offsets `from` to `to`, not including `to`; says whether later segments can have more.
-fn collect(entries: &[Aborted], from: i64, to: i64, found: &mut Vec<AbortedTransaction>) -> bool {
+fn collect(entries: &[Aborted], from: i64, to: i64, found: &mut Vec<Aborted>) -> bool {
     // Entries are in the order of their markers.
     let first = entries.partition_point(|entry| entry.last_offset < from);
     for entry in &entries[first..] {
         if entry.first_offset < to {
-            let Aborted { producer_id, first_offset, .. } = *entry;
-            found.push(AbortedTransaction { producer_id, first_offset });
+            found.push(*entry);
         }
         if entry.last_stable >= to {
             return false;
@@ -77,6 +76,13 @@ impl PartitionLog {
     /// # Errors
     /// A segment whose index can neither be read nor built again.
     pub fn aborted_transactions(&self, from: i64, to: i64) -> Result<Vec<AbortedTransaction>, LogError> {
+        let view =
+            |Aborted { producer_id, first_offset, .. }| AbortedTransaction { producer_id, first_offset };
+        Ok(self.aborted_entries(from, to)?.into_iter().map(view).collect())
+    }
+
+    /// The entries behind [`PartitionLog::aborted_transactions`].
+    pub(super) fn aborted_entries(&self, from: i64, to: i64) -> Result<Vec<Aborted>, LogError> {
         let mut found = Vec::new();
         if from >= to {
             return Ok(found);

@@ -41,10 +41,29 @@ impl PartitionLog {
     /// Appends one batch, which the caller has checked, behind the others and queues the fsync. Blocks on the disk; the batch is durable only once
     /// [`PartitionLog::durable`] says so.
     pub fn append(self: &Arc<Self>, batch: &Batch, now_ms: i64) -> Result<Appended, LogError> {
+        self.append_checked(batch, now_ms, false)
+    }
+
+    /// Appends like [`PartitionLog::append`] for a client that gets a new epoch with each transaction and so begins each with sequence 0 (KIP-890):
+    /// a later sequence of a producer that nothing is known of means that a batch before it is missing.
+    pub fn append_with_epoch_bumps(
+        self: &Arc<Self>,
+        batch: &Batch,
+        now_ms: i64,
+    ) -> Result<Appended, LogError> {
+        self.append_checked(batch, now_ms, true)
+    }
+
+    fn append_checked(
+        self: &Arc<Self>,
+        batch: &Batch,
+        now_ms: i64,
+        new_begins_at_zero: bool,
+    ) -> Result<Appended, LogError> {
         let mut inner = self.inner.lock();
         self.check_alive()?;
         let start_offset = inner.start_offset;
-        if let Some(stored) = inner.producers.check(batch.header())? {
+        if let Some(stored) = inner.producers.check(batch.header(), new_begins_at_zero)? {
             let (base_offset, last_offset) = (stored.base_offset, stored.last_offset);
             return Ok(Appended { base_offset, last_offset, start_offset, duplicate: true });
         }

@@ -47,6 +47,11 @@ impl NewestOffsets {
         Ok(true)
     }
 
+    /// Passes over a batch whose records count for nothing.
+    pub(super) fn skip(&mut self, batch: &Batch) {
+        self.end = batch.header().next_offset();
+    }
+
     fn hash(&self, key: &[u8]) -> u128 {
         let [high, low] = &self.hashers;
         u128::from(high.hash_one(key)) << 64 | u128::from(low.hash_one(key))

@@ -3,7 +3,8 @@
 //! A round notes the newest offset of each key in what was appended since the last one, then rewrites the closed segments without the
 //! records that are outdated, merging small ones. The segment being written is never touched; it is closed early once it is large. How far rounds went, and
 //! when, is kept in `cleaner-checkpoint`: a tombstone may go once a round has seen it `delete.retention.ms` ago, so
-//! that a reader has that long to learn of the deletion.
+//! that a reader has that long to learn of the deletion. A round ends before the first transaction that is not decided; see `outcome`
+//! for what it does with those that are.
 
 use std::{
     fs::File,
@@ -19,6 +20,7 @@ use super::{
     cleaner::{Cleaned, KEYS_MAX, NewestOffsets, clean},
     disk::replace_file,
     open::read_if_there,
+    outcome::{AbortedData, Outcomes},
     scan::{Scan, ScanError},
     segment::{Segment, file_path},
     swap::{cleaned_path, swap},
@@ -99,30 +101,39 @@ impl PartitionLog {
             if inner.active.size >= ACTIVE_BYTES_MAX || late {
                 self.roll(&mut inner)?;
             }
-            if inner.closed.is_empty() {
-                return Ok(false);
-            }
         }
+        let mut segments = self.decided_segments();
+        segments.truncate(old_enough(&segments, config.compaction_lag_min_ms, now_ms)?);
+        let Some(first) = segments.first() else { return Ok(false) };
         let rounds = read_rounds(&self.folder)?;
         let cleaned_to = rounds.last().map_or(0, |round| round.offset);
-        let mut segments = self.inner.lock().closed.clone();
-        segments.truncate(old_enough(&segments, config.compaction_lag_min_ms, now_ms)?);
         let until = tombstones_until(&rounds, config.delete_retention_ms, now_ms);
         let due = tombstones_are_due(&rounds, config.delete_retention_ms, now_ms);
         let late = is_late(&segments, cleaned_to, config.compaction_lag_max_ms, now_ms)?;
         if !is_dirty(&segments, cleaned_to, config.min_cleanable_dirty_ratio) && !due && !late {
             return Ok(false);
         }
-        let newest = self.newest_offsets(&segments, cleaned_to)?;
+        let aborted = AbortedData::new(self.aborted_entries(first.base_offset, i64::MAX)?);
+        let newest = self.newest_offsets(&segments, cleaned_to, aborted.clone())?;
+        let mut outcomes = Outcomes::new(aborted, until);
         for group in group_segments(&segments, newest.end.max(cleaned_to), config.segment_bytes) {
             self.check_alive()?;
-            self.rewrite(group, &newest, until)?;
+            self.rewrite(group, &newest, until, &mut outcomes)?;
         }
         let round = Round { offset: newest.end.max(cleaned_to), at_ms: now_ms };
         self.write_rounds(&with_round(&rounds, round, config.delete_retention_ms))?;
         self.inner.lock().cleaned_to = round.offset;
         tracing::debug!(partition = self.name, offset = round.offset, "compacted");
         Ok(true)
+    }
+
+    /// The closed segments before the first transaction that is not decided.
+    fn decided_segments(&self) -> Vec<Arc<Segment>> {
+        let inner = self.inner.lock();
+        let last_stable = inner.flushed().last_stable;
+        let ends = inner.closed.iter().skip(1).map(|next| next.base_offset).chain([inner.active.base_offset]);
+        let decided = ends.take_while(|end| *end <= last_stable).count().min(inner.closed.len());
+        inner.closed[..decided].to_vec()
     }
 
     fn write_rounds(&self, rounds: &[Round]) -> Result<(), LogError> {
@@ -133,7 +144,12 @@ impl PartitionLog {
     }
 
     /// Notes the keys of what is new.
-    fn newest_offsets(&self, segments: &[Arc<Segment>], cleaned_to: i64) -> Result<NewestOffsets, LogError> {
+    fn newest_offsets(
+        &self,
+        segments: &[Arc<Segment>],
+        cleaned_to: i64,
+        mut aborted: AbortedData,
+    ) -> Result<NewestOffsets, LogError> {
         let mut newest = NewestOffsets::since(cleaned_to);
         for (at, segment) in segments.iter().enumerate() {
             if segments.get(at + 1).is_some_and(|next| next.base_offset <= cleaned_to) {
@@ -142,7 +158,11 @@ impl PartitionLog {
             let mut full = false;
             each_batch(segment, |batch| {
                 if !full && batch.header().last_offset() >= cleaned_to {
-                    full = !newest.add(batch, KEYS_MAX)?;
+                    if aborted.holds(batch.header()) {
+                        newest.skip(batch);
+                    } else {
+                        full = !newest.add(batch, KEYS_MAX)?;
+                    }
                 }
                 Ok(())
             })?;
@@ -159,6 +179,7 @@ impl PartitionLog {
         group: &[Arc<Segment>],
         newest: &NewestOffsets,
         tombstones_until: i64,
+        outcomes: &mut Outcomes,
     ) -> Result<(), LogError> {
         let Some(first) = group.first() else { return Ok(()) };
         let path = cleaned_path(&self.folder, first.base_offset);
@@ -169,7 +190,12 @@ impl PartitionLog {
             segment.position(segment.base_offset)?;
             let mut write_error = None;
             each_batch(segment, |batch| {
-                match clean(batch, newest, tombstones_until)? {
+                let cleaned = if outcomes.drops(batch.header()) {
+                    Cleaned::Removed
+                } else {
+                    clean(batch, newest, tombstones_until)?
+                };
+                match cleaned {
                     Cleaned::Unchanged => pending.extend_from_slice(batch.bytes()),
                     Cleaned::Rebuilt(bytes) => {
                         changed = true;

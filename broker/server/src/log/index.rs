@@ -87,6 +87,12 @@ impl ActiveIndex {
         after.checked_sub(1).map_or(0, |at| self.offsets[at].1)
     }
 
+    /// Position of the first entered batch at or after the offset, if there is one.
+    pub(crate) fn position_after(&self, relative_offset: u32) -> Option<u32> {
+        let before = self.offsets.partition_point(|(offset, _)| *offset < relative_offset);
+        self.offsets.get(before).map(|(_, position)| *position)
+    }
+
     /// Offset from where to look for the first batch with a time stamp of at least `timestamp`.
     pub(crate) fn offset_before(&self, timestamp: i64) -> u32 {
         let after = self.times.partition_point(|(entry, _)| *entry < timestamp);

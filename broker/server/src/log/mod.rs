@@ -5,7 +5,7 @@
 //! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once, and which transactions are open
 //! - `marker`, `aborted`: how transactions end, and what readers of committed records leave out
 //! - `flusher`: group commit; `directory`, `disk`: lock, failure, the seam to the disk
-//! - `retention`, `compaction`, `cleaner`, `swap`: how old records go
+//! - `retention`, `compaction`, `cleaner`, `outcome`, `swap`: how old records go
 
 mod aborted;
 mod append;
@@ -22,6 +22,7 @@ mod header;
 mod index;
 mod marker;
 mod open;
+mod outcome;
 mod partition;
 mod producers;
 mod read;

@@ -93,17 +93,30 @@ pub(crate) struct ProducerTable {
 
 impl ProducerTable {
     /// Says whether the batch may be appended; a batch that is there already comes back as it was stored.
-    pub(crate) fn check(&self, header: &BatchHeader) -> Result<Option<StoredBatch>, LogError> {
+    /// Of a producer that nothing is known of, any sequence is taken unless `new_begins_at_zero`.
+    pub(crate) fn check(
+        &self,
+        header: &BatchHeader,
+        new_begins_at_zero: bool,
+    ) -> Result<Option<StoredBatch>, LogError> {
         let producer_id = header.producer_id;
         if producer_id < 0 {
             return Ok(None);
         }
         let Some(producer) = self.producers.get(&producer_id) else {
-            // Unknown: retention or expiry forgot it. Any sequence may start it again (KIP-360).
-            return Ok(None);
+            // Retention or expiry forgot it: any sequence may start it again (KIP-360).
+            return if new_begins_at_zero && header.base_sequence != 0 {
+                Err(LogError::OutOfOrderSequence { producer_id, expected: 0, found: header.base_sequence })
+            } else {
+                Ok(None)
+            };
         };
         producer.check_epoch(producer_id, header.producer_epoch)?;
         let (first, last) = (header.base_sequence, header.last_sequence());
+        if first < 0 {
+            // Committed offsets within a transaction: the broker writes them, without numbers and never twice.
+            return Ok(None);
+        }
         if header.producer_epoch == producer.epoch {
             let same = |batch: &&StoredBatch| batch.base_sequence == first && batch.last_sequence == last;
             if let Some(duplicate) = producer.batches.iter().find(same) {
@@ -143,10 +156,13 @@ impl ProducerTable {
             producer.transaction = Some(header.base_offset);
             self.open.insert(header.base_offset);
         }
+        producer.last_timestamp = header.max_timestamp;
+        if header.base_sequence < 0 {
+            return;
+        }
         if producer.batches.len() == BATCHES_KEPT {
             producer.batches.pop_front();
         }
-        producer.last_timestamp = header.max_timestamp;
         producer.batches.push_back(StoredBatch {
             base_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
@@ -244,12 +260,12 @@ mod tests {
         let mut table = ProducerTable::default();
         for at in 0..6 {
             let batch = header(0, at * 10, 10, i64::from(at) * 10);
-            assert_eq!(table.check(&batch).unwrap(), None);
+            assert_eq!(table.check(&batch, false).unwrap(), None);
             table.update(&batch);
         }
-        assert_eq!(table.check(&header(0, 50, 10, 0)).unwrap().unwrap().base_offset, 50);
-        assert_eq!(table.check(&header(0, 10, 10, 0)).unwrap().unwrap().base_offset, 10);
-        let forgotten = table.check(&header(0, 0, 10, 0)).unwrap_err();
+        assert_eq!(table.check(&header(0, 50, 10, 0), false).unwrap().unwrap().base_offset, 50);
+        assert_eq!(table.check(&header(0, 10, 10, 0), false).unwrap().unwrap().base_offset, 10);
+        let forgotten = table.check(&header(0, 0, 10, 0), false).unwrap_err();
         assert!(
             matches!(forgotten, LogError::OutOfOrderSequence { expected: 60, found: 0, .. }),
             "{forgotten}"
@@ -261,18 +277,18 @@ mod tests {
         let mut table = ProducerTable::default();
         table.update(&header(3, 0, 1, 0));
         assert!(matches!(
-            table.check(&header(3, 2, 1, 0)),
+            table.check(&header(3, 2, 1, 0), false),
             Err(LogError::OutOfOrderSequence { expected: 1, .. })
         ));
         assert!(matches!(
-            table.check(&header(2, 1, 1, 0)),
+            table.check(&header(2, 1, 1, 0), false),
             Err(LogError::InvalidProducerEpoch { current: 3, .. })
         ));
         assert!(matches!(
-            table.check(&header(4, 1, 1, 0)),
+            table.check(&header(4, 1, 1, 0), false),
             Err(LogError::OutOfOrderSequence { expected: 0, .. })
         ));
-        assert_eq!(table.check(&header(4, 0, 1, 0)).unwrap(), None);
+        assert_eq!(table.check(&header(4, 0, 1, 0), false).unwrap(), None);
     }
 
     #[test]
@@ -287,10 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn batches_without_numbers_are_never_taken_for_one_another() {
+        let mut table = ProducerTable::default();
+        for offset in 0..3 {
+            let batch = BatchHeader { attributes: 0x10, ..header(1, -1, 1, offset) };
+            assert_eq!(table.check(&batch, false).unwrap(), None);
+            table.update(&batch);
+        }
+        assert_eq!(table.first_open(), Some(0));
+        assert!(matches!(
+            table.check(&header(0, -1, 1, 3), false),
+            Err(LogError::InvalidProducerEpoch { .. })
+        ));
+    }
+
+    #[test]
     fn sequences_wrap_to_zero() {
         let mut table = ProducerTable::default();
         table.update(&header(0, i32::MAX - 1, 2, 0));
-        assert_eq!(table.check(&header(0, 0, 5, 2)).unwrap(), None);
+        assert_eq!(table.check(&header(0, 0, 5, 2), false).unwrap(), None);
         let mut across = ProducerTable::default();
         across.update(&header(0, i32::MAX, 2, 0));
         assert_eq!(across.producers[&7].batches[0].last_sequence, 0);

@@ -1,6 +1,6 @@
 //! Reading a log: whole batches from an offset on, by time stamp, and never one that is damaged.
 //!
-//! Only batches below the high watermark are served. Each is checked against its checksum first: a bit that flipped on
+//! Only batches below the high watermark are served, or below the last stable offset to who reads committed records. Each is checked against its checksum first: a bit that flipped on
 //! disk is reported to the reader that meets it and goes no further.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -28,19 +28,60 @@ struct Extent {
     limit: u64,
     /// First offset of the next segment, none for the last one.
     next: Option<i64>,
+    /// The reader wants no batch that begins here or later.
+    until: i64,
+}
+
+impl Inner {
+    /// Bytes of the log before the one batch or so that holds `offset`; rounded down.
+    fn bytes_before(&self, offset: i64) -> u64 {
+        let active = &self.active;
+        if offset >= active.base_offset {
+            return self.closed_bytes(self.closed.len())
+                + u64::from(active.index.position(active.relative(offset)));
+        }
+        let holding = self.closed.partition_point(|segment| segment.base_offset <= offset);
+        self.closed_bytes(holding.saturating_sub(1))
+    }
+
+    /// Bytes of the log before `offset` that are on disk; rounded up.
+    fn bytes_until(&self, offset: i64) -> u64 {
+        let active = &self.active;
+        if offset <= active.base_offset {
+            return self.closed_bytes(self.closed.partition_point(|segment| segment.base_offset < offset));
+        }
+        let position = active.index.position_after(active.relative(offset)).map_or(u64::MAX, u64::from);
+        self.closed_bytes(self.closed.len()) + position.min(self.flushed_position)
+    }
+
+    fn closed_bytes(&self, segments: usize) -> u64 {
+        self.closed[..segments].iter().map(|segment| segment.size).sum()
+    }
 }
 
 impl PartitionLog {
     /// Reads whole batches, the first of which holds `offset`, up to `bytes_max`; the first one even if it is larger,
     /// when `at_least_one` is set. Empty at the high watermark. Blocks on the disk.
     pub fn read(&self, offset: i64, bytes_max: usize, at_least_one: bool) -> Result<Bytes, LogError> {
+        self.read_until(offset, i64::MAX, bytes_max, at_least_one)
+    }
+
+    /// Reads like [`PartitionLog::read`] and ends before the first batch that begins at `until` or later.
+    pub fn read_until(
+        &self,
+        offset: i64,
+        until: i64,
+        bytes_max: usize,
+        at_least_one: bool,
+    ) -> Result<Bytes, LogError> {
         let mut from = offset;
         loop {
-            let Some(extent) = self.locate(from, offset)? else { return Ok(Bytes::new()) };
+            let Some(mut extent) = self.locate(from, offset)? else { return Ok(Bytes::new()) };
+            extent.until = until;
             if let Some(batches) = extent.read(from, bytes_max, at_least_one)? {
                 return Ok(batches);
             }
-            let Some(next) = extent.next else { return Ok(Bytes::new()) };
+            let Some(next) = extent.next.filter(|next| *next < until) else { return Ok(Bytes::new()) };
             if !self.may_have_gaps() {
                 tracing::error!(
                     partition = self.name,
@@ -53,20 +94,11 @@ impl PartitionLog {
         }
     }
 
-    /// About how many bytes a reader at `offset` could get.
-    pub fn available_bytes(&self, offset: i64) -> u64 {
+    /// About how many bytes a reader at `offset` could get of what lies before `until`.
+    pub fn available_bytes(&self, offset: i64, until: i64) -> u64 {
         let inner = self.inner.lock();
-        let active = &inner.active;
-        if offset >= active.base_offset {
-            let position = u64::from(active.index.position(active.relative(offset)));
-            return if offset < inner.flushed_offset {
-                inner.flushed_position.saturating_sub(position)
-            } else {
-                0
-            };
-        }
-        let at = inner.closed.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
-        inner.closed[at..].iter().map(|segment| segment.size).sum::<u64>() + inner.flushed_position
+        let until = until.min(inner.flushed_offset);
+        if offset >= until { 0 } else { inner.bytes_until(until).saturating_sub(inner.bytes_before(offset)) }
     }
 
     /// The first batch below the high watermark with a time stamp of at least `timestamp`. Blocks on the disk.
@@ -147,6 +179,7 @@ impl PartitionLog {
             position: u64::from(active.index.position(active.relative(offset))),
             limit: inner.flushed_position,
             next: None,
+            until: i64::MAX,
         })
     }
 
@@ -163,6 +196,7 @@ fn closed_extent(segment: &Segment, offset: i64, next: i64) -> Result<Extent, Lo
         position,
         limit: segment.size,
         next: Some(next),
+        until: i64::MAX,
     })
 }
 
@@ -175,6 +209,9 @@ impl Extent {
             other => other?,
         };
         let Some((start, first)) = found else { return Ok(None) };
+        if first.base_offset >= self.until {
+            return Ok(Some(Bytes::new()));
+        }
         let wanted = if at_least_one { bytes_max.max(first.size) } else { bytes_max };
         let left = usize::try_from(self.limit - start).unwrap_or(usize::MAX);
         let bytes = read_at(&self.file, start, wanted.min(left)).map_err(|error| self.io_error(error))?;
@@ -182,6 +219,7 @@ impl Extent {
         while let Some(rest) = bytes.get(end..)
             && let Ok(header) = BatchHeader::read(rest)
             && header.size <= rest.len()
+            && header.base_offset < self.until
         {
             match verify(&header, rest) {
                 Ok(()) => end += header.size,

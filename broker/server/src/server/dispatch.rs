@@ -117,14 +117,14 @@ async fn route(
         }
         ApiKey::ListOffsets => {
             let request = decode(&call, body)?;
-            call.later(api::list_offsets::list_offsets(shared, request))
+            call.clone().later(api::list_offsets::list_offsets(shared, request, call.version))
         }
         ApiKey::Metadata => {
             let request = decode(&call, body)?;
             let response = api::metadata::metadata(shared, session, request, call.version).await;
             call.ready(&response)
         }
-        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions()),
+        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions(&decode(&call, body)?, call.version)),
         ApiKey::DescribeCluster => {
             call.ready(&api::cluster::describe_cluster(state, session, &decode(&call, body)?))
         }
@@ -146,8 +146,8 @@ async fn route(
         ApiKey::IncrementalAlterConfigs => {
             call.ready(&api::configs::alter::incremental(shared, decode(&call, body)?).await)
         }
-        ApiKey::InitProducerId => {
-            call.ready(&api::producers::init_producer_id(shared, decode(&call, body)?).await)
+        ApiKey::DescribeProducers => {
+            call.ready(&api::describe_producers::describe(state, &decode(&call, body)?))
         }
         ApiKey::OffsetForLeaderEpoch => {
             call.ready(&api::list_offsets::offset_for_leader_epoch(state, &decode(&call, body)?))
@@ -212,6 +212,41 @@ async fn route_group(
         }
         ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
         ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
+        _ => route_transaction(state, call, body).await,
+    }
+}
+
+async fn route_transaction(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    let version = call.version;
+    match call.api {
+        ApiKey::InitProducerId => {
+            let request = decode(&call, body)?;
+            call.ready(&api::producers::init_producer_id(shared, request, version).await)
+        }
+        ApiKey::AddPartitionsToTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::add_partitions(shared, request, version).await)
+        }
+        ApiKey::AddOffsetsToTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::add_offsets(shared, request, version).await)
+        }
+        ApiKey::EndTxn => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transactions::end(shared, request, version).await)
+        }
+        ApiKey::TxnOffsetCommit => {
+            let request = decode(&call, body)?;
+            call.ready(&api::transaction_offsets::commit(shared, request, version).await)
+        }
+        ApiKey::WriteTxnMarkers => {
+            call.ready(&api::transaction_markers::write(shared, decode(&call, body)?).await)
+        }
+        ApiKey::ListTransactions => call.ready(&api::transaction_list::list(state, &decode(&call, body)?)),
+        ApiKey::DescribeTransactions => {
+            call.ready(&api::transaction_list::describe(state, &decode(&call, body)?))
+        }
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }
 }

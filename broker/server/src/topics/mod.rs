@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     defaults::{Defaults, Scope, option_of_broker},
-    name::{OFFSETS_TOPIC, check_name},
+    name::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, check_name, is_internal},
 };
 use self::{
     options::{TopicConfigs, check_configs, log_config},
@@ -78,7 +78,7 @@ impl Topic {
 
     /// Whether only the broker writes to it.
     pub(crate) fn is_internal(&self) -> bool {
-        &*self.name == OFFSETS_TOPIC
+        is_internal(&self.name)
     }
 }
 

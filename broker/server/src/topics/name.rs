@@ -3,8 +3,15 @@
 /// Longest topic name.
 const NAME_BYTES_MAX: usize = 249;
 
-/// Topics that the broker writes itself.
+/// Committed offsets and groups: written by the broker alone.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Transactional ids: written by the broker alone.
+pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+
+/// Whether only the broker writes to the topic of this name.
+pub(crate) fn is_internal(name: &str) -> bool {
+    matches!(name, OFFSETS_TOPIC | TRANSACTIONS_TOPIC)
+}
 
 /// Says what is wrong with a topic name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {

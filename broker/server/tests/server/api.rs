@@ -51,14 +51,14 @@ async fn answers_keep_their_order_behind_a_long_poll_that_a_record_wakes() -> Te
     let (mut reader, mut writer) = (Client::connect(&broker).await?, Client::connect(&broker).await?);
     writer.create("t", 1, &[]).await?;
     let begun = Instant::now();
-    let poll = reader.send(&fetch_request("t", 0, Duration::from_secs(30), 1), 12).await?;
+    let poll = reader.send(&fetch_request("t", 0, Duration::from_secs(600), 1), 12).await?;
     let versions = reader.send(&ApiVersionsRequest::default(), 0).await?;
     let produced = writer.produce("t", batch(&["one"], BatchFields::default())).await?;
     assert_eq!((produced.error_code, produced.base_offset), (ErrorCode::NONE, 0));
     let fetched = reader.receive::<FetchRequest>(12, poll).await?;
     assert_eq!(values(&fetched), ["one"]);
     reader.receive::<ApiVersionsRequest>(0, versions).await?;
-    assert!(begun.elapsed() < Duration::from_secs(20), "the record woke the poll");
+    assert!(begun.elapsed() < Duration::from_secs(120), "the record woke the poll");
     // Nothing comes: the answer is empty, and not before its time.
     let begun = Instant::now();
     let empty = reader.ask(fetch_request("t", 1, Duration::from_millis(80), 1), 12).await?;
@@ -91,7 +91,12 @@ async fn frames_that_cannot_be_read_end_their_connection_and_no_other() -> TestR
         assert!(client.is_closed().await, "{bytes:?}");
         bystander.ask(ApiVersionsRequest::default(), 3).await?;
     }
-    assert!(broker.metrics().bad_requests >= 6);
+    // Counted once the connection is gone, which its client may see first.
+    let begun = Instant::now();
+    while broker.metrics().bad_requests < 6 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", broker.metrics());
+        tokio::task::yield_now().await;
+    }
     Ok(())
 }
 
@@ -285,7 +290,8 @@ async fn a_member_that_falls_silent_is_missed_and_the_others_go_on() -> TestResu
         start(|config| config.group_session_timeout_min = Duration::from_millis(100)).await?;
     let join = |member_id: &str| JoinGroupRequest {
         group_id: "g".into(),
-        session_timeout_ms: 200,
+        // Long enough for the second to join while the first still counts as alive.
+        session_timeout_ms: 3_000,
         rebalance_timeout_ms: 10_000,
         member_id: member_id.into(),
         protocol_type: "connect".into(),
@@ -322,7 +328,7 @@ async fn a_client_that_hangs_up_leaves_nothing_behind() -> TestResult {
     }
     let begun = Instant::now();
     while broker.metrics().connections > 1 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", broker.metrics());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", broker.metrics());
         client.ask(ApiVersionsRequest::default(), 0).await?;
     }
     Ok(())

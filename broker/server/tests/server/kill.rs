@@ -3,6 +3,10 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +19,8 @@ use broker_protocol::{
 use crate::client::{Client, TestError, TestResult, batch, fetch_request, produce_request, start_in};
 
 const ROUNDS: u32 = 8;
+/// Acknowledgements of each round before the kill.
+const ACKNOWLEDGED_MIN: u32 = 10;
 const FOLDER: &str = "MILLRACE_TEST_BROKER_FOLDER";
 
 /// Not a test by itself: the process that is killed. It says where it listens and waits.
@@ -57,6 +63,8 @@ struct Producer {
     producer_id: i64,
     next: i32,
     acknowledged: Vec<(i64, String)>,
+    /// Of all producers, in this round.
+    count: Arc<AtomicU32>,
 }
 
 impl Producer {
@@ -84,6 +92,7 @@ impl Producer {
             let part = response.responses.remove(0).partition_responses.remove(0);
             assert_eq!(part.error_code, ErrorCode::NONE, "{value}: {:?}", part.error_message);
             self.acknowledged.push((part.base_offset, value));
+            self.count.fetch_add(1, Ordering::Relaxed);
             self.next += 1;
         }
     }
@@ -92,12 +101,14 @@ impl Producer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9_exactly_once() -> TestResult {
     let folder = tempfile::tempdir()?;
+    let count = Arc::new(AtomicU32::new(0));
     let mut producers: Vec<Producer> = (0..3)
         .map(|number| Producer {
             name: format!("p{number}"),
             producer_id: -1,
             next: 0,
             acknowledged: Vec::new(),
+            count: Arc::clone(&count),
         })
         .collect();
     for round in 0..ROUNDS {
@@ -107,8 +118,13 @@ async fn what_was_acknowledged_survives_kill_9_exactly_once() -> TestResult {
         if round == 0 {
             Client::to(&killed.address).await?.create("t", 1, &[]).await?;
         }
+        count.store(0, Ordering::Relaxed);
         let killing = async {
-            tokio::time::sleep(Duration::from_millis(60 + 37 * u64::from(round))).await;
+            // How fast the disk is does not matter; when the kill comes in what is written shall differ.
+            while count.load(Ordering::Relaxed) < ACKNOWLEDGED_MIN {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(37 * u64::from(round))).await;
             killed.process.kill()
         };
         let [one, two, three] = &mut producers[..] else { return Err("three producers".into()) };
@@ -118,7 +134,7 @@ async fn what_was_acknowledged_survives_kill_9_exactly_once() -> TestResult {
         killed.process.wait()?;
     }
     let acknowledged: usize = producers.iter().map(|producer| producer.acknowledged.len()).sum();
-    assert!(acknowledged > 50, "the producers got somewhere: {acknowledged}");
+    assert!(acknowledged >= usize::try_from(ROUNDS * ACKNOWLEDGED_MIN)?, "{acknowledged}");
     let stored = read_all(folder.path()).await?;
     for producer in &producers {
         for (offset, value) in &producer.acknowledged {

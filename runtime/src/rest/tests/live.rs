@@ -12,7 +12,7 @@ use crate::herder::{Herder, HerderSetup, RunningHerder};
 use crate::metrics::Metrics;
 
 /// How long something that happens soon may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A worker with a broker in a folder of its own.
 struct Worker {
@@ -183,14 +183,16 @@ async fn a_stuck_connector_holds_nobody_up() {
     let worker = Worker::start().await;
     let config = |mood: &str| json!({"connector.class": "FileSource", "file": "/f", "mood": mood});
     let hanging = json!({"name": "stuck", "config": config("hang")});
-    let (stuck, others) = tokio::join!(worker.create(&hanging), async {
-        let began = Instant::now();
+    let others = async {
         let created = worker.create(&json!({"name": "good", "config": config("good")})).await;
         let listed = worker.server.get("/connectors").await;
-        (created.status, listed.status, began.elapsed())
-    });
+        (created.status, listed.status, Instant::now())
+    };
+    let stuck = async { (worker.create(&hanging).await, Instant::now()) };
+    let ((stuck, stuck_ended), others) = tokio::join!(stuck, others);
     assert_error(&stuck, 500, "Validating the configuration of connector stuck did not end", "stuck");
-    assert!((others.0, others.1) == (201, 200) && others.2 < Duration::from_secs(2), "{others:?}");
+    assert_eq!((others.0, others.1), (201, 200));
+    assert!(others.2 < stuck_ended, "the others waited for the one that is stuck");
     let refused = worker.create(&json!({"name": "bad", "config": {"connector.class": "FileSource"}})).await;
     assert_error(&refused, 400, "Missing required configuration \"file\"", "bad");
     assert_eq!(worker.server.get("/connectors").await.json(), json!(["good"]));

@@ -30,7 +30,9 @@ impl Sender {
     fn seal_or_fail(&mut self, place: Place, growing: GrowingBatch) -> Option<SealedBatch> {
         let GrowingBatch { builder, deliveries, opened_at, ordinal, counted_bytes } = growing;
         let records = builder.count();
-        let fields = BatchFields { compression: self.config.compression, ..Default::default() };
+        let is_transactional = self.shared.transactional.is_some();
+        let compression = self.config.compression;
+        let fields = BatchFields { compression, is_transactional, ..Default::default() };
         let sealed = builder
             .finish(&fields)
             .and_then(|(bytes, spare)| self.number_batch(place, records, bytes, spare));
@@ -62,6 +64,7 @@ impl Sender {
                 source: Arc::new(source),
             },
         };
+        self.note_lost(&error);
         self.shared.accumulator.lock().settle(ordinal, counted_bytes, Some(&error));
         deliveries.settle(Some(&error));
         self.shared.progress.notify_waiters();
@@ -119,9 +122,15 @@ impl Sender {
             self.settle(batch, Some(&error));
             self.shared.progress.notify_waiters();
         }
+        self.give_up_unsent(before, error_of);
+    }
+
+    /// Fails what was never sent.
+    pub(super) fn give_up_unsent(&self, before: Option<Instant>, error_of: impl Fn(&Self, Place) -> Error) {
         let waiting = self.shared.accumulator.lock().take_expired(before);
         for (place, batch) in waiting {
             let error = error_of(self, place);
+            self.note_lost(&error);
             self.shared.accumulator.lock().settle(batch.ordinal, batch.counted_bytes, Some(&error));
             batch.deliveries.settle(Some(&error));
             self.shared.progress.notify_waiters();

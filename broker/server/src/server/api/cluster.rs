@@ -3,7 +3,9 @@
 use broker_protocol::{
     ErrorCode, Text,
     messages::{
-        api_versions::{ApiVersion, ApiVersionsResponse},
+        api_versions::{
+            ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+        },
         describe_cluster::{DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse},
         find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse},
     },
@@ -15,15 +17,49 @@ use crate::{
 };
 
 const KEY_TYPE_GROUP: i8 = 0;
+const KEY_TYPE_TRANSACTION: i8 = 1;
+/// What this broker does by agreement of a whole Kafka cluster, and at which level: clients look for it before they use transactions whose epoch goes up
+/// with each end (KIP-890).
+const FEATURES: &[(&str, i16)] = &[("transaction.version", 2)];
+/// Nothing is ever agreed upon anew.
+const FEATURES_EPOCH: i64 = 1;
+/// From this version on ApiVersions may say that a feature may be off.
+const VERSION_FEATURES_FROM_ZERO: i16 = 4;
 const ENDPOINT_TYPE_BROKER: i8 = 1;
 
-/// Answers ApiVersions.
-pub(in crate::server) fn api_versions() -> ApiVersionsResponse {
+/// Answers ApiVersions. Features go into tagged fields, which librdkafka before 2.2.0 cannot skip (it reads them wrongly and gives up with "Read underflow"), and
+/// no librdkafka makes use of them: clients that say to be one, or built upon one, are not told.
+pub(in crate::server) fn api_versions(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
     let api_keys = served::SERVED.iter().map(|api| {
         let versions = served::versions(*api);
         ApiVersion { api_key: (*api).into(), min_version: *versions.start(), max_version: *versions.end() }
     });
-    ApiVersionsResponse { api_keys: api_keys.collect(), ..ApiVersionsResponse::default() }
+    let response = ApiVersionsResponse { api_keys: api_keys.collect(), ..ApiVersionsResponse::default() };
+    if is_librdkafka(&request.client_software_name) {
+        return response;
+    }
+    let min_version = if version >= VERSION_FEATURES_FROM_ZERO { 0 } else { 1 };
+    let supported = |(name, level): &(&'static str, i16)| SupportedFeatureKey {
+        name: Text::from_static(name),
+        min_version,
+        max_version: *level,
+    };
+    let finalized = |(name, level): &(&'static str, i16)| FinalizedFeatureKey {
+        name: Text::from_static(name),
+        max_version_level: *level,
+        min_version_level: *level,
+    };
+    ApiVersionsResponse {
+        supported_features: FEATURES.iter().map(supported).collect(),
+        finalized_features_epoch: FEATURES_EPOCH,
+        finalized_features: FEATURES.iter().map(finalized).collect(),
+        ..response
+    }
+}
+
+/// Confluent's clients of Python, Go, .NET and JavaScript are librdkafka under names of their own.
+fn is_librdkafka(software_name: &str) -> bool {
+    software_name.contains("rdkafka") || software_name.starts_with("confluent-kafka")
 }
 
 /// Answers DescribeCluster.
@@ -62,9 +98,13 @@ pub(in crate::server) fn find_coordinator(
 ) -> FindCoordinatorResponse {
     let (host, port) = (Text::from(session.advertised.host.as_str()), i32::from(session.advertised.port));
     let node_id = state.config.node_id;
-    let (error_code, error_message) = match state.groups.failure() {
-        _ if request.key_type != KEY_TYPE_GROUP => {
-            (ErrorCode::INVALID_REQUEST, Some(Text::from("transactions are not supported")))
+    let failure = match request.key_type {
+        KEY_TYPE_GROUP => state.groups.failure(),
+        _ => state.transactions.failure(),
+    };
+    let (error_code, error_message) = match failure {
+        _ if !matches!(request.key_type, KEY_TYPE_GROUP | KEY_TYPE_TRANSACTION) => {
+            (ErrorCode::INVALID_REQUEST, Some(Text::from("only groups and transactions have coordinators")))
         }
         Some(reason) => (ErrorCode::COORDINATOR_NOT_AVAILABLE, Some(reason.into())),
         None => (ErrorCode::NONE, None),

@@ -1,12 +1,17 @@
 //! Fetch: whole batches from many partitions, or a wait that costs nothing until there are some.
 //!
-//! The wait registers with every log before it looks at them, so that an append between the look and the wait wakes it.
+//! The wait registers with every log before it looks at them, so that an append between the look and the wait wakes it. Who reads
+//! committed records sees nothing beyond the last stable offset, and is told which of what he gets was aborted.
 
 use std::{sync::Arc, time::Duration};
 
 use broker_protocol::{
     ErrorCode,
-    messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
+    batch::BatchHeader,
+    messages::fetch::{
+        AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
+        PartitionData,
+    },
 };
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
@@ -14,7 +19,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{errors::log_error_code, find_topic};
 use crate::{
     broker::{State, now_ms},
-    log::{LogOffsets, PartitionLog},
+    log::{LogError, LogOffsets, PartitionLog},
 };
 
 /// There is only one leader, and it is in its first epoch.
@@ -35,6 +40,20 @@ struct Plan {
     topics: Arc<Vec<Vec<Source>>>,
     bytes_max: usize,
     read_committed: bool,
+}
+
+impl Plan {
+    /// The offset that readers do not get beyond.
+    fn limit(&self, offsets: &LogOffsets) -> i64 {
+        if self.read_committed { offsets.last_stable } else { offsets.high_watermark }
+    }
+}
+
+/// What was read of a partition.
+#[derive(Debug, Default)]
+struct Found {
+    batches: Bytes,
+    aborted: Vec<AbortedTransaction>,
 }
 
 /// Answers a fetch once there is enough, or the time is up.
@@ -122,7 +141,7 @@ async fn is_ready(plan: &Plan, bytes_min: u64) -> bool {
     for source in plan.topics.iter().flatten() {
         match check(source) {
             Err(_) => return true,
-            Ok((_, offsets)) => readable |= source.partition.fetch_offset < offsets.high_watermark,
+            Ok((_, offsets)) => readable |= source.partition.fetch_offset < plan.limit(&offsets),
         }
     }
     if bytes_min <= 1 || !readable {
@@ -130,10 +149,11 @@ async fn is_ready(plan: &Plan, bytes_min: u64) -> bool {
     }
     let plan = plan.clone();
     let count = move || {
-        let sources = plan.topics.iter().flatten();
-        sources
-            .filter_map(|source| Some(source.log.as_ref()?.available_bytes(source.partition.fetch_offset)))
-            .sum()
+        let available = |source: &Source| {
+            let log = source.log.as_ref()?;
+            Some(log.available_bytes(source.partition.fetch_offset, plan.limit(&log.offsets())))
+        };
+        plan.topics.iter().flatten().filter_map(available).sum()
     };
     let available: u64 = tokio::task::spawn_blocking(count).await.unwrap_or(u64::MAX);
     available >= bytes_min
@@ -162,19 +182,52 @@ fn read_all(plan: &Plan) -> Vec<Vec<PartitionData>> {
     let mut read = |source: &Source| {
         let (log, offsets) = match check(source) {
             Ok(found) => found,
-            Err((code, offsets)) => return answer(plan, source, code, offsets, Bytes::new()),
+            Err((code, offsets)) => return answer(plan, source, code, offsets, Found::default()),
         };
         let partition_max = usize::try_from(source.partition.partition_max_bytes).unwrap_or(0);
-        match log.read(source.partition.fetch_offset, partition_max.min(left), !found_any) {
-            Ok(batches) => {
-                left = left.saturating_sub(batches.len());
-                found_any |= !batches.is_empty();
-                answer(plan, source, ErrorCode::NONE, Some(offsets), batches)
+        let bytes_max = partition_max.min(left);
+        match read_one(plan, log, &offsets, source.partition.fetch_offset, (bytes_max, !found_any)) {
+            Ok(found) => {
+                left = left.saturating_sub(found.batches.len());
+                found_any |= !found.batches.is_empty();
+                answer(plan, source, ErrorCode::NONE, Some(offsets), found)
             }
-            Err(error) => answer(plan, source, log_error_code(&error), Some(offsets), Bytes::new()),
+            Err(error) => answer(plan, source, log_error_code(&error), Some(offsets), Found::default()),
         }
     };
     plan.topics.iter().map(|sources| sources.iter().map(&mut read).collect()).collect()
+}
+
+/// Reads from one log, within `offsets` as they were looked at: what is decided later is not told of here.
+fn read_one(
+    plan: &Plan,
+    log: &PartitionLog,
+    offsets: &LogOffsets,
+    from: i64,
+    (bytes_max, at_least_one): (usize, bool),
+) -> Result<Found, LogError> {
+    if !plan.read_committed {
+        return Ok(Found { batches: log.read(from, bytes_max, at_least_one)?, aborted: Vec::new() });
+    }
+    let batches = log.read_until(from, offsets.last_stable, bytes_max, at_least_one)?;
+    let aborted = log.aborted_transactions(from, end_of(&batches).unwrap_or(from))?;
+    let aborted = aborted.into_iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id,
+        first_offset: aborted.first_offset,
+    });
+    Ok(Found { aborted: aborted.collect(), batches })
+}
+
+/// The offset behind the batches, which were checked when they were read.
+fn end_of(batches: &Bytes) -> Option<i64> {
+    let (mut position, mut end) = (0, None);
+    while let Some(rest) = batches.get(position..)
+        && let Ok(header) = BatchHeader::read(rest)
+    {
+        position += header.size;
+        end = Some(header.next_offset());
+    }
+    end
 }
 
 fn answer(
@@ -182,17 +235,17 @@ fn answer(
     source: &Source,
     error_code: ErrorCode,
     offsets: Option<LogOffsets>,
-    batches: Bytes,
+    found: Found,
 ) -> PartitionData {
-    let (high_watermark, start) = offsets.map_or((-1, -1), |offsets| (offsets.high_watermark, offsets.start));
+    let offset = |of: fn(LogOffsets) -> i64| offsets.map_or(-1, of);
     PartitionData {
         partition_index: source.partition.partition,
         error_code,
-        high_watermark,
-        last_stable_offset: high_watermark,
-        log_start_offset: start,
-        aborted_transactions: plan.read_committed.then(Vec::new),
-        records: Some(batches),
+        high_watermark: offset(|offsets| offsets.high_watermark),
+        last_stable_offset: offset(|offsets| offsets.last_stable),
+        log_start_offset: offset(|offsets| offsets.start),
+        aborted_transactions: plan.read_committed.then_some(found.aborted),
+        records: Some(found.batches),
         ..PartitionData::default()
     }
 }

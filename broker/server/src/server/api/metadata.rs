@@ -17,7 +17,7 @@ use super::{
 use crate::{
     broker::State,
     server::connection::Session,
-    topics::{OFFSETS_TOPIC, Topic, check_name, options::TopicConfigs},
+    topics::{Topic, check_name, is_internal, options::TopicConfigs},
 };
 
 /// Answers Metadata.
@@ -71,7 +71,7 @@ async fn describe_wanted(
     if check_name(&name).is_err() {
         return failed(Some(name), Uuid::ZERO, ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    if !create || &*name == OFFSETS_TOPIC {
+    if !create || is_internal(&name) {
         return failed(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
     let (shared, new) = (Arc::clone(state), name.clone());

@@ -3,11 +3,13 @@
 mod accept;
 pub(super) mod cluster;
 pub(super) mod configs;
+pub(super) mod describe_producers;
 mod errors;
 pub(super) mod fetch;
 pub(super) mod groups;
 pub(super) mod list_offsets;
 pub(super) mod log_dirs;
+mod membership;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
@@ -15,6 +17,10 @@ pub(super) mod producers;
 pub(super) mod reassignments;
 pub(super) mod topic_partitions;
 pub(super) mod topics;
+pub(super) mod transaction_list;
+pub(super) mod transaction_markers;
+pub(super) mod transaction_offsets;
+pub(super) mod transactions;
 
 use broker_protocol::{Text, Uuid};
 

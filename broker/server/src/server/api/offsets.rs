@@ -114,7 +114,9 @@ pub(in crate::server) fn fetch(
     version: i16,
 ) -> OffsetFetchResponse {
     if version >= 8 {
-        let groups = request.groups.iter().map(|group| fetch_group(state, group, version)).collect();
+        let stable = request.require_stable;
+        let fetch = |group| fetch_group(state, group, version, stable);
+        let groups = request.groups.iter().map(fetch).collect();
         return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
     }
     let wanted = request.topics.as_ref().map(|topics| {
@@ -132,7 +134,7 @@ pub(in crate::server) fn fetch(
         topics: wanted,
         ..OffsetFetchRequestGroup::default()
     };
-    let fetched = fetch_group(state, &group, version);
+    let fetched = fetch_group(state, &group, version, request.require_stable);
     let topics = fetched.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.into_iter().map(|partition| OffsetFetchResponsePartition {
             partition_index: partition.partition_index,
@@ -150,7 +152,12 @@ pub(in crate::server) fn fetch(
     }
 }
 
-fn fetch_group(state: &State, group: &OffsetFetchRequestGroup, version: i16) -> OffsetFetchResponseGroup {
+fn fetch_group(
+    state: &State,
+    group: &OffsetFetchRequestGroup,
+    version: i16,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
     if state.groups.failure().is_some() {
         return OffsetFetchResponseGroup {
             group_id: group.group_id.clone(),
@@ -158,11 +165,32 @@ fn fetch_group(state: &State, group: &OffsetFetchRequestGroup, version: i16) -> 
             ..OffsetFetchResponseGroup::default()
         };
     }
-    let topics = match &group.topics {
+    let mut topics: Vec<OffsetFetchResponseTopics> = match &group.topics {
         Some(wanted) => wanted.iter().map(|topic| fetch_topic(state, &group.group_id, topic)).collect(),
         None => fetch_all(state, &group.group_id, version),
     };
+    if require_stable {
+        topics.iter_mut().for_each(|topic| hide_unstable(state, &group.group_id, topic));
+    }
     OffsetFetchResponseGroup { group_id: group.group_id.clone(), topics, error_code: ErrorCode::NONE }
+}
+
+/// Offsets that a transaction may replace at any moment are not told to those who would go on from them (KIP-447).
+fn hide_unstable(state: &State, group: &str, topic: &mut OffsetFetchResponseTopics) {
+    let Some(known) = (match topic.topic_id.is_zero() {
+        true => Some(topic.name.clone()),
+        false => find_topic(state, &topic.name, topic.topic_id).map(|topic| Text::from(&*topic.name)),
+    }) else {
+        return;
+    };
+    for partition in &mut topic.partitions {
+        if state.groups.is_pending(group, &known, partition.partition_index) {
+            *partition = OffsetFetchResponsePartitions {
+                error_code: ErrorCode::UNSTABLE_OFFSET_COMMIT,
+                ..fetched(partition.partition_index, None)
+            };
+        }
+    }
 }
 
 fn fetch_topic(state: &State, group: &str, wanted: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {

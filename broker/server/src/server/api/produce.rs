@@ -16,6 +16,7 @@ use super::{
     accept::accept,
     errors::{explain, log_error_code},
     find_topic,
+    membership::Membership,
 };
 use crate::{
     broker::{State, now_ms},
@@ -26,17 +27,19 @@ use crate::{
 
 /// The first version with record batches of the format that is kept.
 const VERSION_MIN: i16 = 3;
+/// From this version on a client gets a new epoch with each transaction, and its partitions join by being written to (KIP-890).
+const VERSION_EPOCH_BUMPS: i16 = 12;
 const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not appended.
 #[derive(Debug)]
-struct Refusal {
-    code: ErrorCode,
-    reason: String,
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) reason: String,
 }
 
 impl Refusal {
-    fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
+    pub(super) fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
         Self { code, reason: reason.into() }
     }
 }
@@ -90,6 +93,8 @@ pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
     let refused = check_request(&request, version);
+    let transaction = Membership::of(state, &request, version);
+    let terms = Terms { acks: request.acks, version, transaction };
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -98,7 +103,7 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
             let outcome = match (&refused, &topic) {
                 (Some((code, reason)), _) => Err(Refusal::new(*code, *reason)),
                 (None, None) => Err(unknown_topic(data.topic_id)),
-                (None, Some(topic)) => append_one(state, topic, &partition, request.acks),
+                (None, Some(topic)) => append_one(state, &terms, topic, &partition),
             };
             parts.push(Part { index: partition.index, outcome });
         }
@@ -117,9 +122,6 @@ fn check_request(request: &ProduceRequest, version: i16) -> Option<(ErrorCode, &
     if !(-1..=1).contains(&request.acks) {
         return Some((ErrorCode::INVALID_REQUIRED_ACKS, "acks must be 0, 1 or all"));
     }
-    if request.transactional_id.is_some() {
-        return Some((ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     None
 }
 
@@ -131,11 +133,19 @@ fn unknown_topic(id: Uuid) -> Refusal {
     }
 }
 
+/// What all partitions of a request have in common.
+#[derive(Debug)]
+struct Terms {
+    acks: i16,
+    version: i16,
+    transaction: Membership,
+}
+
 fn append_one(
     state: &State,
+    terms: &Terms,
     topic: &Topic,
     data: &broker_protocol::messages::produce::PartitionProduceData,
-    acks: i16,
 ) -> Result<Written, Refusal> {
     if topic.is_internal() {
         return Err(Refusal::new(
@@ -146,13 +156,19 @@ fn append_one(
     let no_partition = || Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such partition");
     let log = topic.partition(data.index).ok_or_else(no_partition)?;
     let config = log.config();
-    if acks == ACKS_ALL && config.min_insync_replicas > 1 {
+    if terms.acks == ACKS_ALL && config.min_insync_replicas > 1 {
         let reason = format!("min.insync.replicas is {}, but this broker is one", config.min_insync_replicas);
         return Err(Refusal::new(ErrorCode::NOT_ENOUGH_REPLICAS, reason));
     }
     let now = now_ms();
     let batch = check(&config, data.records.clone().unwrap_or_default(), now)?;
-    let appended = log.append(&batch, now)?;
+    // Held over the append: the transaction does not end in between.
+    let _permit = terms.transaction.admit(state, &batch, &topic.name, data.index)?;
+    let appended = if batch.header().is_transactional() && terms.version >= VERSION_EPOCH_BUMPS {
+        log.append_with_epoch_bumps(&batch, now)?
+    } else {
+        log.append(&batch, now)?
+    };
     if !appended.duplicate {
         add(&state.counters.records_in, u64::try_from(batch.header().record_count).unwrap_or(0));
     }
@@ -171,9 +187,6 @@ fn check(config: &LogConfig, records: Bytes, now_ms: i64) -> Result<Batch, Refus
         return Err(Refusal::new(ErrorCode::MESSAGE_TOO_LARGE, reason));
     }
     let batch = check_produced(records)?;
-    if batch.header().is_transactional() {
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, "transactions are not supported"));
-    }
     Ok(accept(batch, config, now_ms)?)
 }
 

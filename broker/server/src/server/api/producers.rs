@@ -1,4 +1,4 @@
-//! InitProducerId: a fresh id for an idempotent producer.
+//! InitProducerId: an id for an idempotent producer, or id and epoch for a transactional one.
 
 use std::sync::Arc;
 
@@ -7,28 +7,55 @@ use broker_protocol::{
     messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
 };
 
-use super::errors::{explain, log_error_code};
-use crate::broker::State;
+use super::{
+    errors::{explain, log_error_code},
+    transactions::{blocking, fenced_for},
+};
+use crate::{
+    broker::State,
+    transactions::{Initialize, ProducerIdentity, Transactions},
+};
 
-/// Answers InitProducerId. A producer that asks to go on with its id (KIP-360) gets a fresh one, which serves as well.
+/// Before this version PRODUCER_FENCED is not known.
+const VERSION_FENCED: i16 = 4;
+
+/// Answers InitProducerId. An idempotent producer that asks to go on with its id (KIP-360) gets a fresh one, which serves as well.
 pub(in crate::server) async fn init_producer_id(
     state: Arc<State>,
     request: InitProducerIdRequest,
+    version: i16,
 ) -> InitProducerIdResponse {
-    let failed = |error_code| InitProducerIdResponse { error_code, producer_epoch: -1, ..Default::default() };
-    if request.transactional_id.is_some() {
-        tracing::warn!(transactional_id = ?request.transactional_id, "refused: transactions are not supported");
-        return failed(ErrorCode::INVALID_REQUEST);
-    }
-    match tokio::task::spawn_blocking(move || state.producer_ids.next()).await {
-        Ok(Ok(producer_id)) => InitProducerIdResponse { producer_id, ..Default::default() },
-        Ok(Err(error)) => {
-            tracing::error!("cannot give out a producer id: {}", explain(&error));
-            failed(log_error_code(&error))
+    let initialized = blocking(move || match &request.transactional_id {
+        Some(id) => Transactions::initialize(&state, id, transactional(&request)?),
+        None => idempotent(&state),
+    });
+    match initialized.await {
+        Ok(ProducerIdentity { id: producer_id, epoch: producer_epoch }) => {
+            InitProducerIdResponse { producer_id, producer_epoch, ..Default::default() }
         }
+        Err(error) => InitProducerIdResponse {
+            error_code: fenced_for(version, VERSION_FENCED, error),
+            producer_epoch: -1,
+            ..Default::default()
+        },
+    }
+}
+
+fn transactional(request: &InitProducerIdRequest) -> Result<Initialize, ErrorCode> {
+    let expected = match (request.producer_id, request.producer_epoch) {
+        (-1, -1) => None,
+        (id, epoch) if id >= 0 && epoch >= 0 => Some(ProducerIdentity { id, epoch }),
+        _ => return Err(ErrorCode::INVALID_REQUEST),
+    };
+    Ok(Initialize { timeout_ms: request.transaction_timeout_ms, expected })
+}
+
+fn idempotent(state: &State) -> Result<ProducerIdentity, ErrorCode> {
+    match state.producer_ids.next() {
+        Ok(id) => Ok(ProducerIdentity { id, epoch: 0 }),
         Err(error) => {
-            tracing::error!(%error, "giving out a producer id panicked");
-            failed(ErrorCode::UNKNOWN_SERVER_ERROR)
+            tracing::error!("cannot give out a producer id: {}", explain(&error));
+            Err(log_error_code(&error))
         }
     }
 }

@@ -1,0 +1,374 @@
+//! Thousands of seeded orders of requests, timeouts and crashes against the pure machine, with a small world around it: a disk with the records, partitions
+//! with data and markers, producers of which some are zombies.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use broker_protocol::ErrorCode;
+use bytes::Bytes;
+
+use super::{
+    decide::{End, Ended, Initialize, Initialized, ProducerIdentity},
+    records,
+    transaction::{TopicPartition, Transaction, TransactionState, VERSION_EPOCH_BUMP},
+};
+
+const SEEDS: u64 = 2_000;
+const STEPS: usize = 120;
+const PRODUCERS: usize = 3;
+const PARTITIONS: i32 = 3;
+
+/// xorshift: the same seed is the same story.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Data { producer: ProducerIdentity, transaction: usize },
+    Marker { producer: ProducerIdentity, commit: bool },
+}
+
+/// What became of a state that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// A crash came first.
+    Lost,
+    /// It is on disk; a crash came before the answer.
+    Unanswered,
+    Answered,
+}
+
+/// A producer as it sees itself.
+#[derive(Clone, Copy, Debug)]
+struct Producer {
+    identity: Option<ProducerIdentity>,
+    /// Speaks EndTxn version 5.
+    bumps: bool,
+    /// Its last EndTxn, perhaps unanswered.
+    last_end: Option<End>,
+}
+
+struct World {
+    dice: Dice,
+    now_ms: i64,
+    next_id: i64,
+    disk: Option<Bytes>,
+    memory: Option<Transaction>,
+    logs: BTreeMap<TopicPartition, Vec<Entry>>,
+    /// What was decided of each transaction, by its number.
+    outcomes: HashMap<usize, bool>,
+    transactions: usize,
+    producers: [Producer; PRODUCERS],
+    /// Who initialized last and was not fenced since.
+    owner: Option<usize>,
+}
+
+fn partition(number: i32) -> TopicPartition {
+    TopicPartition { topic: "t".to_owned(), partition: number }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let producers =
+            [(); PRODUCERS].map(|()| Producer { identity: None, bumps: dice.one_in(2), last_end: None });
+        // Some ids are old: their epochs are about to be used up.
+        let old = dice.one_in(3).then(|| Transaction {
+            producer_epoch: i16::MAX - 1 - i16::try_from(dice.below(6)).unwrap(),
+            ..Transaction::unused(7, 0)
+        });
+        let disk = old.as_ref().map(|old| records::encode_value(old).unwrap());
+        Self {
+            dice,
+            now_ms: 1_000,
+            next_id: 100,
+            disk,
+            memory: old,
+            logs: (0..PARTITIONS).map(|number| (partition(number), Vec::new())).collect(),
+            outcomes: HashMap::new(),
+            transactions: 0,
+            producers,
+            owner: None,
+        }
+    }
+
+    /// On disk first, then in memory, unless a crash comes before or after.
+    fn put(&mut self, transaction: Transaction) -> Put {
+        if self.dice.one_in(40) {
+            self.crash();
+            return Put::Lost;
+        }
+        if let Some(old) = &self.memory {
+            assert!(
+                transaction.producer_id != old.producer_id
+                    || transaction.producer_epoch >= old.producer_epoch,
+                "an epoch went back: {old:?} to {transaction:?}"
+            );
+            assert!(
+                transaction.producer_id == old.producer_id || transaction.producer_id >= 100,
+                "a producer id came again: {transaction:?}"
+            );
+            assert!(
+                old.state.is_idle() || !transaction.state.is_idle() || old.state.prepared().is_some(),
+                "an open transaction vanished: {old:?} to {transaction:?}"
+            );
+            if old.state.is_idle() && transaction.state == TransactionState::Ongoing {
+                self.transactions += 1;
+            }
+            if let (TransactionState::Ongoing, Some(commit)) = (old.state, transaction.state.prepared()) {
+                let before = self.outcomes.insert(self.transactions, commit);
+                assert_eq!(before, None, "one outcome for each transaction");
+            }
+        }
+        self.disk = Some(records::encode_value(&transaction).unwrap());
+        self.memory = Some(transaction);
+        if self.dice.one_in(40) {
+            self.crash();
+            return Put::Unanswered;
+        }
+        Put::Answered
+    }
+
+    /// kill -9 and a start: memory is what the disk says, and what is prepared is carried out.
+    fn crash(&mut self) {
+        self.memory = self.disk.as_ref().map(|bytes| records::decode_value(bytes).unwrap());
+        self.finish();
+    }
+
+    /// Writes markers and Complete, unless a crash comes between.
+    fn finish(&mut self) {
+        let Some(prepared) = self.memory.clone() else { return };
+        let Some(commit) = prepared.state.prepared() else { return };
+        let producer = ProducerIdentity { id: prepared.producer_id, epoch: prepared.producer_epoch };
+        for partition in &prepared.partitions {
+            if self.dice.one_in(12) {
+                return self.crash();
+            }
+            self.logs.get_mut(partition).unwrap().push(Entry::Marker { producer, commit });
+        }
+        let completed = prepared.complete(self.now_ms);
+        self.put(completed);
+    }
+
+    fn fresh_id(next: &mut i64) -> impl FnMut() -> Result<i64, ErrorCode> + '_ {
+        || {
+            *next += 1;
+            Ok(*next)
+        }
+    }
+
+    fn initialize(&mut self, at: usize) {
+        let expected = self.producers[at].identity.filter(|_| self.dice.one_in(2));
+        let request = Initialize { timeout_ms: 10, expected };
+        for _ in 0..2 {
+            let mut fresh_id = Self::fresh_id(&mut self.next_id);
+            let decided = Transaction::initialize(self.memory.as_ref(), request, &mut fresh_id, self.now_ms);
+            drop(fresh_id);
+            match decided {
+                Ok(Initialized::Begin(transaction)) => {
+                    assert!(
+                        expected.is_none() || self.owner == Some(at) || self.memory.is_none(),
+                        "producer {at} went on although it was fenced: {:?}",
+                        self.memory
+                    );
+                    let identity = transaction.next_producer();
+                    assert!(identity.epoch < i16::MAX, "the last epoch is never given out");
+                    let renews = self.memory.as_ref().is_none_or(|old| old.next_producer() != identity);
+                    match self.put(transaction) {
+                        Put::Lost => {}
+                        // The producer before is fenced, and nobody has the new epoch.
+                        Put::Unanswered => self.owner = self.owner.filter(|_| !renews),
+                        Put::Answered => {
+                            (self.owner, self.producers[at].identity) = (Some(at), Some(identity));
+                            self.producers[at].last_end = None;
+                        }
+                    }
+                    return;
+                }
+                Ok(Initialized::Fence(aborted)) => {
+                    assert!(expected.is_none() || self.owner == Some(at), "a zombie aborts nobody");
+                    self.fence(aborted);
+                }
+                Err(error) => {
+                    let allowed = [ErrorCode::PRODUCER_FENCED, ErrorCode::CONCURRENT_TRANSACTIONS];
+                    assert!(allowed.contains(&error), "{error}");
+                    assert!(
+                        expected.is_some() || error != ErrorCode::PRODUCER_FENCED,
+                        "a new producer is welcome"
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fence(&mut self, aborted: Transaction) {
+        if self.put(aborted) != Put::Lost {
+            self.owner = None;
+        }
+        self.finish();
+    }
+
+    fn check_refusal(&self, at: usize, error: ErrorCode) {
+        let fencing = [
+            ErrorCode::PRODUCER_FENCED,
+            ErrorCode::INVALID_PRODUCER_ID_MAPPING,
+            ErrorCode::CONCURRENT_TRANSACTIONS,
+        ];
+        assert!(
+            self.owner == Some(at) || fencing.contains(&error),
+            "a zombie hears that it is fenced, not {error}"
+        );
+    }
+
+    fn add_partition(&mut self, at: usize) {
+        let (Some(identity), Some(old)) = (self.producers[at].identity, self.memory.clone()) else { return };
+        let added = BTreeSet::from([partition(i32::try_from(self.dice.below(3)).unwrap())]);
+        match old.add_partitions(identity, &added, 0, self.now_ms) {
+            Ok(changed) => {
+                assert_eq!(self.owner, Some(at), "only the owner adds partitions");
+                if let Some(changed) = changed {
+                    self.put(changed);
+                }
+            }
+            Err(error) => self.check_refusal(at, error),
+        }
+    }
+
+    fn write(&mut self, at: usize) {
+        let (Some(producer), Some(known)) = (self.producers[at].identity, &self.memory) else { return };
+        let place = partition(i32::try_from(self.dice.below(3)).unwrap());
+        match known.check_write(producer, &place) {
+            Ok(()) => {
+                assert_eq!(self.owner, Some(at), "only the owner writes");
+                let transaction = self.transactions;
+                self.logs.get_mut(&place).unwrap().push(Entry::Data { producer, transaction });
+            }
+            Err(ErrorCode::INVALID_TXN_STATE) => assert_eq!(self.owner, Some(at)),
+            Err(error) => self.check_refusal(at, error),
+        }
+    }
+
+    fn end(&mut self, at: usize) {
+        let Some(producer) = self.producers[at].identity else { return };
+        let client_version = if self.producers[at].bumps { VERSION_EPOCH_BUMP } else { 0 };
+        let new = End { producer, commit: self.dice.one_in(2), client_version };
+        let again = self.producers[at].last_end.filter(|_| self.dice.one_in(3));
+        let request = again.unwrap_or(new);
+        self.producers[at].last_end = Some(request);
+        let Some(old) = self.memory.clone() else { return };
+        let mut fresh_id = Self::fresh_id(&mut self.next_id);
+        let decided = old.end(request, &mut fresh_id, self.now_ms);
+        drop(fresh_id);
+        match decided {
+            Ok(Ended::Already(identity)) => {
+                let outcome = old.state == TransactionState::CompleteCommit;
+                assert_eq!(outcome, request.commit, "a repeated end is told its own outcome");
+                assert_eq!(self.owner, Some(at), "only the owner hears of the next epoch");
+                self.producers[at].identity = Some(identity);
+            }
+            Ok(Ended::Prepare(prepared)) => {
+                assert_eq!(self.owner, Some(at), "only the owner ends");
+                let identity = prepared.next_producer();
+                if self.put(prepared) == Put::Answered && !self.dice.one_in(4) {
+                    self.producers[at].identity = Some(identity);
+                }
+                self.finish();
+            }
+            Err(error) => self.check_refusal(at, error),
+        }
+    }
+
+    fn time_out(&mut self) {
+        let Some(old) = self.memory.clone() else { return };
+        if old.state == TransactionState::Ongoing {
+            self.fence(old.fence(self.now_ms));
+        }
+    }
+
+    fn step(&mut self) {
+        self.now_ms += 1;
+        let at = usize::try_from(self.dice.below(PRODUCERS as u64)).unwrap();
+        // Mostly the owner works; zombies try now and then.
+        let at = self.owner.filter(|_| !self.dice.one_in(4)).unwrap_or(at);
+        match self.dice.below(20) {
+            0 | 1 => self.initialize(at),
+            2..=6 => self.add_partition(at),
+            7..=13 => self.write(at),
+            14..=17 => self.end(at),
+            18 => self.time_out(),
+            _ => self.crash(),
+        }
+        self.check();
+    }
+
+    fn check(&mut self) {
+        let Some(known) = &self.memory else { return };
+        assert_eq!(
+            known.next_producer_id >= 0,
+            known.state.prepared().is_some() && known.next_producer_id >= 0
+        );
+        for (place, log) in &self.logs {
+            // What is open in a partition belongs to the one open transaction, and to a partition that will get a marker.
+            let mut open: HashMap<i64, Vec<usize>> = HashMap::new();
+            let mut fenced: HashMap<i64, i16> = HashMap::new();
+            for entry in log {
+                match *entry {
+                    Entry::Data { producer, transaction } => {
+                        let epoch = fenced.get(&producer.id).copied().unwrap_or(-1);
+                        assert!(
+                            producer.epoch >= epoch,
+                            "{place:?}: a record behind the marker that fences it"
+                        );
+                        open.entry(producer.id).or_default().push(transaction);
+                    }
+                    Entry::Marker { producer, commit } => {
+                        fenced.insert(producer.id, producer.epoch);
+                        for transaction in open.remove(&producer.id).unwrap_or_default() {
+                            let decided = self.outcomes.get(&transaction);
+                            assert_eq!(decided, Some(&commit), "{place:?}: transaction {transaction}");
+                        }
+                    }
+                }
+            }
+            let left: Vec<usize> = open.into_values().flatten().collect();
+            let will_end = !known.state.is_idle() && known.partitions.contains(place);
+            assert!(left.is_empty() || will_end, "{place:?}: hangs: {left:?} in {known:?}");
+            assert!(
+                left.iter().all(|transaction| *transaction == self.transactions),
+                "{place:?}: two are open"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_order_of_requests_timeouts_and_crashes_keeps_transactions_whole() {
+    let (mut committed, mut aborted, mut rotated) = (0, 0, 0);
+    for seed in 1..=SEEDS {
+        let mut world = World::new(seed);
+        let told = std::panic::AssertUnwindSafe(&mut world);
+        let outcome = std::panic::catch_unwind(move || {
+            let world = told;
+            for _ in 0..STEPS {
+                world.0.step();
+            }
+        });
+        assert!(outcome.is_ok(), "seed {seed}: {:?}", world.memory);
+        committed += world.outcomes.values().filter(|commit| **commit).count();
+        aborted += world.outcomes.values().filter(|commit| !**commit).count();
+        rotated += usize::from(world.next_id > 101);
+    }
+    assert!(committed > 1_000 && aborted > 1_000 && rotated > 100, "{committed} {aborted} {rotated}");
+}
