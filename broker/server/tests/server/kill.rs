@@ -37,12 +37,12 @@ async fn broker_process() -> TestResult {
     std::future::pending().await
 }
 
-struct Killed {
-    process: Child,
-    address: String,
+pub(crate) struct Killed {
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
-fn spawn(folder: &std::path::Path) -> Result<Killed, TestError> {
+pub(crate) fn spawn(folder: &std::path::Path) -> Result<Killed, TestError> {
     let mut process = Command::new(std::env::current_exe()?)
         .args(["kill::broker_process", "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder)

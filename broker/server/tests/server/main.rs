@@ -9,6 +9,7 @@
 
 mod admin;
 mod api;
+mod bad_input;
 mod client;
 mod configs;
 mod hostile;
