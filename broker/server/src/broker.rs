@@ -19,6 +19,7 @@ use crate::{
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
+    security::Security,
     server,
     topics::Topics,
     transactions::{self, Transactions},
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) groups: Coordinator,
     pub(crate) transactions: Transactions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) security: Security,
     pub(crate) counters: Counters,
     pub(crate) fetch_sessions: server::FetchSessions,
     /// Ends long polls, connections and housekeeping.
@@ -108,6 +110,8 @@ impl Broker {
         }
         Metrics {
             connections: get(&counters.connections),
+            connections_refused: get(&counters.connections_refused),
+            logins_failed: get(&counters.logins_failed),
             requests: get(&counters.requests),
             bad_requests: get(&counters.bad_requests),
             bytes_in: get(&counters.bytes_in),
@@ -158,6 +162,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let directory = Arc::new(LogDirectory::open(&config.log_directory, Arc::new(SystemDisk))?);
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
+    let security = Security::open(&config.security, config.connections_max, directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let transactions = Transactions::open(&topics);
@@ -170,6 +175,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         groups,
         transactions,
         producer_ids,
+        security,
         counters: Counters::default(),
         fetch_sessions,
         shutdown: CancellationToken::new(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{Error, topics::options::TopicConfigs};
+use crate::{Error, SecurityConfig, topics::options::TopicConfigs};
 
 /// An address, as in `listeners`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct BrokerConfig {
     pub listeners: Vec<Listener>,
     /// `advertised.listeners`: what clients are told to connect to, one per listener.
     pub advertised_listeners: Option<Vec<Listener>>,
+    /// Encryption, logins and authorization.
+    pub security: SecurityConfig,
     /// `log.dirs` or `log.dir`.
     pub log_directory: PathBuf,
     /// `num.partitions`, for topics that do not say.
@@ -74,6 +76,7 @@ impl Default for BrokerConfig {
             node_id: 1,
             listeners: vec![Listener { host: "127.0.0.1".to_owned(), port: 9092 }],
             advertised_listeners: None,
+            security: SecurityConfig::default(),
             log_directory: PathBuf::from("millrace-data/broker"),
             partitions_default: 1,
             auto_create_topics: true,

@@ -4,6 +4,7 @@
 //! versions there are, `fetch_sessions` remembers what consumers know already, and `api` has one file per API or family of them.
 
 mod api;
+mod authorization;
 mod connection;
 mod dispatch;
 mod fetch_sessions;

@@ -15,3 +15,4 @@ mod configs;
 mod hostile;
 mod kcat;
 mod kill;
+mod transactions;

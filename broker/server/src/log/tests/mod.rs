@@ -4,6 +4,7 @@ mod configs;
 mod faults;
 mod reading;
 mod recovery;
+mod transactions;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
