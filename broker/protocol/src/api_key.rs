@@ -122,13 +122,13 @@ macro_rules! with_apis {
 
 with_apis!(apis []);
 
-/// How tests reach every API: calls `check::<Request>(api, argument)` for each.
-#[cfg(test)]
+/// How tests and fuzz targets reach every API: calls `check::<Request>(api, argument)` for each.
+#[cfg(any(test, feature = "fuzzing"))]
 macro_rules! for_each_api {
     ([$check:ident $argument:tt] $($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
         $($check::<$crate::messages::$module::$request>($crate::ApiKey::$name, $argument);)*
     };
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use {for_each_api, with_apis};

@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) security: Security,
     pub(crate) counters: Counters,
+    pub(crate) fetch_sessions: server::FetchSessions,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
     /// Memory that requests under way may take together, in KiB.
@@ -120,6 +121,7 @@ impl Broker {
             topics: topics.len() as u64,
             partitions: partition_count,
             log_bytes,
+            fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
             transactions: self.state.transactions.open_count() as u64,
         }
@@ -165,6 +167,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let transactions = Transactions::open(&topics);
+    let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,
@@ -175,6 +178,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         producer_ids,
         security,
         counters: Counters::default(),
+        fetch_sessions,
         shutdown: CancellationToken::new(),
         request_memory,
     }))
@@ -212,7 +216,10 @@ async fn housekeeping(state: Arc<State>) {
                 expire_transactional_ids(&state).await;
             }
             _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
-            _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
+            _ = compaction.tick() => for_each_log(&state, |log| {
+                log.remove_doomed(now_ms())?;
+                log.compact(now_ms()).map(|_| ())
+            }).await,
             () = state.shutdown.cancelled() => return,
         }
     }

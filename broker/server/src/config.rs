@@ -50,6 +50,8 @@ pub struct BrokerConfig {
     pub connection_idle_max: Duration,
     /// `fetch.max.bytes`: largest answer to a fetch.
     pub fetch_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`: consumers that need not name all their partitions in each fetch.
+    pub fetch_sessions_max: usize,
     /// `group.initial.rebalance.delay.ms`: how long the first members wait for others.
     pub group_initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`.
@@ -100,6 +102,7 @@ impl Default for BrokerConfig {
             connections_max: 10_000,
             connection_idle_max: Duration::from_mins(10),
             fetch_bytes_max: 55 * 1024 * 1024,
+            fetch_sessions_max: 1000,
             // As in the server.properties that Kafka ships: groups start at once.
             group_initial_rebalance_delay: Duration::ZERO,
             // Less than Kafka's six seconds, so that workers can be missed within three.

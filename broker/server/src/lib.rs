@@ -14,6 +14,8 @@ mod broker;
 mod cluster;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod group;
 pub mod log;
 mod metrics;

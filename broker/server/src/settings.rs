@@ -44,6 +44,8 @@ config! {
         connection_idle_max: Duration = default("connections.max.idle.ms", 600_000).check(at_least(1));
         /// Bytes of the largest answer to a fetch, save for a batch that is larger by itself.
         fetch_bytes_max: usize = default("fetch.max.bytes", 57_671_680).check(at_least(1024));
+        /// Consumers whose partitions are remembered, so that they need not name all of them in each fetch; 0 for none.
+        fetch_sessions_max: usize = default("max.incremental.fetch.session.cache.slots", 1000);
         /// Milliseconds that the first members of a group wait for others.
         group_initial_rebalance_delay: Duration = default("group.initial.rebalance.delay.ms", 0);
         /// Shortest session timeout that a member may ask for, in milliseconds.
@@ -248,6 +250,7 @@ impl BrokerSettings {
             connections_max: self.connections_max,
             connection_idle_max: self.connection_idle_max,
             fetch_bytes_max: self.fetch_bytes_max,
+            fetch_sessions_max: self.fetch_sessions_max,
             group_initial_rebalance_delay: self.group_initial_rebalance_delay,
             group_session_timeout_min: self.group_session_timeout_min,
             group_session_timeout_max: self.group_session_timeout_max,

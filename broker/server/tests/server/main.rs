@@ -7,7 +7,9 @@
     reason = "tests say what is wrong by panicking, and what they skip"
 )]
 
+mod admin;
 mod api;
+mod bad_input;
 mod client;
 mod configs;
 mod groups;
