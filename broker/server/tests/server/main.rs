@@ -10,6 +10,7 @@
 mod api;
 mod client;
 mod configs;
+mod coordination;
 mod hostile;
 mod kcat;
 mod kill;
