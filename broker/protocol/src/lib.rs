@@ -14,6 +14,7 @@ pub mod error;
 pub mod error_code;
 pub mod field;
 pub mod frame;
+pub mod group_records;
 pub mod header;
 pub mod message;
 pub mod messages;

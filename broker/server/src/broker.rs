@@ -15,10 +15,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
-    group::{Coordinator, run_timer},
+    group::{Coordinator, run_journal, run_timer},
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
+    security::Security,
     server,
     topics::Topics,
     transactions::{self, Transactions},
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) groups: Coordinator,
     pub(crate) transactions: Transactions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) security: Security,
     pub(crate) counters: Counters,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
@@ -80,6 +82,7 @@ impl Broker {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
         tasks.spawn(run_timer(Arc::clone(&state)));
+        tasks.spawn(run_journal(Arc::clone(&state)));
         tasks.spawn(transactions::run_timer(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
@@ -107,6 +110,8 @@ impl Broker {
         }
         Metrics {
             connections: get(&counters.connections),
+            connections_refused: get(&counters.connections_refused),
+            logins_failed: get(&counters.logins_failed),
             requests: get(&counters.requests),
             bad_requests: get(&counters.bad_requests),
             bytes_in: get(&counters.bytes_in),
@@ -156,6 +161,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let directory = Arc::new(LogDirectory::open(&config.log_directory, Arc::new(SystemDisk))?);
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
+    let security = Security::open(&config.security, config.connections_max, directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let transactions = Transactions::open(&topics);
@@ -167,6 +173,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         groups,
         transactions,
         producer_ids,
+        security,
         counters: Counters::default(),
         shutdown: CancellationToken::new(),
         request_memory,
@@ -190,6 +197,7 @@ async fn housekeeping(state: Arc<State>) {
         ticks
     };
     let mut retention = ticks(state.config.retention_check_interval);
+    let mut offsets = ticks(state.config.offsets_retention_check_interval);
     let mut compaction = ticks(state.config.cleaner_backoff);
     loop {
         tokio::select! {
@@ -201,9 +209,9 @@ async fn housekeeping(state: Arc<State>) {
                     log.apply_retention(now_ms()).map(|_| ())
                 };
                 for_each_log(&state, retain).await;
-                Coordinator::expire_offsets(&state).await;
                 expire_transactional_ids(&state).await;
             }
+            _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
             _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
             () = state.shutdown.cancelled() => return,
         }

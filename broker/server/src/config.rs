@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{Error, topics::options::TopicConfigs};
+use crate::{Error, SecurityConfig, group::Assignor, topics::options::TopicConfigs};
 
 /// An address, as in `listeners`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct BrokerConfig {
     pub listeners: Vec<Listener>,
     /// `advertised.listeners`: what clients are told to connect to, one per listener.
     pub advertised_listeners: Option<Vec<Listener>>,
+    /// Encryption, logins and authorization.
+    pub security: SecurityConfig,
     /// `log.dirs` or `log.dir`.
     pub log_directory: PathBuf,
     /// `num.partitions`, for topics that do not say.
@@ -56,8 +58,20 @@ pub struct BrokerConfig {
     pub group_session_timeout_max: Duration,
     /// `group.max.size`: members of one group.
     pub group_size_max: usize,
+    /// `group.consumer.session.timeout.ms`: silence after which a member of the consumer protocol is taken for dead.
+    pub consumer_group_session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`: how often such members are told to report.
+    pub consumer_group_heartbeat_interval: Duration,
+    /// `group.consumer.max.size`: members of one such group.
+    pub consumer_group_size_max: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub consumer_group_assignors: Vec<Assignor>,
+    /// `group.coordinator.rebalance.protocols`: whether it names `consumer` (KIP-848).
+    pub consumer_group_protocol: bool,
     /// `offsets.retention.minutes`: how long an empty group keeps its offsets.
     pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`: how often old offsets are looked for.
+    pub offsets_retention_check_interval: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
     /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
@@ -72,6 +86,7 @@ impl Default for BrokerConfig {
             node_id: 1,
             listeners: vec![Listener { host: "127.0.0.1".to_owned(), port: 9092 }],
             advertised_listeners: None,
+            security: SecurityConfig::default(),
             log_directory: PathBuf::from("millrace-data/broker"),
             partitions_default: 1,
             auto_create_topics: true,
@@ -91,7 +106,13 @@ impl Default for BrokerConfig {
             group_session_timeout_min: Duration::from_secs(1),
             group_session_timeout_max: Duration::from_mins(30),
             group_size_max: 10_000,
+            consumer_group_session_timeout: Duration::from_secs(45),
+            consumer_group_heartbeat_interval: Duration::from_secs(5),
+            consumer_group_size_max: 10_000,
+            consumer_group_assignors: vec![Assignor::Uniform, Assignor::Range],
+            consumer_group_protocol: true,
             offsets_retention: Duration::from_mins(7 * 24 * 60),
+            offsets_retention_check_interval: Duration::from_mins(10),
             offset_metadata_bytes_max: 4096,
             transaction_timeout_max: Duration::from_mins(15),
             transactional_id_expiration: Duration::from_hours(7 * 24),

@@ -5,6 +5,7 @@
 //! - [`log`]: where do records rest?
 //! - `topics`: which topics are there?
 //! - `group`: who reads what, and how far?
+//! - `security`: who may connect, who is it, and what may they do?
 //! - `transactions`: who may write in which transaction, and how does each end?
 //! - `server`: what may a client ask? One file per API under `server/api`
 //! - `producer_ids`, `cluster`, `metrics`: the small rest
@@ -17,6 +18,7 @@ mod group;
 pub mod log;
 mod metrics;
 mod producer_ids;
+mod security;
 mod server;
 mod settings;
 mod topics;
@@ -26,5 +28,7 @@ pub use self::{
     broker::Broker,
     config::{BrokerConfig, Listener},
     error::Error,
+    group::Assignor,
     metrics::Metrics,
+    security::{Principal, SecurityConfig, SecurityProtocol},
 };

@@ -4,6 +4,7 @@
 //! versions there are, and `api` has one file per API or family of them.
 
 mod api;
+mod authorization;
 mod connection;
 mod dispatch;
 mod listener;

@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 
 use broker_protocol::ApiKey;
 
-/// Every served API; none is advertised that is not served.
-pub(super) const SERVED: &[ApiKey] = &[
+use crate::BrokerConfig;
+
+/// Every API that can be served; none is advertised that is not served.
+const SERVED: &[ApiKey] = &[
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -19,12 +21,16 @@ pub(super) const SERVED: &[ApiKey] = &[
     ApiKey::SyncGroup,
     ApiKey::DescribeGroups,
     ApiKey::ListGroups,
+    ApiKey::SaslHandshake,
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
     ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
     ApiKey::OffsetForLeaderEpoch,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
     ApiKey::AddPartitionsToTxn,
     ApiKey::AddOffsetsToTxn,
     ApiKey::EndTxn,
@@ -32,6 +38,7 @@ pub(super) const SERVED: &[ApiKey] = &[
     ApiKey::TxnOffsetCommit,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::SaslAuthenticate,
     ApiKey::DescribeLogDirs,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
@@ -40,12 +47,31 @@ pub(super) const SERVED: &[ApiKey] = &[
     ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
     ApiKey::OffsetDelete,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
     ApiKey::DescribeTransactions,
     ApiKey::ListTransactions,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
     ApiKey::DescribeTopicPartitions,
 ];
+
+/// Every served API.
+pub(super) fn apis(config: &BrokerConfig) -> impl Iterator<Item = ApiKey> {
+    SERVED.iter().copied().filter(|api| is_allowed(*api, config))
+}
+
+/// Whether an API is served.
+pub(super) fn is_served(api: ApiKey, config: &BrokerConfig) -> bool {
+    SERVED.contains(&api) && is_allowed(api, config)
+}
+
+fn is_allowed(api: ApiKey, config: &BrokerConfig) -> bool {
+    let consumer = matches!(api, ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe);
+    config.consumer_group_protocol || !consumer
+}
 
 /// The versions of a served API.
 pub(super) fn versions(api: ApiKey) -> RangeInclusive<i16> {

@@ -11,6 +11,7 @@ mod api;
 mod client;
 mod configs;
 mod coordination;
+mod groups;
 mod hostile;
 mod kcat;
 mod kill;

@@ -53,7 +53,7 @@ impl Membership {
             return Ok(None);
         }
         let Some(transactional_id) = &self.transactional_id else {
-            let reason = "the batch is part of a transaction, but the request names no transactional id";
+            let reason = "a request with records of a transaction must name its transactional.id";
             return Err(Refusal::new(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, reason));
         };
         let claim = WriteClaim {
