@@ -36,6 +36,12 @@ fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
         ("partition_count", Gauge, "Partitions of all topics.", numbers.partitions),
         ("log_bytes", Gauge, "Bytes of all logs.", numbers.log_bytes),
         ("group_count", Gauge, "Consumer groups that have members or offsets.", numbers.groups),
+        (
+            "open_transaction_count",
+            Gauge,
+            "Transactions that have begun and are not complete.",
+            numbers.transactions,
+        ),
     ];
     let sample = |(name, kind, help, number): (&str, SampleKind, &'static str, u64)| Sample {
         name: format!("broker_{name}"),

@@ -12,6 +12,7 @@ mod api;
 mod bad_input;
 mod client;
 mod configs;
+mod coordination;
 mod groups;
 mod hostile;
 mod kcat;
