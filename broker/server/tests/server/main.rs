@@ -13,3 +13,4 @@ mod configs;
 mod hostile;
 mod kcat;
 mod kill;
+mod security;
