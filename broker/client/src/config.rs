@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use broker_protocol::batch::Compression;
 
+use crate::security::Security;
+
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -26,6 +28,8 @@ pub struct ClientConfig {
     pub retry_backoff: Duration,
     /// Largest response that is accepted.
     pub response_bytes_max: usize,
+    /// Encryption and authentication; neither by default.
+    pub security: Security,
 }
 
 impl Default for ClientConfig {
@@ -40,6 +44,7 @@ impl Default for ClientConfig {
             reconnect_backoff_max: Duration::from_secs(1),
             retry_backoff: Duration::from_millis(100),
             response_bytes_max: 100 << 20,
+            security: Security::default(),
         }
     }
 }
@@ -146,6 +151,13 @@ pub enum Isolation {
     ReadUncommitted,
     /// Only what was committed, up to the first open transaction.
     ReadCommitted,
+}
+
+impl Isolation {
+    /// As Fetch and ListOffsets say it.
+    pub(crate) fn wire(self) -> i8 {
+        i8::from(self == Self::ReadCommitted)
+    }
 }
 
 /// How records are fetched.

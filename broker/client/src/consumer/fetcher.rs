@@ -116,10 +116,10 @@ impl Fetcher {
         self.positions.get(partition)?.high_watermark
     }
 
-    /// Records between position and high watermark, where both are known.
+    /// Records between position and the end of what may be read, where both are known.
     pub(crate) fn lag(&self) -> Vec<(TopicPartition, i64)> {
         let lag = |(partition, position): (&TopicPartition, &Position)| {
-            let lag = position.high_watermark? - position.delivered?;
+            let lag = position.end? - position.delivered?;
             Some((partition.clone(), lag.max(0)))
         };
         self.positions.iter().filter_map(lag).collect()
@@ -296,12 +296,12 @@ impl Fetcher {
     /// Takes in every part; the first error that is not to be retried comes out at the end.
     fn accept(&mut self, parts: Vec<Part>, now: Instant) -> Result<()> {
         let mut result = Ok(());
-        for Part { asked, high_watermark, outcome } in parts {
+        for Part { asked, high_watermark, end, outcome } in parts {
             let Some(position) = self.current(&asked) else { continue };
             match outcome {
                 Err(error) => result = result.and(self.trouble(&asked, error, now)),
                 Ok(Decoded { records, next_offset }) => {
-                    position.high_watermark = Some(high_watermark);
+                    (position.high_watermark, position.end) = (Some(high_watermark), Some(end));
                     position.advance(next_offset);
                     if records.is_empty() {
                         position.delivered = Some(next_offset);

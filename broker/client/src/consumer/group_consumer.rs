@@ -210,7 +210,7 @@ impl GroupConsumer {
         self.fetcher.pause(partitions, false);
     }
 
-    /// How many records each partition is behind (high watermark minus position), where that is known.
+    /// How many records each partition is behind (the end of what may be read minus the position), where that is known.
     pub fn lag(&self) -> Vec<(TopicPartition, i64)> {
         self.fetcher.lag()
     }

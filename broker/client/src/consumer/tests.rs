@@ -5,7 +5,9 @@ use std::time::Duration;
 use broker_protocol::ErrorCode;
 use broker_protocol::batch::{BatchBuilder, BatchFields};
 use broker_protocol::consumer_protocol::{self, AssignedPartitions, Assignment};
-use broker_protocol::messages::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
+use broker_protocol::messages::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
 use broker_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -25,7 +27,7 @@ use broker_protocol::messages::offset_fetch::{
 use broker_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use super::{GroupConsumer, PartitionConsumer, Subscription};
-use crate::config::{ConsumerConfig, GroupConfig, OffsetReset};
+use crate::config::{ConsumerConfig, GroupConfig, Isolation, OffsetReset};
 use crate::error::Error;
 use crate::scripted::{Answer, Manners, ScriptedBroker};
 use crate::types::{FetchedRecords, GroupEvent, OffsetAndMetadata, TopicPartition};
@@ -92,6 +94,42 @@ async fn the_next_answer_is_asked_for_before_the_last_is_used_up() {
     assert_eq!(offset, 9);
     send_fetched(answer, ErrorCode::NONE, Vec::new());
     assert!(consumer.poll().await.unwrap().is_empty(), "an empty answer is told");
+}
+
+#[tokio::test]
+async fn readers_of_what_is_committed_skip_aborted_records_and_their_position_moves_on() {
+    let mut broker = ScriptedBroker::start(Manners::default()).await;
+    let config = ConsumerConfig { isolation: Isolation::ReadCommitted, ..Default::default() };
+    let mut consumer = PartitionConsumer::assign(&broker.client(), vec![(partition(), 5)], config);
+    let transactional = |base_offset, producer_id| {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(1, None, Some(b"tx"), &[]).unwrap();
+        let fields = BatchFields { base_offset, producer_id, is_transactional: true, ..Default::default() };
+        builder.finish(&fields).unwrap().0
+    };
+    for (offset, all_aborted) in [(5, false), (7, true)] {
+        let script = async {
+            let (request, answer) = broker.expect::<FetchRequest>().await;
+            assert_eq!((request.isolation_level, request.topics[0].partitions[0].fetch_offset), (1, offset));
+            let committed = if all_aborted { Vec::new() } else { batch(offset, &["plain"]) };
+            let data = PartitionData {
+                high_watermark: 100,
+                last_stable_offset: 10,
+                aborted_transactions: Some(vec![AbortedTransaction { producer_id: 9, first_offset: 0 }]),
+                records: Some([committed, transactional(offset + 1, 9)].concat().into()),
+                ..Default::default()
+            };
+            let topic =
+                FetchableTopicResponse { topic: "t".into(), partitions: vec![data], ..Default::default() };
+            answer.send(&FetchResponse { responses: vec![topic], ..Default::default() });
+        };
+        let (fetched, ()) = tokio::join!(consumer.poll(), script);
+        let fetched = fetched.unwrap();
+        assert_eq!(values(&fetched).is_empty(), all_aborted);
+        assert_eq!(consumer.position(&partition()), Some(offset + 2));
+        // Behind the first open transaction nothing can be read: that is no lag.
+        assert_eq!(consumer.lag(), [(partition(), 10 - offset - 2)]);
+    }
 }
 
 #[tokio::test]

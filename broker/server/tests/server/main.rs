@@ -14,3 +14,4 @@ mod hostile;
 mod kcat;
 mod kill;
 mod security;
+mod transactions;

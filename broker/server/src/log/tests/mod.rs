@@ -3,6 +3,7 @@
 mod faults;
 mod reading;
 mod recovery;
+mod transactions;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
