@@ -113,6 +113,8 @@ macro_rules! with_apis {
             DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
             ListTransactions = 66, list_transactions::ListTransactionsRequest, ListTransactionsResponse;
+            ConsumerGroupHeartbeat = 68, consumer_group_heartbeat::ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
+            ConsumerGroupDescribe = 69, consumer_group_describe::ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
             DescribeTopicPartitions = 75, describe_topic_partitions::DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
         }
     };
@@ -120,13 +122,13 @@ macro_rules! with_apis {
 
 with_apis!(apis []);
 
-/// How tests reach every API: calls `check::<Request>(api, argument)` for each.
-#[cfg(test)]
+/// How tests and fuzz targets reach every API: calls `check::<Request>(api, argument)` for each.
+#[cfg(any(test, feature = "fuzzing"))]
 macro_rules! for_each_api {
     ([$check:ident $argument:tt] $($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
         $($check::<$crate::messages::$module::$request>($crate::ApiKey::$name, $argument);)*
     };
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use {for_each_api, with_apis};

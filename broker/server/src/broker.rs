@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BrokerConfig, Error, Metrics,
     cluster::cluster_id,
-    group::{Coordinator, run_timer},
+    group::{Coordinator, run_journal, run_timer},
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) security: Security,
     pub(crate) counters: Counters,
+    pub(crate) fetch_sessions: server::FetchSessions,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
     /// Memory that requests under way may take together, in KiB.
@@ -82,6 +83,7 @@ impl Broker {
             tasks.spawn(server::serve(listener, Arc::clone(&state), tasks.clone()));
         }
         tasks.spawn(run_timer(Arc::clone(&state)));
+        tasks.spawn(run_journal(Arc::clone(&state)));
         tasks.spawn(transactions::run_timer(Arc::clone(&state)));
         tasks.spawn(housekeeping(Arc::clone(&state)));
         tracing::info!(?addresses, cluster_id = state.cluster_id, "broker started");
@@ -119,6 +121,7 @@ impl Broker {
             topics: topics.len() as u64,
             partitions: partition_count,
             log_bytes,
+            fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
             transactions: self.state.transactions.open_count() as u64,
         }
@@ -164,6 +167,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let transactions = Transactions::open(&topics);
+    let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,
@@ -174,6 +178,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         producer_ids,
         security,
         counters: Counters::default(),
+        fetch_sessions,
         shutdown: CancellationToken::new(),
         request_memory,
     }))
@@ -196,6 +201,7 @@ async fn housekeeping(state: Arc<State>) {
         ticks
     };
     let mut retention = ticks(state.config.retention_check_interval);
+    let mut offsets = ticks(state.config.offsets_retention_check_interval);
     let mut compaction = ticks(state.config.cleaner_backoff);
     loop {
         tokio::select! {
@@ -207,10 +213,13 @@ async fn housekeeping(state: Arc<State>) {
                     log.apply_retention(now_ms()).map(|_| ())
                 };
                 for_each_log(&state, retain).await;
-                Coordinator::expire_offsets(&state).await;
                 expire_transactional_ids(&state).await;
             }
-            _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
+            _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
+            _ = compaction.tick() => for_each_log(&state, |log| {
+                log.remove_doomed(now_ms())?;
+                log.compact(now_ms()).map(|_| ())
+            }).await,
             () = state.shutdown.cancelled() => return,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{Error, SecurityConfig, topics::options::TopicConfigs};
+use crate::{Error, SecurityConfig, group::Assignor, topics::options::TopicConfigs};
 
 /// An address, as in `listeners`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct BrokerConfig {
     pub connection_idle_max: Duration,
     /// `fetch.max.bytes`: largest answer to a fetch.
     pub fetch_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`: consumers that need not name all their partitions in each fetch.
+    pub fetch_sessions_max: usize,
     /// `group.initial.rebalance.delay.ms`: how long the first members wait for others.
     pub group_initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`.
@@ -58,8 +60,20 @@ pub struct BrokerConfig {
     pub group_session_timeout_max: Duration,
     /// `group.max.size`: members of one group.
     pub group_size_max: usize,
+    /// `group.consumer.session.timeout.ms`: silence after which a member of the consumer protocol is taken for dead.
+    pub consumer_group_session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`: how often such members are told to report.
+    pub consumer_group_heartbeat_interval: Duration,
+    /// `group.consumer.max.size`: members of one such group.
+    pub consumer_group_size_max: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub consumer_group_assignors: Vec<Assignor>,
+    /// `group.coordinator.rebalance.protocols`: whether it names `consumer` (KIP-848).
+    pub consumer_group_protocol: bool,
     /// `offsets.retention.minutes`: how long an empty group keeps its offsets.
     pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`: how often old offsets are looked for.
+    pub offsets_retention_check_interval: Duration,
     /// `offset.metadata.max.bytes`: longest text beside a committed offset.
     pub offset_metadata_bytes_max: usize,
     /// `transaction.max.timeout.ms`: longest timeout that a transactional producer may ask for.
@@ -88,13 +102,20 @@ impl Default for BrokerConfig {
             connections_max: 10_000,
             connection_idle_max: Duration::from_mins(10),
             fetch_bytes_max: 55 * 1024 * 1024,
+            fetch_sessions_max: 1000,
             // As in the server.properties that Kafka ships: groups start at once.
             group_initial_rebalance_delay: Duration::ZERO,
             // Less than Kafka's six seconds, so that workers can be missed within three.
             group_session_timeout_min: Duration::from_secs(1),
             group_session_timeout_max: Duration::from_mins(30),
             group_size_max: 10_000,
+            consumer_group_session_timeout: Duration::from_secs(45),
+            consumer_group_heartbeat_interval: Duration::from_secs(5),
+            consumer_group_size_max: 10_000,
+            consumer_group_assignors: vec![Assignor::Uniform, Assignor::Range],
+            consumer_group_protocol: true,
             offsets_retention: Duration::from_mins(7 * 24 * 60),
+            offsets_retention_check_interval: Duration::from_mins(10),
             offset_metadata_bytes_max: 4096,
             transaction_timeout_max: Duration::from_mins(15),
             transactional_id_expiration: Duration::from_hours(7 * 24),

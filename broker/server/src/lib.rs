@@ -14,6 +14,8 @@ mod broker;
 mod cluster;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod group;
 pub mod log;
 mod metrics;
@@ -28,6 +30,7 @@ pub use self::{
     broker::Broker,
     config::{BrokerConfig, Listener},
     error::Error,
+    group::Assignor,
     metrics::Metrics,
     security::{Principal, SecurityConfig, SecurityProtocol},
 };

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub partitions: u64,
     /// Bytes of all logs.
     pub log_bytes: u64,
+    /// Fetch sessions of consumers.
+    pub fetch_sessions: u64,
     /// Consumer groups that have members or offsets.
     pub groups: u64,
     /// Transactions that have begun and are not complete.

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::LazyLock, time::Duration};
 use configs::{ConfigDef, ConfigError, ConfigErrors, ConfigType, Parsed, Props, config, unknown_keys};
 
 use crate::{
-    BrokerConfig, Listener, SecurityConfig, security,
+    BrokerConfig, Listener, SecurityConfig,
+    group::Assignor,
+    security,
     topics::options::{TOPIC_OPTIONS, TopicConfigs, check_option},
 };
 
@@ -42,6 +44,8 @@ config! {
         connection_idle_max: Duration = default("connections.max.idle.ms", 600_000).check(at_least(1));
         /// Bytes of the largest answer to a fetch, save for a batch that is larger by itself.
         fetch_bytes_max: usize = default("fetch.max.bytes", 57_671_680).check(at_least(1024));
+        /// Consumers whose partitions are remembered, so that they need not name all of them in each fetch; 0 for none.
+        fetch_sessions_max: usize = default("max.incremental.fetch.session.cache.slots", 1000);
         /// Milliseconds that the first members of a group wait for others.
         group_initial_rebalance_delay: Duration = default("group.initial.rebalance.delay.ms", 0);
         /// Shortest session timeout that a member may ask for, in milliseconds.
@@ -50,6 +54,18 @@ config! {
         group_session_timeout_max: Duration = default("group.max.session.timeout.ms", 1_800_000);
         /// Members of one group.
         group_size_max: usize = default("group.max.size", 10_000).check(at_least(1));
+        /// Milliseconds of silence after which a member of a group of the consumer protocol (KIP-848) is taken for dead.
+        consumer_group_session_timeout: Duration = default("group.consumer.session.timeout.ms", 45_000).check(at_least(1));
+        /// Milliseconds between two heartbeats of such a member.
+        consumer_group_heartbeat_interval: Duration = default("group.consumer.heartbeat.interval.ms", 5000).check(at_least(1));
+        /// Members of one group of the consumer protocol.
+        consumer_group_size_max: usize = default("group.consumer.max.size", 10_000).check(at_least(1));
+        /// How such groups may deal out partitions, the default first: uniform, range.
+        consumer_group_assignors: Vec<String> = default("group.consumer.assignors", "uniform,range").check(custom("uniform, range", check_assignors));
+        /// The protocols of groups: classic, consumer (KIP-848).
+        rebalance_protocols: Vec<String> = default("group.coordinator.rebalance.protocols", "classic,consumer").check(custom("classic, consumer", check_protocols));
+        /// Milliseconds between two looks for offsets to expire.
+        offsets_retention_check_interval: Duration = default("offsets.retention.check.interval.ms", 600_000).check(at_least(1));
         /// Minutes that a group without members keeps its offsets.
         offsets_retention_minutes: u32 = default("offsets.retention.minutes", 10_080).check(at_least(1));
         /// Bytes of the text that may stand beside a committed offset.
@@ -234,10 +250,17 @@ impl BrokerSettings {
             connections_max: self.connections_max,
             connection_idle_max: self.connection_idle_max,
             fetch_bytes_max: self.fetch_bytes_max,
+            fetch_sessions_max: self.fetch_sessions_max,
             group_initial_rebalance_delay: self.group_initial_rebalance_delay,
             group_session_timeout_min: self.group_session_timeout_min,
             group_session_timeout_max: self.group_session_timeout_max,
             group_size_max: self.group_size_max,
+            consumer_group_session_timeout: self.consumer_group_session_timeout,
+            consumer_group_heartbeat_interval: self.consumer_group_heartbeat_interval,
+            consumer_group_size_max: self.consumer_group_size_max,
+            consumer_group_assignors: assignors(&self.consumer_group_assignors),
+            consumer_group_protocol: self.rebalance_protocols.iter().any(|name| name == "consumer"),
+            offsets_retention_check_interval: self.offsets_retention_check_interval,
             offsets_retention: Duration::from_mins(u64::from(self.offsets_retention_minutes)),
             offset_metadata_bytes_max: self.offset_metadata_bytes_max,
             transaction_timeout_max: self.transaction_timeout_max,
@@ -257,6 +280,35 @@ fn check_listeners(value: &Parsed) -> Result<(), String> {
     match value {
         Parsed::List(texts) if texts.is_empty() => Err("must name at least one address".to_owned()),
         Parsed::List(texts) => texts.iter().try_for_each(|text| parse_listener(text).map(|_| ())),
+        _ => Err("must be a list".to_owned()),
+    }
+}
+
+fn assignors(names: &[String]) -> Vec<Assignor> {
+    names.iter().filter_map(|name| Assignor::of_name(name)).collect()
+}
+
+fn check_assignors(value: &Parsed) -> Result<(), String> {
+    match value {
+        Parsed::List(names) if names.is_empty() => Err("must name at least one".to_owned()),
+        Parsed::List(names) => match names.iter().find(|name| Assignor::of_name(name).is_none()) {
+            None => Ok(()),
+            Some(unknown) => Err(format!("{unknown} is not known, use uniform or range")),
+        },
+        _ => Err("must be a list".to_owned()),
+    }
+}
+
+fn check_protocols(value: &Parsed) -> Result<(), String> {
+    let known = |name: &String| name == "classic" || name == "consumer";
+    match value {
+        Parsed::List(names) if !names.iter().any(|name| name == "classic") => {
+            Err("must name classic".to_owned())
+        }
+        Parsed::List(names) => match names.iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(unknown) => Err(format!("{unknown} is not served, use classic and consumer")),
+        },
         _ => Err("must be a list".to_owned()),
     }
 }

@@ -68,6 +68,7 @@ impl Group {
         }
         self.state = GroupState::Stable;
         self.phase_ends_at = None;
+        self.changed = true;
         let ids: Vec<String> = self.members.keys().cloned().collect();
         for id in ids {
             let answer = self.sync_answer(&id);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::{
     coordinator::Coordinator,
+    loading::LoadedGroups,
     offsets::{CommittedOffset, OffsetKey, OffsetTable},
     records,
 };
@@ -99,7 +100,7 @@ pub(crate) fn ensure_offsets_log(topics: &Topics) -> Result<(), TopicError> {
 }
 
 /// The log of committed offsets. One partition, not Kafka's fifty: there is one coordinator, and commits share their fsync.
-fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
+pub(super) fn offsets_log(topics: &Topics) -> Result<Arc<PartitionLog>, TopicError> {
     let configs = [("cleanup.policy", "compact"), ("segment.bytes", OFFSETS_SEGMENT_BYTES)];
     let configs: TopicConfigs = configs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let topic = topics.get_or_create(OFFSETS_TOPIC, 1, configs)?;
@@ -161,7 +162,11 @@ fn encode(
 }
 
 /// Reads all records of an offsets log.
-pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), LogError> {
+pub(super) fn load(
+    log: &PartitionLog,
+    offsets: &mut OffsetTable,
+    groups: &mut LoadedGroups,
+) -> Result<(), LogError> {
     let reach = log.offsets();
     let mut next = reach.start;
     while next < reach.high_watermark {
@@ -176,7 +181,7 @@ pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), 
                 reason: format!("offset {next}: {reason}"),
             };
             let batch = Batch::take(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-            replay(&batch, offsets).map_err(|error| corrupt(error.to_string()))?;
+            replay(&batch, offsets, groups).map_err(|error| corrupt(error.to_string()))?;
             next = batch.header().next_offset();
         }
         offsets.settle(i64::MAX);
@@ -185,7 +190,7 @@ pub(super) fn load(log: &PartitionLog, offsets: &mut OffsetTable) -> Result<(), 
 }
 
 /// Does what a batch says: commits and deletions, commits within a transaction, or the end of one.
-fn replay(batch: &Batch, offsets: &mut OffsetTable) -> Result<(), BatchError> {
+fn replay(batch: &Batch, offsets: &mut OffsetTable, groups: &mut LoadedGroups) -> Result<(), BatchError> {
     let header = batch.header();
     for record in &batch.records(InflateLimits::default())? {
         let record = record?;
@@ -195,6 +200,7 @@ fn replay(batch: &Batch, offsets: &mut OffsetTable) -> Result<(), BatchError> {
             }
             continue;
         }
+        groups.apply(record.key, record.value);
         let Some(key) = record.key.and_then(records::decode_key) else { continue };
         match record.value.and_then(records::decode_value) {
             Some(committed) if header.is_transactional() => {

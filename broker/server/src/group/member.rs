@@ -24,12 +24,19 @@ pub(crate) struct Member {
     pub(crate) waits_for_sync: Option<Token>,
     /// When it is taken for dead, unless it waits for us.
     pub(crate) expires_at: Millis,
+    /// A newcomer's first rebalance takes longer than its session; still, it does not wait for ever.
+    pub(crate) given_up_at: Option<Millis>,
 }
 
 impl Member {
     /// Whether the coordinator owes it an answer; until then its silence says nothing.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waits_for_join.is_some() || self.waits_for_sync.is_some()
+    }
+
+    /// When it goes if nothing is heard of it.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        if self.is_waiting() { self.given_up_at } else { Some(self.expires_at) }
     }
 
     /// What it tells the leader under this protocol.

@@ -8,6 +8,9 @@ use super::{
     state::{Answered, Group, GroupState, JoinAnswer, SyncAnswer},
 };
 
+/// How long a newcomer's first rebalance may take before the newcomer is given up, as in Kafka.
+const NEWCOMER_WAIT_MS: u64 = 300_000;
+
 /// A JoinGroup request.
 #[derive(Clone, Debug)]
 pub(crate) struct Join {
@@ -31,13 +34,18 @@ pub(crate) struct Join {
 impl Group {
     /// A member joins, or joins again. It is answered at once or when the rebalance is complete.
     pub(crate) fn join(&mut self, join: Join, token: Token, now: Millis) {
+        if !self.has_room_for(&join.member_id) {
+            self.remove_member(&join.member_id);
+            self.refuse_join(token, ErrorCode::GROUP_MAX_SIZE_REACHED, "");
+            return self.try_complete_join(now);
+        }
         if !self.agrees(&join) {
             return self.refuse_join(token, ErrorCode::INCONSISTENT_GROUP_PROTOCOL, &join.member_id);
         }
         if join.member_id.is_empty() {
             return self.join_newcomer(join, token, now);
         }
-        if self.pending.remove(&join.member_id).is_some() {
+        if join.instance_id.is_none() && self.pending.remove(&join.member_id).is_some() {
             let id = join.member_id.clone();
             return self.add_member(id, join, token, now);
         }
@@ -47,17 +55,29 @@ impl Group {
         self.rejoin(join, token, now);
     }
 
-    /// Whether the member shares a protocol with all others.
+    /// Whether the member shares a protocol with all members, itself as it was included.
     fn agrees(&self, join: &Join) -> bool {
-        if join.protocol_type.is_empty() || join.protocols.is_empty() {
-            return false;
+        if self.state == GroupState::Empty {
+            return !join.protocol_type.is_empty() && !join.protocols.is_empty();
         }
-        let others = || self.members.values().filter(|member| member.id != join.member_id);
-        if others().next().is_none() {
-            return true;
-        }
-        let shared = |(name, _): &(String, Bytes)| others().all(|member| member.supports(name));
+        let shared = |(name, _): &(String, Bytes)| self.members.values().all(|member| member.supports(name));
         self.protocol_type.as_deref() == Some(&join.protocol_type) && join.protocols.iter().any(shared)
+    }
+
+    /// Whether the group takes this member, or keeps it: members count, and while they gather, those who have joined.
+    fn has_room_for(&self, member_id: &str) -> bool {
+        let member = self.members.get(member_id);
+        match self.state {
+            GroupState::Empty => true,
+            GroupState::PreparingRebalance => {
+                let joined = |member: &&Member| member.waits_for_join.is_some();
+                member.as_ref().is_some_and(joined)
+                    || self.members.values().filter(joined).count() < self.limits.members_max
+            }
+            GroupState::CompletingRebalance | GroupState::Stable => {
+                member.is_some() || self.members.len() < self.limits.members_max
+            }
+        }
     }
 
     fn refuse_join(&mut self, token: Token, error: ErrorCode, member_id: &str) {
@@ -69,22 +89,14 @@ impl Group {
         if let Some(instance) = &join.instance_id {
             return match self.instances.get(instance).cloned() {
                 Some(old_id) => self.replace_static_member(&old_id, join, token, now),
-                None if self.is_full() => self.refuse_join(token, ErrorCode::GROUP_MAX_SIZE_REACHED, ""),
                 None => self.add_member(id, join, token, now),
             };
-        }
-        if self.is_full() {
-            return self.refuse_join(token, ErrorCode::GROUP_MAX_SIZE_REACHED, "");
         }
         if join.known_id_required {
             self.pending.insert(id.clone(), now.saturating_add(join.session_timeout_ms));
             return self.refuse_join(token, ErrorCode::MEMBER_ID_REQUIRED, &id);
         }
         self.add_member(id, join, token, now);
-    }
-
-    fn is_full(&self) -> bool {
-        self.members.len() + self.pending.len() >= self.limits.members_max
     }
 
     fn add_member(&mut self, id: String, join: Join, token: Token, now: Millis) {
@@ -107,6 +119,7 @@ impl Group {
             waits_for_join: Some(token),
             waits_for_sync: None,
             expires_at: 0,
+            given_up_at: Some(now.saturating_add(NEWCOMER_WAIT_MS)),
         };
         member.refresh(now);
         self.members.insert(id, member);
@@ -165,11 +178,15 @@ impl Group {
         }
         member.id.clone_from(&new_id);
         member.protocols.clone_from(&join.protocols);
+        member.session_timeout_ms = join.session_timeout_ms;
+        member.rebalance_timeout_ms = join.rebalance_timeout_ms;
+        (member.client_id, member.client_host) = (join.client_id.clone(), join.client_host.clone());
         member.refresh(now);
         self.members.insert(new_id.clone(), member);
         let can_skip = join.can_skip_assignment;
         if self.state == GroupState::Stable && self.choose_protocol() == self.protocol {
             // Its assignment is still right, so the others need not stop for it.
+            self.changed = true;
             let mut answer = self.join_answer(&new_id);
             answer.skip_assignment = was_leader && can_skip;
             if was_leader && !can_skip {
@@ -258,6 +275,7 @@ impl Group {
             self.generation = self.generation.checked_add(1).unwrap_or(1);
             self.state = GroupState::Empty;
             (self.leader, self.protocol) = (None, None);
+            self.changed = true;
             return;
         }
         let joined = |id: &String| self.members.get(id).is_some_and(|member| member.waits_for_join.is_some());
@@ -278,7 +296,7 @@ impl Group {
         for id in ids {
             let answer = self.join_answer(&id);
             let Some(member) = self.members.get_mut(&id) else { continue };
-            member.assignment = Bytes::new();
+            (member.assignment, member.given_up_at) = (Bytes::new(), None);
             if let Some(token) = member.waits_for_join.take() {
                 member.refresh(now);
                 self.answers.push(Answered::Join(token, answer));

@@ -9,9 +9,12 @@
 //! CompletingRebalance and nobody for JoinGroup outside of PreparingRebalance; the generation only grows; every request gets exactly one answer;
 //! a group without members is Empty. Semantics: Kafka's classic protocol, KIP-62, KIP-345 (static members), KIP-394 (known member ids).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use broker_protocol::ErrorCode;
+use broker_protocol::{
+    ErrorCode,
+    consumer_protocol::{Subscription, decode},
+};
 use bytes::Bytes;
 
 use super::member::{Member, Millis, Token};
@@ -118,6 +121,8 @@ pub(crate) struct Group {
     pub(super) gathering_until: Option<Millis>,
     pub(super) joined_while_gathering: bool,
     pub(super) answers: Vec<Answered>,
+    /// It became Stable or Empty, or a static member came back under a new id: the log must learn of it.
+    pub(super) changed: bool,
 }
 
 impl Group {
@@ -136,6 +141,7 @@ impl Group {
             gathering_until: None,
             joined_while_gathering: false,
             answers: Vec::new(),
+            changed: false,
         }
     }
 
@@ -165,6 +171,32 @@ impl Group {
         std::mem::take(&mut self.answers)
     }
 
+    /// Whether the log must learn of the group before the answers go out.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The topics that the members of a consumer group read; `None` if that cannot be told.
+    pub(crate) fn subscribed_topics(&self) -> Option<HashSet<String>> {
+        if self.protocol_type() != "consumer" {
+            return None;
+        }
+        let mut topics = HashSet::new();
+        for member in self.members.values() {
+            match decode::<Subscription>(member.metadata(self.protocol())) {
+                Ok(subscription) => topics.extend(subscription.topics.iter().map(ToString::to_string)),
+                Err(error) => {
+                    tracing::debug!(
+                        member = member.id,
+                        "what the member subscribes to cannot be read: {error}"
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(topics)
+    }
+
     /// A member lives, and learns whether it must join again.
     pub(crate) fn heartbeat(&mut self, claim: Claim<'_>, now: Millis) -> ErrorCode {
         if let Err(error) = self.check_claim(claim) {
@@ -181,7 +213,7 @@ impl Group {
 
     /// Whether this member may commit offsets now. Without a generation only for groups without members, as admin tools do.
     pub(crate) fn check_commit(&mut self, claim: Claim<'_>, now: Millis) -> ErrorCode {
-        if claim.generation < 0 && self.members.is_empty() {
+        if claim.generation < 0 && self.state == GroupState::Empty {
             return ErrorCode::NONE;
         }
         if let Err(error) = self.check_claim(claim) {
@@ -222,8 +254,7 @@ impl Group {
 
     /// When [`Group::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        let sessions =
-            self.members.values().filter(|member| !member.is_waiting()).map(|member| member.expires_at);
+        let sessions = self.members.values().filter_map(Member::deadline);
         sessions.chain(self.pending.values().copied()).chain(self.phase_ends_at).min()
     }
 
@@ -234,8 +265,8 @@ impl Group {
         if self.pending.len() < forgotten {
             self.try_complete_join(now);
         }
-        let dead = self.members.values().filter(|member| !member.is_waiting() && member.expires_at <= now);
-        let dead: Vec<String> = dead.map(|member| member.id.clone()).collect();
+        let dead = |member: &&Member| member.deadline().is_some_and(|deadline| deadline <= now);
+        let dead: Vec<String> = self.members.values().filter(dead).map(|member| member.id.clone()).collect();
         self.remove_and_rebalance(&dead, now);
         if self.phase_ends_at.is_some_and(|at| at <= now) {
             self.end_phase(now);

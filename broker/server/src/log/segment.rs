@@ -184,14 +184,6 @@ impl Segment {
         }
         Ok(())
     }
-
-    /// Removes the segment's files; readers that have them open can finish.
-    pub(crate) fn remove(&self) -> Result<(), LogError> {
-        for extension in INDEX_EXTENSIONS.iter().chain(&["snapshot", "log"]) {
-            remove_file(&file_path(&self.folder, self.base_offset, extension))?;
-        }
-        Ok(())
-    }
 }
 
 /// Removes a file that may be gone already.

@@ -186,7 +186,9 @@ async fn read<R: AsyncRead + Unpin>(
         let turn = match &mut login {
             Some((login, sasl)) => {
                 let directory = Directory { listener: sasl, credentials: &state.security.credentials };
-                let step = login.take(frame, directory, Instant::now(), dispatch::api_versions)?;
+                let step = login.take(frame, directory, Instant::now(), |header, body| {
+                    dispatch::api_versions(&state, header, body)
+                })?;
                 turn(step, &mut session, sasl.refusal_delay, &answers).await
             }
             None => Turn::Serve(frame),

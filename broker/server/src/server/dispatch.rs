@@ -18,7 +18,7 @@ use super::{
     api,
     authorization::{Authorize, Gate, Verdict},
     connection::{ConnectionError, Session},
-    served::SERVED,
+    served::is_served,
 };
 use crate::broker::State;
 
@@ -102,11 +102,15 @@ impl Call {
 }
 
 /// Answers ApiVersions as it may be asked before a login, in any version.
-pub(super) fn api_versions(header: &RequestHeader, mut body: Reader) -> Result<Encoded, EncodeError> {
+pub(super) fn api_versions(
+    state: &State,
+    header: &RequestHeader,
+    mut body: Reader,
+) -> Result<Encoded, EncodeError> {
     let (version, id) = (header.api_version, header.correlation_id);
     match ApiVersionsRequest::decode_from(&mut body, version) {
         Ok(request) => {
-            let response = api::cluster::api_versions(&request, version);
+            let response = api::cluster::api_versions(state, &request, version);
             header::encode_response(ApiKey::ApiVersions, &response, version, id)
         }
         Err(_unknown) => header::encode_api_versions_refusal(id),
@@ -122,7 +126,7 @@ pub(super) async fn handle(
     let mut reader = Reader::new(frame, false);
     let header = RequestHeader::read(&mut reader)?;
     let api = match header::check_version(&header) {
-        Ok(api) if SERVED.contains(&api) => api,
+        Ok(api) if is_served(api, &state.config) => api,
         Err(_) if header.api_key == i16::from(ApiKey::ApiVersions) => {
             let refusal = header::encode_api_versions_refusal(header.correlation_id)?;
             return Ok(Reply::Answer(Answer::Ready(refusal)));
@@ -184,7 +188,10 @@ async fn route(
             let response = api::metadata::metadata(shared, session, request, call.version).await;
             call.ready(&response)
         }
-        ApiKey::ApiVersions => call.ready(&api::cluster::api_versions(&decode(&call, body)?, call.version)),
+        ApiKey::ApiVersions => {
+            let request = decode(&call, body)?;
+            call.ready(&api::cluster::api_versions(state, &request, call.version))
+        }
         ApiKey::DescribeCluster => {
             call.ready(&api::cluster::describe_cluster(state, session, &decode(&call, body)?))
         }
@@ -256,7 +263,7 @@ async fn route_group(
             call.later(joined)
         }
         ApiKey::SyncGroup => {
-            let synced = api::groups::sync(state, decode(&call, body)?);
+            let synced = api::groups::sync(state, decode(&call, body)?, call.version);
             call.later(synced)
         }
         ApiKey::Heartbeat => call.ready(&api::groups::heartbeat(state, &decode(&call, body)?)),
@@ -272,6 +279,13 @@ async fn route_group(
         }
         ApiKey::ListGroups => call.ready(&api::groups::list(state, &decode(&call, body)?)),
         ApiKey::DeleteGroups => call.ready(&api::groups::delete(shared, decode(&call, body)?).await),
+        ApiKey::ConsumerGroupHeartbeat => {
+            let answered = api::consumer_groups::heartbeat(state, session, &call, &decode(&call, body)?);
+            call.later(answered)
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            call.ready(&api::consumer_groups::describe(state, &decode(&call, body)?))
+        }
         _ => route_transaction(state, session, call, body).await,
     }
 }

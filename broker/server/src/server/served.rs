@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 
 use broker_protocol::ApiKey;
 
-/// Every served API; none is advertised that is not served.
-pub(super) const SERVED: &[ApiKey] = &[
+use crate::BrokerConfig;
+
+/// Every API that can be served; none is advertised that is not served.
+const SERVED: &[ApiKey] = &[
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -51,8 +53,25 @@ pub(super) const SERVED: &[ApiKey] = &[
     ApiKey::DescribeProducers,
     ApiKey::DescribeTransactions,
     ApiKey::ListTransactions,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
     ApiKey::DescribeTopicPartitions,
 ];
+
+/// Every served API.
+pub(super) fn apis(config: &BrokerConfig) -> impl Iterator<Item = ApiKey> {
+    SERVED.iter().copied().filter(|api| is_allowed(*api, config))
+}
+
+/// Whether an API is served.
+pub(super) fn is_served(api: ApiKey, config: &BrokerConfig) -> bool {
+    SERVED.contains(&api) && is_allowed(api, config)
+}
+
+fn is_allowed(api: ApiKey, config: &BrokerConfig) -> bool {
+    let consumer = matches!(api, ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe);
+    config.consumer_group_protocol || !consumer
+}
 
 /// The versions of a served API.
 pub(super) fn versions(api: ApiKey) -> RangeInclusive<i16> {

@@ -7,7 +7,15 @@ mod name;
 pub(crate) mod options;
 mod store;
 
-use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
@@ -91,6 +99,8 @@ pub(crate) struct Topics {
     store: Mutex<TopicStore>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     ids: RwLock<HashMap<Uuid, Arc<Topic>>>,
+    /// Grows whenever topics or partitions come or go.
+    version: AtomicU64,
 }
 
 impl Topics {
@@ -109,6 +119,7 @@ impl Topics {
             store: Mutex::new(store),
             topics: RwLock::default(),
             ids: RwLock::default(),
+            version: AtomicU64::new(1),
         };
         sweep(topics.directory.path(), &stored.topics)?;
         for record in &stored.deleted {
@@ -137,7 +148,13 @@ impl Topics {
         });
         self.topics.write().insert(name, Arc::clone(&topic));
         self.ids.write().insert(record.id, Arc::clone(&topic));
+        self.version.fetch_add(1, Ordering::Release);
         topic
+    }
+
+    /// Another one whenever topics or partitions have come or gone.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     fn open_partitions(
@@ -243,6 +260,7 @@ impl Topics {
         store.mark_deleted(name)?;
         self.topics.write().remove(name);
         self.ids.write().remove(&topic.id);
+        self.version.fetch_add(1, Ordering::Release);
         for log in topic.partitions().iter() {
             log.delete()?;
         }
@@ -276,6 +294,7 @@ impl Topics {
         let new = self.open_partitions(&topic.name, topic.id, &configs, old_count..count)?;
         store.write(&TopicRecord { name: name.to_owned(), id: topic.id, partitions: count, configs })?;
         *topic.partitions.write() = old.iter().map(Arc::clone).chain(new).collect();
+        self.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 

@@ -37,12 +37,29 @@ async fn broker_process() -> TestResult {
     std::future::pending().await
 }
 
-struct Killed {
-    process: Child,
-    address: String,
+pub(crate) struct Killed {
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
-fn spawn(folder: &std::path::Path) -> Result<Killed, TestError> {
+impl Killed {
+    /// kill -9, and the end of the process.
+    pub(crate) fn kill(&mut self) -> TestResult {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            eprintln!("the broker process could not be killed: {error}");
+        }
+    }
+}
+
+pub(crate) fn spawn(folder: &std::path::Path) -> Result<Killed, TestError> {
     let mut process = Command::new(std::env::current_exe()?)
         .args(["kill::broker_process", "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder)

@@ -7,9 +7,12 @@
     reason = "tests say what is wrong by panicking, and what they skip"
 )]
 
+mod admin;
 mod api;
+mod bad_input;
 mod client;
 mod configs;
+mod groups;
 mod hostile;
 mod kcat;
 mod kill;

@@ -1,5 +1,6 @@
 //! Logs on a real file system, and on one that fails.
 
+mod configs;
 mod faults;
 mod reading;
 mod recovery;

@@ -30,10 +30,14 @@ const ENDPOINT_TYPE_BROKER: i8 = 1;
 /// Answers ApiVersions. Features go into tagged fields, and librdkafka before 2.2.0 skips one byte too few of each: whether it gets through depends on the bytes
 /// (2.0.2 happens to survive these, and fails with "Read underflow" on others). No librdkafka makes use of them, so clients that say to be
 /// one, or built upon one, are not told.
-pub(in crate::server) fn api_versions(request: &ApiVersionsRequest, version: i16) -> ApiVersionsResponse {
-    let api_keys = served::SERVED.iter().map(|api| {
-        let versions = served::versions(*api);
-        ApiVersion { api_key: (*api).into(), min_version: *versions.start(), max_version: *versions.end() }
+pub(in crate::server) fn api_versions(
+    state: &State,
+    request: &ApiVersionsRequest,
+    version: i16,
+) -> ApiVersionsResponse {
+    let api_keys = served::apis(&state.config).map(|api| {
+        let versions = served::versions(api);
+        ApiVersion { api_key: api.into(), min_version: *versions.start(), max_version: *versions.end() }
     });
     let response = ApiVersionsResponse { api_keys: api_keys.collect(), ..ApiVersionsResponse::default() };
     if is_librdkafka(&request.client_software_name) {

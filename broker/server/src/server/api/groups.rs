@@ -23,8 +23,6 @@ use crate::{
     server::{connection::Session, dispatch::Call},
 };
 
-const GROUP_TYPE: &str = "classic";
-
 /// Answers JoinGroup; the member is in the group's hands when this returns, the answer may come much later.
 pub(in crate::server) fn join(
     state: &State,
@@ -33,6 +31,9 @@ pub(in crate::server) fn join(
     request: JoinGroupRequest,
 ) -> impl Future<Output = JoinGroupResponse> + Send + 'static {
     let member_id = request.member_id.to_string();
+    if let Some(reason) = request.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        tracing::info!(group = &*request.group_id, member = member_id, reason, "a member joins");
+    }
     let waiting = match check_join(state, &request) {
         Err(error) => Err(JoinAnswer::failed(error, member_id)),
         Ok(session_timeout_ms) => {
@@ -52,12 +53,7 @@ pub(in crate::server) fn join(
 }
 
 fn check_join(state: &State, request: &JoinGroupRequest) -> Result<u64, ErrorCode> {
-    if request.group_id.is_empty() {
-        return Err(ErrorCode::INVALID_GROUP_ID);
-    }
-    if state.groups.failure().is_some() {
-        return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-    }
+    check_group(state, &request.group_id)?;
     let session_ms = u64::try_from(request.session_timeout_ms).unwrap_or(0);
     let config = &state.config;
     let allowed = config.group_session_timeout_min.as_millis()..=config.group_session_timeout_max.as_millis();
@@ -66,6 +62,17 @@ fn check_join(state: &State, request: &JoinGroupRequest) -> Result<u64, ErrorCod
     } else {
         Err(ErrorCode::INVALID_SESSION_TIMEOUT)
     }
+}
+
+/// What every request of a member needs: a coordinator, and a group's name.
+fn check_group(state: &State, group: &str) -> Result<(), ErrorCode> {
+    if group.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    if state.groups.failure().is_some() {
+        return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    }
+    Ok(())
 }
 
 fn join_of(session: &Session, call: &Call, request: &JoinGroupRequest, session_timeout_ms: u64) -> Join {
@@ -115,6 +122,7 @@ fn join_response(answer: JoinAnswer) -> JoinGroupResponse {
 pub(in crate::server) fn sync(
     state: &State,
     request: SyncGroupRequest,
+    version: i16,
 ) -> impl Future<Output = SyncGroupResponse> + Send + 'static {
     let sync = Sync {
         claim: Claim {
@@ -130,10 +138,19 @@ pub(in crate::server) fn sync(
             .map(|assignment| (assignment.member_id.to_string(), assignment.assignment.clone()))
             .collect(),
     };
-    let waiting = state.groups.sync(&request.group_id, sync);
+    // From version 5 on a member must say what it takes the group for.
+    let says_protocol = version < 5 || (sync.protocol_type.is_some() && sync.protocol.is_some());
+    let waiting = match check_group(state, &request.group_id) {
+        Ok(()) if says_protocol => Ok(state.groups.sync(&request.group_id, sync)),
+        Ok(()) => Err(SyncAnswer::failed(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)),
+        Err(error) => Err(SyncAnswer::failed(error)),
+    };
     async move {
         let gone = |_gone| SyncAnswer::failed(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-        let answer = waiting.await.unwrap_or_else(gone);
+        let answer = match waiting {
+            Ok(waiting) => waiting.await.unwrap_or_else(gone),
+            Err(refused) => refused,
+        };
         SyncGroupResponse {
             error_code: answer.error,
             protocol_type: answer.protocol_type.map(Text::from),
@@ -151,10 +168,9 @@ pub(in crate::server) fn heartbeat(state: &State, request: &HeartbeatRequest) ->
         instance_id: request.group_instance_id.as_deref(),
         generation: request.generation_id,
     };
-    HeartbeatResponse {
-        error_code: state.groups.heartbeat(&request.group_id, claim),
-        ..HeartbeatResponse::default()
-    }
+    let refused = check_group(state, &request.group_id).err();
+    let error_code = refused.unwrap_or_else(|| state.groups.heartbeat(&request.group_id, claim));
+    HeartbeatResponse { error_code, ..HeartbeatResponse::default() }
 }
 
 /// Answers LeaveGroup.
@@ -163,18 +179,24 @@ pub(in crate::server) fn leave(
     request: &LeaveGroupRequest,
     version: i16,
 ) -> LeaveGroupResponse {
+    if let Err(error_code) = check_group(state, &request.group_id) {
+        return LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
+    }
     if version < 3 {
         let error_code = state.groups.leave(&request.group_id, &request.member_id, None);
         return LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
     }
-    let leave = |member: &MemberIdentity| MemberResponse {
-        member_id: member.member_id.clone(),
-        group_instance_id: member.group_instance_id.clone(),
-        error_code: state.groups.leave(
-            &request.group_id,
-            &member.member_id,
-            member.group_instance_id.as_deref(),
-        ),
+    let leave = |member: &MemberIdentity| {
+        let (id, instance) = (&*member.member_id, member.group_instance_id.as_deref());
+        let error_code = state.groups.leave(&request.group_id, id, instance);
+        if let Some(reason) = member.reason.as_deref().filter(|reason| !reason.is_empty()) {
+            tracing::info!(group = &*request.group_id, member = id, instance, reason, "a member leaves");
+        }
+        MemberResponse {
+            member_id: member.member_id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            error_code,
+        }
     };
     let members = request.members.iter().map(leave).collect();
     LeaveGroupResponse { members, ..LeaveGroupResponse::default() }
@@ -226,14 +248,14 @@ pub(in crate::server) fn list(state: &State, request: &ListGroupsRequest) -> Lis
     };
     let groups = state.groups.list().into_iter();
     let wanted = groups.filter(|group| {
-        among(&request.states_filter, group.state.name()) && among(&request.types_filter, GROUP_TYPE)
+        among(&request.states_filter, group.state) && among(&request.types_filter, group.kind)
     });
     let groups = wanted
         .map(|group| ListedGroup {
             group_id: group.id.into(),
             protocol_type: group.protocol_type.into(),
-            group_state: group.state.name().into(),
-            group_type: GROUP_TYPE.into(),
+            group_state: group.state.into(),
+            group_type: group.kind.into(),
         })
         .collect();
     ListGroupsResponse { groups, ..ListGroupsResponse::default() }

@@ -4,6 +4,7 @@ mod accept;
 pub(super) mod acls;
 pub(super) mod cluster;
 pub(super) mod configs;
+pub(super) mod consumer_groups;
 pub(super) mod describe_producers;
 mod errors;
 pub(super) mod fetch;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
-    consumer_protocol::{Subscription, decode},
     messages::{
         offset_commit::{
             OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitResponse,
@@ -25,7 +24,7 @@ use broker_protocol::{
 use super::{find_topic, wire_id};
 use crate::{
     broker::{State, now_ms},
-    group::{Claim, CommittedOffset, Coordinator, GroupState, OffsetKey},
+    group::{Claim, CommittedOffset, Coordinator, OffsetKey},
 };
 
 /// Answers OffsetCommit: all good partitions in one write.
@@ -165,6 +164,15 @@ fn fetch_group(
             ..OffsetFetchResponseGroup::default()
         };
     }
+    let (member_id, epoch) = (group.member_id.as_deref().unwrap_or_default(), group.member_epoch);
+    let refused = state.groups.check_fetch(&group.group_id, member_id, epoch);
+    if refused != ErrorCode::NONE {
+        return OffsetFetchResponseGroup {
+            group_id: group.group_id.clone(),
+            error_code: refused,
+            ..OffsetFetchResponseGroup::default()
+        };
+    }
     let mut topics: Vec<OffsetFetchResponseTopics> = match &group.topics {
         Some(wanted) => wanted.iter().map(|topic| fetch_topic(state, &group.group_id, topic)).collect(),
         None => fetch_all(state, &group.group_id, version),
@@ -256,24 +264,17 @@ pub(in crate::server) async fn delete(
     request: OffsetDeleteRequest,
 ) -> OffsetDeleteResponse {
     let failed = |error_code| OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() };
-    let Some(group) = state.groups.describe(&request.group_id) else {
+    if state.groups.is_empty(&request.group_id).is_none() {
         return failed(ErrorCode::GROUP_ID_NOT_FOUND);
-    };
-    if group.state != GroupState::Empty && group.protocol_type != "consumer" {
-        return failed(ErrorCode::NON_EMPTY_GROUP);
     }
-    let is_read = |topic: &str| {
-        group.members.iter().any(|member| match decode::<Subscription>(member.metadata.clone()) {
-            Ok(subscription) => subscription.topics.iter().any(|subscribed| **subscribed == *topic),
-            // In the middle of a rebalance nobody knows: rather keep the offset.
-            Err(_) => true,
-        })
-    };
     let mut changes = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let error_code =
-            if is_read(&topic.name) { ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC } else { ErrorCode::NONE };
+        let error_code = match state.groups.reads(&request.group_id, &topic.name) {
+            None => return failed(ErrorCode::NON_EMPTY_GROUP),
+            Some(true) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+            Some(false) => ErrorCode::NONE,
+        };
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let partition_index = partition.partition_index;

@@ -5,6 +5,7 @@
 //! states no rule cannot be decoded for a handler: it does not compile.
 
 mod cluster;
+mod consumer_groups;
 mod groups;
 mod records;
 mod topics;
