@@ -27,6 +27,13 @@ fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
     use SampleKind::{Counter, Gauge};
     let rows = [
         ("connection_count", Gauge, "Open connections.", numbers.connections),
+        (
+            "connection_refused_total",
+            Counter,
+            "Connections refused for a limit.",
+            numbers.connections_refused,
+        ),
+        ("login_failed_total", Counter, "TLS handshakes and logins that failed.", numbers.logins_failed),
         ("request_total", Counter, "Requests received.", numbers.requests),
         ("bad_request_total", Counter, "Requests and frames that could not be read.", numbers.bad_requests),
         ("received_bytes_total", Counter, "Bytes received.", numbers.bytes_in),

@@ -20,6 +20,9 @@ use super::{
     },
 };
 
+/// The users of PLAIN, in Java's words; Kafka has it under a listener's name only.
+const PLAIN_USERS: &str = "plain.sasl.jaas.config";
+
 config! {
     /// Options of the broker as a whole.
     struct BrokerSecurity {
@@ -232,6 +235,9 @@ impl ListenerSecurity {
     fn from_props(props: &Props, name: &str, protocol: SecurityProtocol) -> Result<Self, ConfigErrors> {
         let prefix = format!("listener.name.{}.", name.to_ascii_lowercase());
         let own = strip_prefix(props, &prefix);
+        for unknown in own.keys().filter(|option| !is_known(option)) {
+            tracing::warn!("{prefix}{unknown} has no effect: listeners have no option of this name");
+        }
         let mut effective = props.clone();
         effective.extend(own.clone());
         let options = ListenerOptions::parse(&effective)?;
@@ -250,6 +256,12 @@ impl ListenerSecurity {
         };
         errors.into_result(config)
     }
+}
+
+/// Whether a listener may have this option under its name.
+fn is_known(option: &str) -> bool {
+    let definitions = [ListenerOptions::definition(), ListenerLimits::definition()];
+    option == PLAIN_USERS || definitions.iter().any(|definition| definition.knows(option))
 }
 
 fn named<T>(
@@ -319,12 +331,11 @@ fn sasl(options: &ListenerOptions, own: &Props) -> Result<SaslListener, Wrong> {
     let mechanisms = options.mechanisms.iter().map(|name| name.parse());
     let mechanisms: Result<Vec<Mechanism>, String> = mechanisms.collect();
     let mechanisms = mechanisms.map_err(|reason| ("sasl.enabled.mechanisms", reason))?;
-    let jaas = "plain.sasl.jaas.config";
-    let plain_users = match own.get(jaas) {
-        Some(text) => Some(plain_users(text).map_err(|reason| (jaas, reason))?),
+    let plain_users = match own.get(PLAIN_USERS) {
+        Some(text) => Some(plain_users(text).map_err(|reason| (PLAIN_USERS, reason))?),
         None if mechanisms.contains(&Mechanism::Plain) => {
             let reason = "PLAIN needs users: set listener.name.<name>.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"password\";";
-            return Err((jaas, reason.to_owned()));
+            return Err((PLAIN_USERS, reason.to_owned()));
         }
         None => None,
     };

@@ -17,4 +17,5 @@ mod groups;
 mod hostile;
 mod kcat;
 mod kill;
+mod security;
 mod transactions;
