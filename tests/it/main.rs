@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cli;
+mod client_transactions;
 mod clients;
 mod docs;
 mod drop_in;
