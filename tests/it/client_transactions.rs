@@ -1,6 +1,7 @@
 //! Our own client's transactions against our own broker: what is committed is read, what is aborted is not, zombies are shut out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_client::{
     Client, ClientConfig, ConsumerConfig, Delivery, GroupConfig, GroupConsumer, GroupEvent, GroupMetadata,
@@ -41,8 +42,24 @@ impl Stage {
         producer
     }
 
-    /// All values that a reader of committed records sees, in order of partition and offset.
-    async fn committed(&self, topic: &str) -> Vec<String> {
+    /// All values that a reader of committed records sees, in order of partition and offset, once there are as many: a commit
+    /// is decided when it is acknowledged, and its markers follow.
+    async fn committed(&self, topic: &str, count: usize) -> Vec<String> {
+        let reading = async {
+            loop {
+                let values = self.visible(topic).await;
+                if values.len() >= count {
+                    return values;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reading)
+            .await
+            .expect("the records do not become visible")
+    }
+
+    async fn visible(&self, topic: &str) -> Vec<String> {
         let mut values = Vec::new();
         for number in 0..2 {
             let partition = TopicPartition::new(topic, number);
@@ -91,7 +108,7 @@ async fn our_client_commits_and_aborts_and_reads_what_is_committed() {
             producer.abort_transaction().await.unwrap();
         }
     }
-    let mut read = stage.committed("t").await;
+    let mut read = stage.committed("t", 60).await;
     read.sort();
     let mut expected: Vec<_> =
         [0, 2, 4].iter().flat_map(|round| (0..20).map(move |record| format!("{round}-{record}"))).collect();
@@ -114,13 +131,13 @@ async fn our_client_shuts_out_zombies() {
     let error = zombie.commit_transaction().await.unwrap_err();
     assert!(error.is_fenced(), "{error}");
     assert!(zombie.begin_transaction().unwrap_err().is_fenced());
-    assert_eq!(stage.committed("t").await, ["heir"]);
+    assert_eq!(stage.committed("t", 1).await, ["heir"]);
     // So does an administrator, also with nobody to take over.
     heir.begin_transaction().unwrap();
     write(&heir, "t", "orphan").wait().await.unwrap();
     stage.client.fence_producers(&["tx".to_owned(), "never seen".to_owned()]).await.unwrap();
     assert!(heir.commit_transaction().await.unwrap_err().is_fenced());
-    assert_eq!(stage.committed("t").await, ["heir"]);
+    assert_eq!(stage.committed("t", 1).await, ["heir"]);
 }
 
 #[tokio::test]
@@ -158,7 +175,7 @@ async fn our_client_commits_offsets_with_what_was_made_of_the_records() {
             }
         }
     }
-    let mut read = stage.committed("out").await;
+    let mut read = stage.committed("out", 3).await;
     read.sort();
     assert_eq!(read, ["a", "bb", "c"]);
     let mut offsets = stage.client.group_offsets("g").await.unwrap();
