@@ -69,15 +69,20 @@ impl Fetcher {
 
     /// Reads these partitions from now on, and no others. Without an offset the configured reset decides.
     pub(crate) fn assign(&mut self, partitions: impl IntoIterator<Item = (TopicPartition, Option<i64>)>) {
+        self.ready.clear();
+        self.positions.clear();
+        self.unplaced.clear();
+        self.add(partitions);
+    }
+
+    /// Reads these partitions as well.
+    pub(crate) fn add(&mut self, partitions: impl IntoIterator<Item = (TopicPartition, Option<i64>)>) {
         self.epoch += 1;
         let epoch = self.epoch;
         let default = match self.config.offset_reset {
             OffsetReset::Latest => -1,
             OffsetReset::Earliest | OffsetReset::Fail => -2,
         };
-        self.ready.clear();
-        self.positions.clear();
-        self.unplaced.clear();
         for (partition, offset) in partitions {
             if offset.is_none() && self.config.offset_reset == OffsetReset::Fail {
                 self.unplaced.push(partition);
@@ -85,6 +90,14 @@ impl Fetcher {
             }
             self.positions.insert(partition, Position::at(offset.unwrap_or(default), epoch));
         }
+    }
+
+    /// Reads these partitions no longer; what was fetched of them is dropped.
+    pub(crate) fn remove(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.positions.remove(partition);
+        }
+        self.unplaced.retain(|partition| !partitions.contains(partition));
     }
 
     pub(crate) fn seek(&mut self, partition: &TopicPartition, offset: i64) {

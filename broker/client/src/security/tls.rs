@@ -38,13 +38,15 @@ pub struct TlsOptions {
     /// Whether the broker's certificate must be made out to the name that we connect to
     /// (`ssl.endpoint.identification.algorithm=https`).
     pub verifies_name: bool,
-    /// Whether TLS 1.2 is spoken as well as 1.3.
+    /// Whether TLS 1.2 is spoken.
     pub allows_tls12: bool,
+    /// Whether TLS 1.3 is spoken.
+    pub allows_tls13: bool,
 }
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { trusted: None, identity: None, verifies_name: true, allows_tls12: true }
+        Self { trusted: None, identity: None, verifies_name: true, allows_tls12: true, allows_tls13: true }
     }
 }
 
@@ -110,11 +112,15 @@ impl Tls {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier: Arc<dyn ServerCertVerifier> = verifier.build().map_err(unusable)?;
         let verifier = if options.verifies_name { verifier } else { Arc::new(AnyName { verifier }) };
-        let both: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
-        let versions = if options.allows_tls12 { both } else { &both[..1] };
+        let spoken = [
+            (options.allows_tls13, &rustls::version::TLS13),
+            (options.allows_tls12, &rustls::version::TLS12),
+        ];
+        let versions: Vec<&SupportedProtocolVersion> =
+            spoken.into_iter().filter_map(|(allowed, version)| allowed.then_some(version)).collect();
         // Not dangerous: it is the usual verifier, or the usual one less the name.
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
+            .with_protocol_versions(&versions)
             .map_err(unusable)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
