@@ -9,6 +9,7 @@ mod clients;
 mod docs;
 mod drop_in;
 mod java;
+mod groups;
 mod kcat;
 mod pipeline;
 mod samples;
