@@ -181,6 +181,7 @@ def over_a_restart():
     assert after == before, (before, after)
     for member in members:
         member.consumer.commit(asynchronous=False)
+    for member in members:
         member.close()
 
 

@@ -117,6 +117,7 @@ impl Broker {
             partitions: partition_count,
             log_bytes,
             groups: self.state.groups.group_count() as u64,
+            group_lags: self.state.groups.lags(&self.state.topics),
             transactions: self.state.transactions.open_count() as u64,
         }
     }

@@ -27,5 +27,5 @@ pub use self::{
     config::{BrokerConfig, Listener},
     error::Error,
     group::Assignor,
-    metrics::Metrics,
+    metrics::{GroupLag, GroupLags, Metrics},
 };
