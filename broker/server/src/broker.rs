@@ -123,6 +123,7 @@ impl Broker {
             log_bytes,
             fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
+            group_lags: self.state.groups.lags(&self.state.topics),
             transactions: self.state.transactions.open_count() as u64,
         }
     }

@@ -31,6 +31,6 @@ pub use self::{
     config::{BrokerConfig, Listener},
     error::Error,
     group::Assignor,
-    metrics::Metrics,
+    metrics::{GroupLag, GroupLags, Metrics},
     security::{Principal, SecurityConfig, SecurityProtocol},
 };

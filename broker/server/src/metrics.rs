@@ -15,8 +15,32 @@ pub(crate) struct Counters {
     pub(crate) records_in: AtomicU64,
 }
 
+/// How far a group has read a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLag {
+    /// The group's id.
+    pub group: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The next offset that the group reads.
+    pub committed_offset: i64,
+    /// Offsets between it and the last stable offset.
+    pub lag: u64,
+}
+
+/// How far all groups have read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupLags {
+    /// By group, topic and partition; at most 10,000.
+    pub partitions: Vec<GroupLag>,
+    /// How many more there are.
+    pub left_out: u64,
+}
+
 /// The broker at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Open connections.
     pub connections: u64,
@@ -44,6 +68,8 @@ pub struct Metrics {
     pub fetch_sessions: u64,
     /// Consumer groups that have members or offsets.
     pub groups: u64,
+    /// How far they have read.
+    pub group_lags: GroupLags,
     /// Transactions that have begun and are not complete.
     pub transactions: u64,
 }

@@ -57,7 +57,34 @@ fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
         labels: Vec::new(),
         value: as_f64(number),
     };
-    rows.into_iter().map(sample).collect()
+    rows.into_iter().map(sample).chain(of_groups(&numbers.group_lags)).collect()
+}
+
+/// How far the broker's groups have read, partition by partition.
+fn of_groups(lags: &broker_server::GroupLags) -> Vec<Sample> {
+    const LAG: &str = "Records that a group has yet to read.";
+    const COMMITTED: &str = "The next offset that a group reads.";
+    const LEFT_OUT: &str = "Partitions of groups that are not listed, because there are too many.";
+    let gauge = |name: &str, help, labels, value| Sample {
+        name: format!("broker_group_{name}"),
+        kind: SampleKind::Gauge,
+        help,
+        labels,
+        value,
+    };
+    let labels = |lag: &broker_server::GroupLag| {
+        let (group, topic) = (lag.group.clone(), lag.topic.clone());
+        vec![("group", group), ("topic", topic), ("partition", lag.partition.to_string())]
+    };
+    let of_partition = |lag: &broker_server::GroupLag| {
+        let committed = as_f64(u64::try_from(lag.committed_offset).unwrap_or(0));
+        [
+            gauge("lag_records", LAG, labels(lag), as_f64(lag.lag)),
+            gauge("committed_offset", COMMITTED, labels(lag), committed),
+        ]
+    };
+    let left_out = gauge("partitions_left_out", LEFT_OUT, Vec::new(), as_f64(lags.left_out));
+    lags.partitions.iter().flat_map(of_partition).chain([left_out]).collect()
 }
 
 /// The samples as text, each name with its prefix `millrace_`.
@@ -133,6 +160,30 @@ mod tests {
     fn sample(name: &str, task: &str, value: f64) -> Sample {
         let labels = vec![("connector", "a\"b".to_owned()), ("task", task.to_owned())];
         Sample { name: name.to_owned(), kind: SampleKind::Counter, help: "Records.", labels, value }
+    }
+
+    #[test]
+    fn groups_have_a_lag_for_each_partition() {
+        let lag = broker_server::GroupLag {
+            group: "g".to_owned(),
+            topic: "t".to_owned(),
+            partition: 3,
+            committed_offset: 5,
+            lag: 2,
+        };
+        let lags = broker_server::GroupLags { partitions: vec![lag], left_out: 0 };
+        let text = render(&of_groups(&lags));
+        assert!(
+            text.contains("\nmillrace_broker_group_lag_records{group=\"g\",topic=\"t\",partition=\"3\"} 2\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "millrace_broker_group_committed_offset{group=\"g\",topic=\"t\",partition=\"3\"} 5\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("millrace_broker_group_partitions_left_out 0\n"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - `offsets`, `records`, `commits`: committed offsets in memory and on disk
 //! - `remembered`, `loading`, `journal`: groups on disk
 //! - `coordinator`, `waiting`, `timer`: the thin shell around them: requests in, answers out, time
-//! - `view`, `removal`: what others see of groups, and how groups and offsets go
+//! - `view`, `lag`, `removal`: what others see of groups, and how groups and offsets go
 
 mod assignment;
 mod beats;
@@ -13,6 +13,7 @@ mod commits;
 mod consumer;
 mod coordinator;
 mod journal;
+mod lag;
 mod loading;
 mod member;
 mod offsets;

@@ -179,7 +179,7 @@ impl World {
         }
         self.steps += 1;
         // Reading the whole log costs the most of all this.
-        if self.steps % 4 == 0 {
+        if self.steps.is_multiple_of(4) {
             assert_eq!(durable(&self.recall()), durable(&self.group), "the log says what memory holds");
         }
         self.check();
@@ -235,6 +235,22 @@ fn durable(group: &ConsumerGroup) -> impl PartialEq + std::fmt::Debug + use<> {
     (group.epoch, group.target_epoch, group.topics_hash, members, group.targets.clone())
 }
 
+/// Leaves for good, or for as long as a restart takes.
+fn leaves(world: &mut World, random: &mut Random, at: usize) {
+    let client = world.clients.swap_remove(at);
+    if client.epoch > 0 {
+        let back = client.instance.is_some() && random.below(2) == 0;
+        let beat = Beat { member_epoch: if back { -2 } else { -1 }, ..client.beat() };
+        // It may have been fenced meanwhile.
+        let left = world.send(&beat);
+        if back && left.is_ok() {
+            world.names += 1;
+            let id = format!("m{}", world.names);
+            world.clients.push(Client { id, epoch: 0, holds: Assigned::new(), busy_with: None, ..client });
+        }
+    }
+}
+
 fn chaos_step(world: &mut World, random: &mut Random) {
     let count = world.clients.len() as u64;
     let at = usize::try_from(random.below(count.max(1))).unwrap();
@@ -248,26 +264,7 @@ fn chaos_step(world: &mut World, random: &mut Random) {
             // Dies without a word.
             world.clients.swap_remove(at);
         }
-        3 if count > 0 => {
-            let client = world.clients.swap_remove(at);
-            if client.epoch > 0 {
-                let back = client.instance.is_some() && random.below(2) == 0;
-                let beat = Beat { member_epoch: if back { -2 } else { -1 }, ..client.beat() };
-                // It may have been fenced meanwhile.
-                let left = world.send(&beat);
-                if back && left.is_ok() {
-                    world.names += 1;
-                    let id = format!("m{}", world.names);
-                    world.clients.push(Client {
-                        id,
-                        epoch: 0,
-                        holds: Assigned::new(),
-                        busy_with: None,
-                        ..client
-                    });
-                }
-            }
-        }
+        3 if count > 0 => leaves(world, random, at),
         4 => {
             let topic = u8::try_from(1 + random.below(3)).unwrap();
             match random.below(4) {
