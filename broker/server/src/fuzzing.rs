@@ -9,7 +9,8 @@ use crate::{
     BrokerConfig,
     group::Coordinator,
     log::{CleanupPolicy, FlushQueue, LogConfig, LogDirectory, PartitionLog, PartitionPlace, SystemDisk},
-    topics::{OFFSETS_TOPIC, Topics, options::TopicConfigs},
+    topics::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Topics, options::TopicConfigs},
+    transactions::Transactions,
 };
 
 fn batch(records: &[(&[u8], Option<&[u8]>)]) -> Option<Batch> {
@@ -64,13 +65,15 @@ pub fn open_and_use(root: &Path) {
     }
 }
 
-/// Loads groups from a topic that holds these keys and values.
+/// Loads groups and transactions from topics that hold these keys and values.
 pub fn load_internal_topics(root: &Path, records: &[(&[u8], Option<&[u8]>)]) {
     let Ok(directory) = LogDirectory::open(root, Arc::new(SystemDisk)) else { return };
     let Ok(topics) = Topics::open(Arc::new(directory), Arc::default(), TopicConfigs::new()) else { return };
-    let Ok(topic) = topics.create(OFFSETS_TOPIC, 1, TopicConfigs::new()) else { return };
-    if let (Some(log), Some(batch)) = (topic.partition(0), batch(records)) {
-        drop((log.append(&batch, 1), log.flush_now()));
+    for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
+        let Ok(topic) = topics.create(name, 1, TopicConfigs::new()) else { return };
+        if let (Some(log), Some(batch)) = (topic.partition(0), batch(records)) {
+            drop((log.append(&batch, 1), log.flush_now()));
+        }
     }
-    drop(Coordinator::open(&BrokerConfig::default(), &topics));
+    drop((Coordinator::open(&BrokerConfig::default(), &topics), Transactions::open(&topics)));
 }
