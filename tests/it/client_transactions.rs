@@ -84,7 +84,7 @@ impl Stage {
 
 fn write(producer: &Producer, topic: &str, value: &str) -> Arc<Delivery> {
     let delivery = Delivery::new();
-    let partition = Some(i32::from(value.len() % 2 == 0));
+    let partition = Some(i32::from(value.len().is_multiple_of(2)));
     let record = ProducerRecord { topic, partition, value: Some(value.as_bytes()), ..Default::default() };
     producer.append(record, &delivery).unwrap();
     delivery
