@@ -4,6 +4,7 @@
 #   make demo SECONDS=20   the same for 20 seconds; fails if any change is missing
 #   make test              every test, on real servers
 #   make check-broker      faults against the broker under work, its promises checked (make check-broker ROUNDS=200 SEED=1)
+#   make fuzz SECONDS=600  hostile bytes for everything that reads them, so many seconds a target
 #   make bench             throughput, latency, memory; prints a table (make bench ROWS=1000000)
 
 SHELL := bash
@@ -13,7 +14,7 @@ ROUNDS ?= 200
 SEED ?= 1
 export MILLRACE_SERVERS ?= $(CURDIR)/target/servers
 
-.PHONY: build demo test check-broker bench docs lint cargo
+.PHONY: build demo test check-broker fuzz bench docs lint cargo
 
 build: cargo
 	cargo build --release --locked -p millrace
@@ -32,6 +33,9 @@ check-broker: cargo
 	tests/servers/provide confluent-kafka
 	cargo build --locked -p millrace -p millrace-tests --bin millrace --bin checker
 	target/debug/checker --rounds $(ROUNDS) --seed $(SEED)
+
+fuzz: cargo
+	fuzz/run $(if $(filter 0,$(SECONDS)),600,$(SECONDS))
 
 bench: cargo
 	tests/servers/provide mysql

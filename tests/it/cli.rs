@@ -1,9 +1,10 @@
 //! The command line for people and programs against a broker: what it prints, how it ends, and that kcat sees the same.
 
+mod connectors;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::ensure;
 use harness::broker::Broker;
@@ -112,6 +113,7 @@ async fn topics_are_created_described_altered_and_deleted() {
     cli.run_with(&["produce", "orders", "-p", "1"], b"a\nb\n").ok();
     let described = &cli.run(&["topics", "describe", "orders", "--json"]).json()[0];
     let partition = &described["partitions"][1];
+    assert!(partition["bytes"].as_i64().unwrap() > 60, "{described}");
     assert_eq!(
         (&partition["earliest"], &partition["latest"]),
         (&Value::from(0), &Value::from(2)),
@@ -270,7 +272,7 @@ async fn groups_are_listed_described_reset_and_deleted() {
     assert_eq!(cli.run(&["groups", "describe", "g", "--json"]).json()[0]["lag"], 75);
 
     let member = cli.command(&["consume", "t", "-g", "g"]).spawn().unwrap();
-    wait::until("the member at work", Duration::from_secs(20), || async {
+    wait::until("the member at work", wait::PATIENCE, || async {
         let text = cli.run(&["groups", "describe", "g"]).stdout;
         let reads = text.lines().any(|line| line.starts_with("t ") && line.contains("127.0.0.1"));
         ensure!(text.starts_with("Group g: Stable, 1 members") && reads, "{text}");

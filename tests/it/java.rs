@@ -15,6 +15,7 @@ async fn the_java_clients_of_kafka_4_do_everything_they_do_on_kafka() {
     on_java("4.3.0").await;
 }
 
+#[allow(clippy::print_stderr, reason = "says why a test is left out")]
 async fn on_java(version: &str) {
     let jars = places::servers().join("kafka-clients").join(version);
     if !jars.join("ready").exists() {

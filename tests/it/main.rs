@@ -5,6 +5,7 @@
 mod bad_input;
 mod checker;
 mod cli;
+mod client_transactions;
 mod clients;
 mod docs;
 mod drop_in;

@@ -119,6 +119,8 @@ impl Client {
         for address in &addresses {
             match self.shared.pool.connection(address).await {
                 Ok(connection) => return Ok(connection),
+                // Wrong credentials are wrong everywhere, and trying them often locks users out.
+                Err(error) if error.is_distrust() => return Err(error),
                 Err(error) => last = Some(error),
             }
             self.shared.turn.fetch_add(1, Ordering::Relaxed);

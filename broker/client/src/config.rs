@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use broker_protocol::batch::Compression;
 
+use crate::security::Security;
+
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -26,6 +28,8 @@ pub struct ClientConfig {
     pub retry_backoff: Duration,
     /// Largest response that is accepted.
     pub response_bytes_max: usize,
+    /// Encryption and authentication; neither by default.
+    pub security: Security,
 }
 
 impl Default for ClientConfig {
@@ -40,6 +44,7 @@ impl Default for ClientConfig {
             reconnect_backoff_max: Duration::from_secs(1),
             retry_backoff: Duration::from_millis(100),
             response_bytes_max: 100 << 20,
+            security: Security::default(),
         }
     }
 }
@@ -148,6 +153,13 @@ pub enum Isolation {
     ReadCommitted,
 }
 
+impl Isolation {
+    /// As Fetch and ListOffsets say it.
+    pub(crate) fn wire(self) -> i8 {
+        i8::from(self == Self::ReadCommitted)
+    }
+}
+
 /// How records are fetched.
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
@@ -188,6 +200,9 @@ pub enum Assignor {
     Range,
     /// One partition after the other around all members (Kafka's `roundrobin`).
     RoundRobin,
+    /// Evenly, and whoever has a partition keeps it if possible (Kafka's `cooperative-sticky`, KIP-429). As the only assignor it lets
+    /// members go on reading during a rebalance: only what changes hands is given up.
+    CooperativeSticky,
 }
 
 impl Assignor {
@@ -196,6 +211,7 @@ impl Assignor {
         match self {
             Self::Range => "range",
             Self::RoundRobin => "roundrobin",
+            Self::CooperativeSticky => "cooperative-sticky",
         }
     }
 }
@@ -213,12 +229,20 @@ pub struct GroupConfig {
     pub heartbeat_interval: Duration,
     /// How long a member may take to come to a rebalance (max.poll.interval.ms).
     pub rebalance_timeout: Duration,
-    /// How to share out partitions, preferred first.
+    /// How to share out partitions, preferred first; `range` and `cooperative-sticky` as Kafka's consumers have it.
     pub assignors: Vec<Assignor>,
     /// How often topics are looked at for new ones that match, and for new partitions.
     pub topics_interval: Duration,
     /// How records are fetched.
     pub consumer: ConsumerConfig,
+}
+
+impl GroupConfig {
+    /// Whether partitions are kept over a rebalance: only if every assignor that may be agreed on can do with that, as in the
+    /// Java client.
+    pub(crate) fn is_cooperative(&self) -> bool {
+        !self.assignors.is_empty() && self.assignors.iter().all(|it| *it == Assignor::CooperativeSticky)
+    }
 }
 
 impl Default for GroupConfig {
@@ -229,7 +253,7 @@ impl Default for GroupConfig {
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
             rebalance_timeout: Duration::from_secs(300),
-            assignors: vec![Assignor::Range, Assignor::RoundRobin],
+            assignors: vec![Assignor::Range, Assignor::CooperativeSticky],
             topics_interval: Duration::from_secs(2),
             consumer: ConsumerConfig::default(),
         }

@@ -26,6 +26,27 @@ pub enum Error {
         #[source]
         source: Arc<io::Error>,
     },
+    /// No trust between us and a broker.
+    #[error(
+        "no TLS connection to broker {broker}; does it speak TLS there (security.protocol), is its certificate signed by one of ssl.truststore.location and made out to this name, and does it want one of ours (ssl.keystore.location)?"
+    )]
+    Tls {
+        /// Its host and port.
+        broker: String,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The broker does not let us in, or did not prove who it is.
+    #[error("authentication at broker {broker} by {mechanism} failed: {reason}; see sasl.jaas.config")]
+    Authentication {
+        /// Its host and port.
+        broker: String,
+        /// As in `sasl.mechanism`.
+        mechanism: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The connection ended while a request was under way: whether it was carried out is unknown.
     #[error("the connection to broker {broker} ended before {api} was answered")]
     Disconnected {
@@ -286,6 +307,11 @@ impl Error {
     /// transactional producer.
     pub fn is_abortable(&self) -> bool {
         matches!(self, Self::TransactionFailed { .. })
+    }
+
+    /// Whether broker and client do not trust each other: asking another broker will not help.
+    pub(crate) fn is_distrust(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Authentication { .. })
     }
 
     /// Whether a newer producer of the same transactional id took over.

@@ -16,6 +16,7 @@ mod net;
 mod producer;
 #[cfg(test)]
 mod scripted;
+mod security;
 mod types;
 
 pub use admin::description::{ConfigChange, ConfigSource, PartitionDetails, TopicDetails};
@@ -28,6 +29,7 @@ pub use config::{
 pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
 pub use error::{Error, Result};
 pub use producer::{Delivery, Producer};
+pub use security::{Identity, Sasl, SaslMechanism, Secret, Security, Tls, TlsError, TlsOptions};
 pub use types::{
     AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
     GroupDescription, GroupEvent, GroupListing, GroupMember, GroupMetadata, Header, NewTopic,

@@ -282,9 +282,9 @@ pub struct AssignedPartition {
 /// What [`crate::GroupConsumer::next`] brings.
 #[derive(Debug, Clone)]
 pub enum GroupEvent {
-    /// These are the member's partitions from now on. Reading starts with the next call of `next`; seek before it if need be.
+    /// These are the member's partitions from now on, beside those that it still has (cooperative). Reading starts with the next call of `next`; seek before it if need be.
     Assigned(Vec<AssignedPartition>),
-    /// These are given away: finish and commit, then call `next`. If the group already went on without this member, the commit
+    /// These are given away, all or (cooperative) some: finish and commit, then call `next`. If the group already went on without this member, the commit
     /// fails with [`crate::Error::MembershipLost`].
     Revoked(Vec<TopicPartition>),
     /// Records of one partition.

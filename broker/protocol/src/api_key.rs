@@ -93,6 +93,9 @@ macro_rules! with_apis {
             EndTxn = 26, end_txn::EndTxnRequest, EndTxnResponse;
             WriteTxnMarkers = 27, write_txn_markers::WriteTxnMarkersRequest, WriteTxnMarkersResponse;
             TxnOffsetCommit = 28, txn_offset_commit::TxnOffsetCommitRequest, TxnOffsetCommitResponse;
+            DescribeAcls = 29, describe_acls::DescribeAclsRequest, DescribeAclsResponse;
+            CreateAcls = 30, create_acls::CreateAclsRequest, CreateAclsResponse;
+            DeleteAcls = 31, delete_acls::DeleteAclsRequest, DeleteAclsResponse;
             DescribeConfigs = 32, describe_configs::DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs = 33, alter_configs::AlterConfigsRequest, AlterConfigsResponse;
             DescribeLogDirs = 35, describe_log_dirs::DescribeLogDirsRequest, DescribeLogDirsResponse;
@@ -104,6 +107,8 @@ macro_rules! with_apis {
             AlterPartitionReassignments = 45, alter_partition_reassignments::AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
             ListPartitionReassignments = 46, list_partition_reassignments::ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
             OffsetDelete = 47, offset_delete::OffsetDeleteRequest, OffsetDeleteResponse;
+            DescribeUserScramCredentials = 50, describe_user_scram_credentials::DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+            AlterUserScramCredentials = 51, alter_user_scram_credentials::AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
             DescribeCluster = 60, describe_cluster::DescribeClusterRequest, DescribeClusterResponse;
             DescribeProducers = 61, describe_producers::DescribeProducersRequest, DescribeProducersResponse;
             DescribeTransactions = 65, describe_transactions::DescribeTransactionsRequest, DescribeTransactionsResponse;
@@ -117,13 +122,13 @@ macro_rules! with_apis {
 
 with_apis!(apis []);
 
-/// How tests reach every API: calls `check::<Request>(api, argument)` for each.
-#[cfg(test)]
+/// How tests and fuzz targets reach every API: calls `check::<Request>(api, argument)` for each.
+#[cfg(any(test, feature = "fuzzing"))]
 macro_rules! for_each_api {
     ([$check:ident $argument:tt] $($name:ident = $key:literal, $module:ident :: $request:ident, $response:ident;)*) => {
         $($check::<$crate::messages::$module::$request>($crate::ApiKey::$name, $argument);)*
     };
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use {for_each_api, with_apis};

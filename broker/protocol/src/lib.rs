@@ -14,12 +14,14 @@ pub mod error;
 pub mod error_code;
 pub mod field;
 pub mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod group_records;
 pub mod header;
 pub mod message;
 pub mod messages;
 pub mod reader;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod sample;
 #[cfg(test)]
 mod tests;

@@ -120,7 +120,7 @@ macro_rules! structure {
             }
         }
 
-        #[cfg(test)]
+        #[cfg(any(test, feature = "fuzzing"))]
         impl $crate::sample::Sample for $name {
             #[allow(unused_variables, unused_mut, reason = "not every structure has fields that vary")]
             fn sample(sampler: &mut $crate::sample::Sampler, version: i16) -> Self {

@@ -19,6 +19,7 @@ use crate::{
     log::{FlushQueue, Flusher, LogDirectory, LogError, PartitionLog, SystemDisk},
     metrics::{Counters, get},
     producer_ids::ProducerIds,
+    security::Security,
     server,
     topics::Topics,
     transactions::{self, Transactions},
@@ -36,7 +37,9 @@ pub(crate) struct State {
     pub(crate) groups: Coordinator,
     pub(crate) transactions: Transactions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) security: Security,
     pub(crate) counters: Counters,
+    pub(crate) fetch_sessions: server::FetchSessions,
     /// Ends long polls, connections and housekeeping.
     pub(crate) shutdown: CancellationToken,
     /// Memory that requests under way may take together, in KiB.
@@ -108,6 +111,8 @@ impl Broker {
         }
         Metrics {
             connections: get(&counters.connections),
+            connections_refused: get(&counters.connections_refused),
+            logins_failed: get(&counters.logins_failed),
             requests: get(&counters.requests),
             bad_requests: get(&counters.bad_requests),
             bytes_in: get(&counters.bytes_in),
@@ -116,6 +121,7 @@ impl Broker {
             topics: topics.len() as u64,
             partitions: partition_count,
             log_bytes,
+            fetch_sessions: self.state.fetch_sessions.count() as u64,
             groups: self.state.groups.group_count() as u64,
             group_lags: self.state.groups.lags(&self.state.topics),
             transactions: self.state.transactions.open_count() as u64,
@@ -158,9 +164,11 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let directory = Arc::new(LogDirectory::open(&config.log_directory, Arc::new(SystemDisk))?);
     let cluster_id = cluster_id(directory.path(), config.node_id)?;
     let producer_ids = ProducerIds::open(directory.path())?;
+    let security = Security::open(&config.security, config.connections_max, directory.path())?;
     let topics = Topics::open(directory, queue, config.topic_defaults.clone())?;
     let groups = Coordinator::open(&config, &topics);
     let transactions = Transactions::open(&topics);
+    let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
     Ok(Arc::new(State {
         config,
@@ -169,7 +177,9 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         groups,
         transactions,
         producer_ids,
+        security,
         counters: Counters::default(),
+        fetch_sessions,
         shutdown: CancellationToken::new(),
         request_memory,
     }))
@@ -207,7 +217,10 @@ async fn housekeeping(state: Arc<State>) {
                 expire_transactional_ids(&state).await;
             }
             _ = offsets.tick() => Coordinator::expire_offsets(&state).await,
-            _ = compaction.tick() => for_each_log(&state, |log| log.compact(now_ms()).map(|_| ())).await,
+            _ = compaction.tick() => for_each_log(&state, |log| {
+                log.remove_doomed(now_ms())?;
+                log.compact(now_ms()).map(|_| ())
+            }).await,
             () = state.shutdown.cancelled() => return,
         }
     }

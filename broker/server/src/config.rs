@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{Error, group::Assignor, topics::options::TopicConfigs};
+use crate::{Error, SecurityConfig, group::Assignor, topics::options::TopicConfigs};
 
 /// An address, as in `listeners`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct BrokerConfig {
     pub listeners: Vec<Listener>,
     /// `advertised.listeners`: what clients are told to connect to, one per listener.
     pub advertised_listeners: Option<Vec<Listener>>,
+    /// Encryption, logins and authorization.
+    pub security: SecurityConfig,
     /// `log.dirs` or `log.dir`.
     pub log_directory: PathBuf,
     /// `num.partitions`, for topics that do not say.
@@ -48,6 +50,8 @@ pub struct BrokerConfig {
     pub connection_idle_max: Duration,
     /// `fetch.max.bytes`: largest answer to a fetch.
     pub fetch_bytes_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`: consumers that need not name all their partitions in each fetch.
+    pub fetch_sessions_max: usize,
     /// `group.initial.rebalance.delay.ms`: how long the first members wait for others.
     pub group_initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`.
@@ -84,6 +88,7 @@ impl Default for BrokerConfig {
             node_id: 1,
             listeners: vec![Listener { host: "127.0.0.1".to_owned(), port: 9092 }],
             advertised_listeners: None,
+            security: SecurityConfig::default(),
             log_directory: PathBuf::from("millrace-data/broker"),
             partitions_default: 1,
             auto_create_topics: true,
@@ -97,6 +102,7 @@ impl Default for BrokerConfig {
             connections_max: 10_000,
             connection_idle_max: Duration::from_mins(10),
             fetch_bytes_max: 55 * 1024 * 1024,
+            fetch_sessions_max: 1000,
             // As in the server.properties that Kafka ships: groups start at once.
             group_initial_rebalance_delay: Duration::ZERO,
             // Less than Kafka's six seconds, so that workers can be missed within three.

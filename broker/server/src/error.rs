@@ -45,6 +45,27 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
+    /// ACLs or credentials that cannot be trusted as they stand; nothing is served without them.
+    #[error(
+        "{path} is damaged: {reason}; restore it from a backup, or move it away to start without what it holds"
+    )]
+    DamagedSecurity {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// ACLs or credentials that cannot be read or written.
+    #[error("cannot {action} {path}")]
+    SecurityFile {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// Threads or other resources of the system.
     #[error("cannot start {what}")]
     System {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) connections: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
+    pub(crate) logins_failed: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) bad_requests: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
@@ -42,6 +44,10 @@ pub struct GroupLags {
 pub struct Metrics {
     /// Open connections.
     pub connections: u64,
+    /// Connections refused for a limit since the start.
+    pub connections_refused: u64,
+    /// TLS handshakes and logins that failed since the start.
+    pub logins_failed: u64,
     /// Requests received since the start.
     pub requests: u64,
     /// Requests and frames that could not be read.
@@ -58,6 +64,8 @@ pub struct Metrics {
     pub partitions: u64,
     /// Bytes of all logs.
     pub log_bytes: u64,
+    /// Fetch sessions of consumers.
+    pub fetch_sessions: u64,
     /// Consumer groups that have members or offsets.
     pub groups: u64,
     /// How far they have read.

@@ -1,12 +1,13 @@
 //! The broker's options as Kafka's server.properties names them, declared once; only those that act.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::LazyLock, time::Duration};
 
 use configs::{ConfigDef, ConfigError, ConfigErrors, ConfigType, Parsed, Props, config, unknown_keys};
 
 use crate::{
-    BrokerConfig, Listener,
+    BrokerConfig, Listener, SecurityConfig,
     group::Assignor,
+    security,
     topics::options::{TOPIC_OPTIONS, TopicConfigs, check_option},
 };
 
@@ -15,9 +16,11 @@ config! {
     pub(crate) struct BrokerSettings {
         /// Id of this broker.
         node_id: i32 = default("node.id", 1).alias("broker.id").check(at_least(0)).importance(High);
-        /// Addresses to listen on, such as PLAINTEXT://127.0.0.1:9092; port 0 lets the system choose, no host means all addresses.
+        /// Addresses to listen on, such as PLAINTEXT://127.0.0.1:9092 or SASL_SSL://:9093; port 0 lets the system choose, no host means all addresses.
         listeners: Vec<String> = default("listeners", "PLAINTEXT://127.0.0.1:9092").importance(High).check(custom("PLAINTEXT://host:port", check_listeners));
-        /// Addresses that clients are told to connect to, one for each of listeners; without it, the address by which a client came.
+        /// Listeners that are not for clients; this broker is its own controller and does not open them.
+        controller_listener_names: Vec<String> = default("controller.listener.names", "").importance(Low);
+        /// Addresses that clients are told to connect to, one for each of listeners, by its name; without it, the address by which a client came.
         advertised_listeners: Option<Vec<String>> = optional("advertised.listeners").importance(High).check(custom("PLAINTEXT://host:port", check_listeners));
         /// The directory that keeps all records.
         log_dirs: Vec<String> = default("log.dirs", "millrace-data/broker").alias("log.dir").importance(High).check(custom("one directory", check_log_dirs));
@@ -41,6 +44,8 @@ config! {
         connection_idle_max: Duration = default("connections.max.idle.ms", 600_000).check(at_least(1));
         /// Bytes of the largest answer to a fetch, save for a batch that is larger by itself.
         fetch_bytes_max: usize = default("fetch.max.bytes", 57_671_680).check(at_least(1024));
+        /// Consumers whose partitions are remembered, so that they need not name all of them in each fetch; 0 for none.
+        fetch_sessions_max: usize = default("max.incremental.fetch.session.cache.slots", 1000);
         /// Milliseconds that the first members of a group wait for others.
         group_initial_rebalance_delay: Duration = default("group.initial.rebalance.delay.ms", 0);
         /// Shortest session timeout that a member may ask for, in milliseconds.
@@ -120,7 +125,9 @@ impl BrokerConfig {
     /// The options of the broker, for validation and documentation.
     #[must_use]
     pub fn definition() -> &'static ConfigDef {
-        BrokerSettings::definition()
+        static DEFINITION: LazyLock<ConfigDef> =
+            LazyLock::new(|| BrokerSettings::definition().clone().merge(&security::definition()));
+        &DEFINITION
     }
 
     /// Reads the settings of a server.properties; names that no option has are reported in the log.
@@ -128,22 +135,27 @@ impl BrokerConfig {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn from_props(props: &Props) -> Result<Self, ConfigErrors> {
-        for unknown in unknown_keys(BrokerSettings::definition(), props) {
+        for unknown in unknown_keys(Self::definition(), props) {
             tracing::warn!("{unknown}");
         }
         let settings = BrokerSettings::parse(props)?;
         let (topic_defaults, mut errors) = settings.topic_defaults();
-        let advertised = settings.advertised_listeners.as_ref();
-        if advertised.is_some_and(|advertised| advertised.len() != settings.listeners.len()) {
-            let reason = "must name as many addresses as listeners";
-            errors.push(ConfigError::other("advertised.listeners", reason));
+        let listeners = settings.client_listeners();
+        if let Err(reason) = settings.advertised(&listeners) {
+            errors
+                .push(ConfigError::other("advertised.listeners", format!("advertised.listeners: {reason}")));
         }
+        let names: Vec<String> = listeners.iter().map(|(name, _)| name.clone()).collect();
+        let security = SecurityConfig::from_props(props, &names).unwrap_or_else(|more| {
+            errors.extend(more);
+            SecurityConfig::default()
+        });
         if settings.requests_bytes_max < settings.request_bytes_max {
             let (bytes, reason) =
                 (settings.requests_bytes_max, "must not be less than socket.request.max.bytes");
             errors.push(ConfigError::invalid("queued.max.request.bytes", bytes, reason));
         }
-        let config = Self { settings: shown(props), ..settings.into_config(topic_defaults) };
+        let config = Self { settings: shown(props), ..settings.into_config(topic_defaults, security) };
         errors.into_result(config)
     }
 }
@@ -192,13 +204,39 @@ impl BrokerSettings {
         (defaults, errors)
     }
 
-    fn into_config(self, topic_defaults: TopicConfigs) -> BrokerConfig {
-        let listeners =
-            |texts: &[String]| texts.iter().filter_map(|text| parse_listener(text).ok()).collect();
+    /// The listeners for clients, with their names.
+    fn client_listeners(&self) -> Vec<(String, Listener)> {
+        let parsed = self.listeners.iter().filter_map(|text| parse_listener(text).ok());
+        let is_controllers =
+            |name: &str| self.controller_listener_names.iter().any(|other| other.eq_ignore_ascii_case(name));
+        parsed.filter(|(name, _)| !is_controllers(name)).collect()
+    }
+
+    /// What clients of each listener are told: the advertised address of its name.
+    fn advertised(&self, listeners: &[(String, Listener)]) -> Result<Option<Vec<Listener>>, String> {
+        let Some(advertised) = &self.advertised_listeners else { return Ok(None) };
+        let mut left: Vec<(String, Listener)> =
+            advertised.iter().filter_map(|text| parse_listener(text).ok()).collect();
+        let of = |(name, _): &(String, Listener)| {
+            let at = left.iter().position(|(other, _)| other.eq_ignore_ascii_case(name));
+            let at = at.ok_or_else(|| format!("names no address for the listener {name}"))?;
+            Ok(left.remove(at).1)
+        };
+        let found: Result<Vec<Listener>, String> = listeners.iter().map(of).collect();
+        let found = found?;
+        match left.first() {
+            Some((name, _)) => Err(format!("{name} is not one of listeners")),
+            None => Ok(Some(found)),
+        }
+    }
+
+    fn into_config(self, topic_defaults: TopicConfigs, security: SecurityConfig) -> BrokerConfig {
+        let listeners = self.client_listeners();
         BrokerConfig {
             node_id: self.node_id,
-            listeners: listeners(&self.listeners),
-            advertised_listeners: self.advertised_listeners.as_deref().map(listeners),
+            advertised_listeners: self.advertised(&listeners).unwrap_or_default(),
+            listeners: listeners.into_iter().map(|(_, listener)| listener).collect(),
+            security,
             log_directory: self.log_dirs.first().map(PathBuf::from).unwrap_or_default(),
             partitions_default: self.num_partitions,
             auto_create_topics: self.auto_create_topics,
@@ -212,6 +250,7 @@ impl BrokerSettings {
             connections_max: self.connections_max,
             connection_idle_max: self.connection_idle_max,
             fetch_bytes_max: self.fetch_bytes_max,
+            fetch_sessions_max: self.fetch_sessions_max,
             group_initial_rebalance_delay: self.group_initial_rebalance_delay,
             group_session_timeout_min: self.group_session_timeout_min,
             group_session_timeout_max: self.group_session_timeout_max,
@@ -232,7 +271,7 @@ impl BrokerSettings {
 
 /// What may be shown of what was said: options as declared, no passwords.
 fn shown(props: &Props) -> Props {
-    let keys = BrokerSettings::definition().keys().iter().filter(|key| key.kind != ConfigType::Password);
+    let keys = BrokerConfig::definition().keys().iter().filter(|key| key.kind != ConfigType::Password);
     let names = keys.flat_map(|key| std::iter::once(&key.name).chain(&key.aliases));
     names.filter_map(|name| Some((name.to_string(), props.get(&**name)?.clone()))).collect()
 }
@@ -281,17 +320,17 @@ fn check_log_dirs(value: &Parsed) -> Result<(), String> {
     }
 }
 
-/// `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
-fn parse_listener(text: &str) -> Result<Listener, String> {
-    let (protocol, address) =
+/// `NAME://host:port`; an IPv6 address stands in brackets.
+fn parse_listener(text: &str) -> Result<(String, Listener), String> {
+    let (name, address) =
         text.split_once("://").ok_or_else(|| format!("{text:?} does not look like PLAINTEXT://host:port"))?;
-    if !protocol.eq_ignore_ascii_case("PLAINTEXT") {
-        return Err(format!("{protocol} is not supported, use PLAINTEXT"));
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+        return Err(format!("{name:?} is no name of a listener"));
     }
     let (host, port) = address.rsplit_once(':').ok_or_else(|| format!("{text:?} has no port"))?;
     let port = port.parse().map_err(|error| format!("{text:?}: port {port:?}: {error}"))?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Listener { host: host.to_owned(), port })
+    Ok((name.to_ascii_uppercase(), Listener { host: host.to_owned(), port }))
 }
 
 #[cfg(test)]
@@ -339,10 +378,31 @@ mod tests {
         for name in ["log.segment.bytes", "log.cleanup.policy", "queued.max.request.bytes"] {
             assert!(errors.contains(name), "{name} is missing in: {errors}");
         }
-        let wrong = props(&[("listeners", "SSL://x:1"), ("num.partitions", "0"), ("log.dirs", "a,b")]);
+        let wrong = props(&[("listeners", "x:1"), ("num.partitions", "0"), ("log.dirs", "a,b")]);
         let errors = BrokerConfig::from_props(&wrong).unwrap_err().to_string();
         for name in ["listeners", "num.partitions", "log.dirs"] {
             assert!(errors.contains(name), "{name} is missing in: {errors}");
+        }
+    }
+
+    #[test]
+    fn a_kraft_file_opens_the_clients_listeners_and_advertises_them_by_name() {
+        let config = BrokerConfig::from_props(&props(&[
+            ("listeners", "INSIDE://:9092,CONTROLLER://:9093,OUTSIDE://:9094"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+            ("advertised.listeners", "OUTSIDE://example.org:1,INSIDE://inside:2"),
+        ]))
+        .unwrap();
+        let ports: Vec<u16> = config.listeners.iter().map(|listener| listener.port).collect();
+        assert_eq!(ports, [9092, 9094]);
+        let advertised: Vec<u16> =
+            config.advertised_listeners.unwrap().iter().map(|listener| listener.port).collect();
+        assert_eq!(advertised, [2, 1]);
+        for advertised in ["PLAINTEXT://a:1,SSL://b:2", "SSL://b:2"] {
+            let wrong = props(&[("listeners", "PLAINTEXT://:1"), ("advertised.listeners", advertised)]);
+            let errors = BrokerConfig::from_props(&wrong).unwrap_err().to_string();
+            assert!(errors.contains("advertised.listeners"), "{errors}");
         }
     }
 }

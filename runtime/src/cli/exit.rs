@@ -33,6 +33,11 @@ impl Exit {
         Self { code: 2, message: error.to_string() }
     }
 
+    /// What a command needs around it is not there: no worker answers.
+    pub(crate) fn environment(error: impl std::fmt::Display) -> Self {
+        Self { code: 3, message: error.to_string() }
+    }
+
     /// Who reads our output has seen enough (`millrace consume t | head`): not a failure, and no words.
     pub(crate) fn output_closed() -> Self {
         Self { code: 0, message: String::new() }

@@ -1,5 +1,5 @@
 //! The command line: what runs (`standalone`, `broker`), and what people and programs ask of a cluster (`topics`, `groups`, `produce`,
-//! `consume`) or of the binary (`plugins`).
+//! `consume`), of a worker (`connectors`) or of the binary (`plugins`).
 //!
 //! The outermost room: reads files, sets up logging and threads, and hands over. Invariants: an error ends the process with
 //! an exit code of its kind and a message that names the file, line or setting and what to do; standard output stays free for
@@ -8,6 +8,7 @@
 mod broker;
 mod confirm;
 mod connection;
+mod connectors;
 mod consume;
 mod exit;
 mod files;
@@ -67,6 +68,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of topics
     Consume(Box<consume::ConsumeArgs>),
+    /// List, apply, delete, pause, restart and inspect the connectors of a worker, over REST
+    Connectors(connectors::ConnectorsArgs),
     /// List every connector, transform, predicate and converter with its options
     Plugins(PluginsArgs),
 }
@@ -126,7 +129,9 @@ impl Command {
     fn log_levels(&self) -> &'static str {
         match self {
             Self::Standalone(_) | Self::Broker(_) | Self::Plugins(_) => "info",
-            Self::Topics(_) | Self::Groups(_) | Self::Produce(_) | Self::Consume(_) => "warn",
+            Self::Topics(_) | Self::Groups(_) | Self::Produce(_) | Self::Consume(_) | Self::Connectors(_) => {
+                "warn"
+            }
         }
     }
 }
@@ -157,6 +162,7 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
             Command::Groups(arguments) => groups::run(arguments).await,
             Command::Produce(arguments) => produce::run(arguments).await,
             Command::Consume(arguments) => consume::run(*arguments).await,
+            Command::Connectors(arguments) => connectors::run(arguments).await,
             Command::Plugins(_) => Ok(()),
         }
     });
@@ -193,6 +199,15 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_alteration_changes_something() {
+        let parses = |more: &[&str]| {
+            Cli::try_parse_from([&["millrace", "topics", "alter", "t"], more].concat()).is_ok()
+        };
+        assert!(!parses(&[]));
+        assert!(parses(&["-p", "3"]) && parses(&["-c", "a=b", "--delete-config", "c"]));
     }
 
     #[test]

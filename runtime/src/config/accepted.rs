@@ -74,8 +74,28 @@ const ACCEPTED: &[(&[&str], &str)] = &[
         "the built-in client does this by itself",
     ),
     (
-        &["ssl.", "sasl."],
-        "connections to the broker are not encrypted and not authenticated yet (security.protocol=PLAINTEXT)",
+        &["ssl.truststore.password", "ssl.keystore.password"],
+        "PEM files have no password; they are guarded by their permissions",
+    ),
+    (
+        &[
+            "ssl.protocol",
+            "ssl.provider",
+            "ssl.cipher.suites",
+            "ssl.keymanager.algorithm",
+            "ssl.trustmanager.algorithm",
+            "ssl.secure.random.implementation",
+            "ssl.engine.factory.class",
+        ],
+        "TLS is built in, with its own choice of safe ciphers",
+    ),
+    (
+        &["sasl.login.", "sasl.client.callback.handler.class"],
+        "logging in is built in, and is repeated when the broker asks for it",
+    ),
+    (
+        &["sasl.kerberos.", "sasl.oauthbearer."],
+        "neither GSSAPI nor OAUTHBEARER is spoken here; see sasl.mechanism",
     ),
 ];
 

@@ -28,6 +28,8 @@ config! {
         delivery_timeout: Option<std::time::Duration> = optional("delivery.timeout.ms").importance(Medium);
         /// Requests in flight per broker at most.
         max_in_flight: Option<usize> = optional("max.in.flight.requests.per.connection").importance(Low).check(range(1, 5));
+        /// How long a transaction may stay open before the broker aborts it.
+        transaction_timeout: Option<std::time::Duration> = optional("transaction.timeout.ms").importance(Low).check(at_least(1));
     }
 }
 
@@ -43,6 +45,15 @@ config! {
         session_timeout: Option<std::time::Duration> = optional("session.timeout.ms").importance(High);
         /// How often a member says that it lives.
         heartbeat_interval: Option<std::time::Duration> = optional("heartbeat.interval.ms").importance(High);
+        /// How a group's partitions are shared out, preferred first: `range`, `roundrobin`, `cooperative-sticky`, or the Java classes.
+        /// With `cooperative-sticky` alone, members go on reading during a rebalance.
+        assignment_strategy: Vec<String> = default("partition.assignment.strategy", "range,cooperative-sticky").importance(Medium)
+            .check(one_of(&[
+                "range", "roundrobin", "cooperative-sticky",
+                "org.apache.kafka.clients.consumer.RangeAssignor",
+                "org.apache.kafka.clients.consumer.RoundRobinAssignor",
+                "org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+            ]));
         /// Bytes of a fetch at most.
         fetch_max_bytes: Option<usize> = optional("fetch.max.bytes").importance(Medium).check(at_least(0));
         /// Bytes of a partition in a fetch at most.

@@ -7,8 +7,10 @@
 mod accepted;
 mod client;
 mod connector;
+mod jaas;
 mod listener;
 mod policy;
+mod security;
 mod sink;
 mod source;
 mod supervision;
@@ -21,6 +23,7 @@ pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
 pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError};
 pub use policy::OverridePolicy;
+pub use security::SecurityOptions;
 pub use sink::SinkConfig;
 pub use source::{ExactlyOnceSupport, SourceConfig, TransactionBoundary};
 pub use supervision::SupervisionConfig;

@@ -4,12 +4,14 @@
 //! `bootstrap.servers` the broker inside the process is used, with its settings under `broker.`; a converter's settings stay
 //! with the class that they were said for.
 
+use broker_client::Security;
 use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
+use super::security::SecurityOptions;
 
 config! {
     /// Options of the worker itself and of its connections to the broker.
@@ -43,8 +45,6 @@ config! {
         /// Exactly-once delivery of sources is not built yet: only `disabled` is accepted.
         exactly_once_source_support: String = default("exactly.once.source.support", "disabled").importance(High)
             .check(one_of_ignoring_case(&["disabled"]));
-        /// The protocol to the broker. Only PLAINTEXT is built yet.
-        security_protocol: String = default("security.protocol", "PLAINTEXT").importance(Medium).check(one_of_ignoring_case(&["PLAINTEXT"]));
         /// What this worker calls itself towards the broker.
         client_id: String = default("client.id", "connect").importance(Low);
         /// How long the broker may take to answer.
@@ -133,6 +133,8 @@ pub struct WorkerConfig {
     pub rest: RestOptions,
     /// The group and the topics.
     pub storage: StorageOptions,
+    /// How its connections to brokers are made safe.
+    pub security: Security,
     /// Where REST listens.
     pub listeners: Vec<Listener>,
     /// What connectors may override.
@@ -155,18 +157,20 @@ impl WorkerConfig {
         let options = WorkerOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
+        let security = SecurityOptions::parse(&props).and_then(|options| options.security());
+        let security = security.map_err(|found| errors.extend(found)).ok();
         let listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
-            (options, rest, storage, override_policy, errors.is_empty())
+        let (Some(options), Some(rest), Some(storage), Some(security), Some(override_policy), true) =
+            (options, rest, storage, security, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, storage, listeners, override_policy, props, notices })
+        Ok(Self { options, rest, storage, security, listeners, override_policy, props, notices })
     }
 
     /// All that a worker can be told.
@@ -188,7 +192,8 @@ impl WorkerConfig {
         let declared = ConfigDef::default()
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
-            .merge(StorageOptions::definition());
+            .merge(StorageOptions::definition())
+            .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)
     }
 

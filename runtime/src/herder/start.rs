@@ -104,6 +104,7 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
         request_timeout: options.request_timeout,
         reconnect_backoff: options.reconnect_backoff,
         retry_backoff: options.retry_backoff,
+        security: config.security.clone(),
         ..ClientConfig::default()
     });
     let cluster = client.cluster().await;

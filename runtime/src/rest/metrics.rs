@@ -27,6 +27,13 @@ fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
     use SampleKind::{Counter, Gauge};
     let rows = [
         ("connection_count", Gauge, "Open connections.", numbers.connections),
+        (
+            "connection_refused_total",
+            Counter,
+            "Connections refused for a limit.",
+            numbers.connections_refused,
+        ),
+        ("login_failed_total", Counter, "TLS handshakes and logins that failed.", numbers.logins_failed),
         ("request_total", Counter, "Requests received.", numbers.requests),
         ("bad_request_total", Counter, "Requests and frames that could not be read.", numbers.bad_requests),
         ("received_bytes_total", Counter, "Bytes received.", numbers.bytes_in),
@@ -36,6 +43,12 @@ fn of_broker(numbers: &broker_server::Metrics) -> Vec<Sample> {
         ("partition_count", Gauge, "Partitions of all topics.", numbers.partitions),
         ("log_bytes", Gauge, "Bytes of all logs.", numbers.log_bytes),
         ("group_count", Gauge, "Consumer groups that have members or offsets.", numbers.groups),
+        (
+            "open_transaction_count",
+            Gauge,
+            "Transactions that have begun and are not complete.",
+            numbers.transactions,
+        ),
     ];
     let sample = |(name, kind, help, number): (&str, SampleKind, &'static str, u64)| Sample {
         name: format!("broker_{name}"),

@@ -7,8 +7,8 @@ use api::{Plugin, PluginKind, Registry};
 use configs::{ConfigDef, ConfigKey, ConfigType, Importance, Props, Width, default, optional, required};
 
 use crate::config::{
-    ConnectorConfig, ConsumerOptions, ProducerOptions, SinkConfig, SourceConfig, SupervisionConfig,
-    topic_creation_definition,
+    ConnectorConfig, ConsumerOptions, ProducerOptions, SecurityOptions, SinkConfig, SourceConfig,
+    SupervisionConfig, topic_creation_definition,
 };
 
 /// The kinds of connectors.
@@ -178,13 +178,17 @@ fn aliases(props: &Props, list: &str) -> Vec<String> {
     aliases
 }
 
-/// The client overrides that are said; the others would only fill the answer. Admin clients have nothing to override yet.
+/// The client overrides that are said; the others would only fill the answer.
 fn overrides(props: &Props) -> ConfigDef {
     let of = |definition: &ConfigDef, prefix: &str| {
         let prefixed = definition.prefixed(prefix);
         let said = prefixed.keys().iter().filter(|key| props.contains_key(&*key.name)).cloned().collect();
         ConfigDef::new(said)
     };
+    let security = SecurityOptions::definition();
     of(ProducerOptions::definition(), "producer.override.")
         .merge(&of(ConsumerOptions::definition(), "consumer.override."))
+        .merge(&of(security, "producer.override."))
+        .merge(&of(security, "consumer.override."))
+        .merge(&of(security, "admin.override."))
 }

@@ -7,15 +7,34 @@ use std::time::Duration;
 
 use api::{Error, Props, Result};
 use broker_client::{
-    Acks, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset, Producer,
-    ProducerConfig, Subscription,
+    Acks, Assignor, Client, ClientConfig, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation,
+    OffsetReset, Producer, ProducerConfig, Subscription,
 };
 
 use super::settings::parse;
-use crate::config::{ConsumerOptions, ProducerOptions, SinkConfig, WorkerConfig, layered};
+use crate::config::{ConsumerOptions, ProducerOptions, SecurityOptions, SinkConfig, WorkerConfig, layered};
 
 /// A record is tried to be written this long: Connect's own choice, since giving up would lose it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// The connections of a connector's clients of one kind (`producer.`, `consumer.`, `admin.`): the worker's own, unless the worker
+/// or the connector says something else about their security. What is not said is as for the worker itself.
+pub(crate) fn connections(
+    client: &Client,
+    worker: &WorkerConfig,
+    connector: &Props,
+    prefix: &str,
+    name: &str,
+) -> Result<Client> {
+    let common = SecurityOptions::select(&worker.props);
+    let mut own = common.clone();
+    own.extend(SecurityOptions::select(&layered(&worker.props, connector, prefix)));
+    if own == common {
+        return Ok(client.clone());
+    }
+    let security = parse(name, SecurityOptions::parse(&own).and_then(|options| options.security()))?;
+    Ok(Client::new(ClientConfig { security, ..(**client.config()).clone() }))
+}
 
 /// A producer with a connector's settings.
 pub(crate) fn producer(
@@ -25,7 +44,8 @@ pub(crate) fn producer(
     name: &str,
 ) -> Result<Producer> {
     let options = parse(name, ProducerOptions::parse(&layered(&worker.props, connector, "producer.")))?;
-    Ok(Producer::new(client, producer_config(&options)?))
+    let client = connections(client, worker, connector, "producer.", name)?;
+    Ok(Producer::new(&client, producer_config(&options)?))
 }
 
 pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
@@ -52,7 +72,8 @@ pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfi
         request_bytes_max: options.max_request_size.unwrap_or(defaults.request_bytes_max),
         delivery_timeout: options.delivery_timeout.unwrap_or(DELIVERY_TIMEOUT),
         max_in_flight: options.max_in_flight.unwrap_or(defaults.max_in_flight),
-        ..defaults
+        transactional_id: None,
+        transaction_timeout: options.transaction_timeout.unwrap_or(defaults.transaction_timeout),
     })
 }
 
@@ -87,6 +108,7 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
     };
     let group = GroupConfig {
         group: options.group_id.unwrap_or_else(|| sink_group(name)),
+        assignors: options.assignment_strategy.iter().map(|name| assignor(name)).collect::<Result<_>>()?,
         session_timeout: options.session_timeout.unwrap_or(SESSION_TIMEOUT),
         heartbeat_interval: options.heartbeat_interval.unwrap_or(group.heartbeat_interval),
         consumer,
@@ -121,6 +143,15 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Records of one put, if `max.poll.records` does not say: more than Kafka's 500, since batches are bounded in bytes as well.
 const RECORDS_MAX: usize = 10_000;
+
+fn assignor(name: &str) -> Result<Assignor> {
+    match name.rsplit('.').next() {
+        Some("range" | "RangeAssignor") => Ok(Assignor::Range),
+        Some("roundrobin" | "RoundRobinAssignor") => Ok(Assignor::RoundRobin),
+        Some("cooperative-sticky" | "CooperativeStickyAssignor") => Ok(Assignor::CooperativeSticky),
+        _ => Err(unknown("partition.assignment.strategy", name)),
+    }
+}
 
 fn unknown(option: &str, value: &str) -> Error {
     Error::bad_config(format!("{option}={value} is not a value that this worker knows"))

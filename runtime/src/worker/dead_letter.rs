@@ -47,7 +47,14 @@ impl DeadLetters {
             configs: Vec::new(),
         };
         let doing = || format!("cannot create the dead letter queue {topic}");
-        let outcomes = context.client.create_topics(&[new]).await;
+        let admin = clients::connections(
+            &context.client,
+            &context.config,
+            &setup.connector,
+            "admin.",
+            &id.connector,
+        )?;
+        let outcomes = admin.create_topics(&[new]).await;
         for outcome in outcomes.map_err(|error| broker_error(doing(), error))? {
             if let TopicResult::Failed(error) = outcome.result {
                 return Err(broker_error(doing(), error));

@@ -130,7 +130,9 @@ impl SinkLoop {
         let reports = ErrorReports::new(&life.id, policy, Arc::clone(&setup.metrics));
         let SinkConsumer { group, records_max } =
             clients::sink_consumer(&context.config, &setup.connector, &name)?;
-        let consumer = clients::join(&context.client, group, &sink)?;
+        let client =
+            clients::connections(&context.client, &context.config, &setup.connector, "consumer.", &name)?;
+        let consumer = clients::join(&client, group, &sink)?;
         let interval = options.offset_flush_interval;
         let mut timer = interval_at(tokio::time::Instant::now() + interval, interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -135,6 +135,7 @@ impl SourceLoop {
             false => Vec::new(),
         };
         let tracking = options.topic_tracking_enable.then(|| Arc::clone(&context.statuses));
+        let admin = clients::connections(&context.client, &context.config, &setup.connector, "admin.", name)?;
         let (interval, timeout) = (options.offset_flush_interval, options.offset_flush_timeout);
         let tolerance = setup.tolerance();
         Ok(Self {
@@ -142,7 +143,7 @@ impl SourceLoop {
             reports: ErrorReports::new(&life.id, tolerance.policy().clone(), Arc::clone(&metrics)),
             tolerance,
             producer: clients::producer(&context.client, &context.config, &setup.connector, name)?,
-            topics: TaskTopics::new(context.client.clone(), rules, tracking, life.id.clone()),
+            topics: TaskTopics::new(admin, rules, tracking, life.id.clone()),
             commits: OffsetCommits::new(
                 Arc::clone(&context.offsets),
                 name,

@@ -169,6 +169,9 @@ class Transactions:
             self.recover(error.args[0], number)
 
     def abort(self, number):
+        # An abort drops what is not sent yet; what was sent must not be seen by anyone who reads committed records.
+        if CHOICES.random() < 0.7:
+            self.producer.flush(0.5)
         self.retry(self.producer, lambda: self.producer.abort_transaction(1))
         history.say("X", number)
 

@@ -3,6 +3,7 @@
 mod alter;
 pub(crate) mod description;
 mod groups;
+mod log_dirs;
 pub(crate) mod offsets;
 mod places;
 pub(crate) mod topics;

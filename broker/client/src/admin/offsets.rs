@@ -18,6 +18,7 @@ use bytestring::ByteString;
 
 use super::refused;
 use crate::client::Client;
+use crate::config::Isolation;
 use crate::error::{Error, Result};
 use crate::net::connection::Connection;
 use crate::types::{OffsetAndMetadata, OffsetSpec, TopicPartition};
@@ -28,12 +29,23 @@ pub(crate) const OFFSET_VERSION_MAX: i16 = 9;
 impl Client {
     /// The first, the last, or the offset at a time stamp. Behind the last record if no record is that young.
     pub async fn list_offsets(&self, topic: &str, partition: i32, at: OffsetSpec) -> Result<i64> {
-        let offset = self.retrying(|| self.list_offset(topic, partition, wire_timestamp(at), 0)).await?;
+        self.list_offsets_isolated(topic, partition, at, Isolation::ReadUncommitted).await
+    }
+
+    /// The same for readers of what is committed: the last offset is then before the first open transaction.
+    pub async fn list_offsets_isolated(
+        &self,
+        topic: &str,
+        partition: i32,
+        at: OffsetSpec,
+        isolation: Isolation,
+    ) -> Result<i64> {
+        let ask = |at| self.list_offset(topic, partition, wire_timestamp(at), isolation.wire());
+        let offset = self.retrying(|| ask(at)).await?;
         if offset >= 0 {
             return Ok(offset);
         }
-        let latest = wire_timestamp(OffsetSpec::Latest);
-        self.retrying(|| self.list_offset(topic, partition, latest, 0)).await
+        self.retrying(|| ask(OffsetSpec::Latest)).await
     }
 
     pub(crate) async fn list_offset(

@@ -1,4 +1,4 @@
-//! Who gets which partitions: Kafka's `range` and `roundrobin`, computed by the group's leader.
+//! Who gets which partitions: Kafka's `range`, `roundrobin` and `cooperative-sticky`, computed by the group's leader.
 //!
 //! Pure, and the same as Kafka's: the leader may be a member of another kind, and so may the next one.
 
@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 
+use super::sticky;
 use crate::config::Assignor;
 use crate::types::TopicPartition;
 
@@ -16,6 +17,10 @@ pub(crate) struct Wish {
     /// Static members are ordered by this name, which survives restarts.
     pub(crate) instance_id: Option<ByteString>,
     pub(crate) topics: BTreeSet<ByteString>,
+    /// What it has now.
+    pub(crate) owned: Vec<TopicPartition>,
+    /// The generation in which it got that; -1 if it does not know.
+    pub(crate) generation: i32,
 }
 
 /// Partitions by member id.
@@ -35,6 +40,7 @@ pub(crate) fn assign(
     match assignor {
         Assignor::Range => range(&members, partitions, &mut shares),
         Assignor::RoundRobin => round_robin(&members, partitions, &mut shares),
+        Assignor::CooperativeSticky => shares = sticky::share(&members, partitions),
     }
     shares
 }
@@ -78,7 +84,7 @@ mod tests {
 
     fn wish(member: &str, topics: &[&str]) -> Wish {
         let topics = topics.iter().map(|topic| (*topic).into()).collect();
-        Wish { member_id: member.into(), instance_id: None, topics }
+        Wish { member_id: member.into(), instance_id: None, topics, owned: Vec::new(), generation: -1 }
     }
 
     fn shares(assignor: Assignor, members: Vec<Wish>, partitions: &[(&str, i32)]) -> Vec<String> {

@@ -69,15 +69,20 @@ impl Fetcher {
 
     /// Reads these partitions from now on, and no others. Without an offset the configured reset decides.
     pub(crate) fn assign(&mut self, partitions: impl IntoIterator<Item = (TopicPartition, Option<i64>)>) {
+        self.ready.clear();
+        self.positions.clear();
+        self.unplaced.clear();
+        self.add(partitions);
+    }
+
+    /// Reads these partitions as well.
+    pub(crate) fn add(&mut self, partitions: impl IntoIterator<Item = (TopicPartition, Option<i64>)>) {
         self.epoch += 1;
         let epoch = self.epoch;
         let default = match self.config.offset_reset {
             OffsetReset::Latest => -1,
             OffsetReset::Earliest | OffsetReset::Fail => -2,
         };
-        self.ready.clear();
-        self.positions.clear();
-        self.unplaced.clear();
         for (partition, offset) in partitions {
             if offset.is_none() && self.config.offset_reset == OffsetReset::Fail {
                 self.unplaced.push(partition);
@@ -85,6 +90,14 @@ impl Fetcher {
             }
             self.positions.insert(partition, Position::at(offset.unwrap_or(default), epoch));
         }
+    }
+
+    /// Reads these partitions no longer; what was fetched of them is dropped.
+    pub(crate) fn remove(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.positions.remove(partition);
+        }
+        self.unplaced.retain(|partition| !partitions.contains(partition));
     }
 
     pub(crate) fn seek(&mut self, partition: &TopicPartition, offset: i64) {
@@ -116,10 +129,10 @@ impl Fetcher {
         self.positions.get(partition)?.high_watermark
     }
 
-    /// Records between position and high watermark, where both are known.
+    /// Records between position and the end of what may be read, where both are known.
     pub(crate) fn lag(&self) -> Vec<(TopicPartition, i64)> {
         let lag = |(partition, position): (&TopicPartition, &Position)| {
-            let lag = position.high_watermark? - position.delivered?;
+            let lag = position.end? - position.delivered?;
             Some((partition.clone(), lag.max(0)))
         };
         self.positions.iter().filter_map(lag).collect()
@@ -296,12 +309,12 @@ impl Fetcher {
     /// Takes in every part; the first error that is not to be retried comes out at the end.
     fn accept(&mut self, parts: Vec<Part>, now: Instant) -> Result<()> {
         let mut result = Ok(());
-        for Part { asked, high_watermark, outcome } in parts {
+        for Part { asked, high_watermark, end, outcome } in parts {
             let Some(position) = self.current(&asked) else { continue };
             match outcome {
                 Err(error) => result = result.and(self.trouble(&asked, error, now)),
                 Ok(Decoded { records, next_offset }) => {
-                    position.high_watermark = Some(high_watermark);
+                    (position.high_watermark, position.end) = (Some(high_watermark), Some(end));
                     position.advance(next_offset);
                     if records.is_empty() {
                         position.delivered = Some(next_offset);

@@ -1,7 +1,8 @@
 //! A member of a consumer group: its partitions come and go, its heartbeats do not depend on how fast its user is.
 //!
 //! ```text
-//! joining --Assigned--> stable --(rebalance, new partitions)--> Revoked --> joining ...
+//! eager:       joining --Assigned--> stable --(rebalance)--> Revoked (all) --> joining ...
+//! cooperative: joining --Assigned--> stable --(rebalance)--> joining, reading on --> Revoked, Assigned (what changes hands) ...
 //! ```
 //! Invariant: between `Assigned` and `Revoked` the records handed out are of assigned partitions only, in order. All waiting is
 //! on state of the consumer or its tasks, so a dropped `next` loses nothing.
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::fetcher::Fetcher;
-use super::membership::{Health, Joined, Membership, Subscription};
+use super::membership::{Health, Holding, Joined, Membership, Subscription};
 use crate::client::Client;
 use crate::config::GroupConfig;
 use crate::error::{Error, Result};
@@ -35,8 +36,11 @@ pub struct GroupConsumer {
     records: VecDeque<FetchedRecords>,
     /// The generation joined last, which commits belong to.
     generation: i32,
+    /// What the user was told to have, and not told to give up.
+    owned: Vec<TopicPartition>,
     state: State,
     joining: JoinSet<Result<Joined>>,
+    placing: JoinSet<Result<Vec<AssignedPartition>>>,
     heartbeats: JoinSet<()>,
     watching: JoinSet<Result<BTreeMap<ByteString, i32>>>,
     watch_at: Instant,
@@ -45,16 +49,17 @@ pub struct GroupConsumer {
 #[derive(Debug)]
 enum State {
     Joining,
+    /// A member; the committed offsets of new partitions are being asked for.
+    Placing(Stable),
     Stable(Stable),
 }
 
 #[derive(Debug)]
 struct Stable {
-    partitions: Vec<TopicPartition>,
     topics: BTreeMap<ByteString, i32>,
     is_leader: bool,
     health: watch::Receiver<Health>,
-    /// The subscription came to something else than when the member joined.
+    /// The subscription came to something else than when the member joined, or what was given up is to be given out.
     outdated: bool,
 }
 
@@ -67,8 +72,10 @@ impl GroupConsumer {
             fetcher,
             records: VecDeque::new(),
             generation: -1,
+            owned: Vec::new(),
             state: State::Joining,
             joining: JoinSet::new(),
+            placing: JoinSet::new(),
             heartbeats: JoinSet::new(),
             watching: JoinSet::new(),
             watch_at: Instant::now(),
@@ -93,73 +100,137 @@ impl GroupConsumer {
     /// Waits for what comes next: partitions, records, the loss of partitions. Cancel-safe.
     pub async fn next(&mut self) -> Result<GroupEvent> {
         loop {
-            match &mut self.state {
-                State::Joining => return self.wait_joined().await,
-                State::Stable(stable) if stable.must_rejoin() => {
-                    let revoked = self.give_up_partitions();
-                    if !revoked.is_empty() {
-                        return Ok(GroupEvent::Revoked(revoked));
-                    }
-                }
+            let event = match &mut self.state {
+                State::Joining => self.wait_joined().await?,
+                State::Placing(stable) if stable.is_called() => self.start_over(),
+                State::Placing(_) => self.wait_placed().await?,
+                State::Stable(stable) if stable.must_rejoin() => self.start_over(),
                 State::Stable(_) => {
                     if let Some(records) = self.records.pop_front() {
                         return Ok(GroupEvent::Records(records));
                     }
                     self.wait_stable().await?;
+                    None
                 }
+            };
+            if let Some(event) = event {
+                return Ok(event);
             }
         }
     }
 
-    async fn wait_joined(&mut self) -> Result<GroupEvent> {
+    /// Waits to be a member. What is kept meanwhile (cooperative) is read on.
+    async fn wait_joined(&mut self) -> Result<Option<GroupEvent>> {
         self.heartbeats.abort_all();
+        if let Some(records) = self.records.pop_front() {
+            return Ok(Some(GroupEvent::Records(records)));
+        }
         if self.joining.is_empty() {
             let membership = Arc::clone(&self.membership);
-            self.joining.spawn(async move { membership.join().await });
+            let holding = Holding { partitions: self.owned.clone(), generation: self.generation };
+            self.joining.spawn(async move { membership.join(&holding).await });
         }
-        let closed = Error::Closed { what: "consumer's task (it failed)" };
-        let joined = match self.joining.join_next().await {
-            Some(Ok(joined)) => joined?,
-            Some(Err(panic)) => {
-                tracing::error!(%panic, "a task of the group consumer failed");
-                return Err(closed);
+        let joined = tokio::select! {
+            Some(joined) = self.joining.join_next() => joined,
+            records = self.fetcher.poll(), if !self.owned.is_empty() => {
+                self.records.extend(records?);
+                return Ok(None);
             }
-            None => return Err(closed),
         };
-        Ok(GroupEvent::Assigned(self.start_generation(joined)))
+        Ok(self.start_generation(task_result(joined)?))
     }
 
-    fn start_generation(&mut self, joined: Joined) -> Vec<AssignedPartition> {
+    /// Takes in the assignment: what is no longer in it is given up first.
+    fn start_generation(&mut self, joined: Joined) -> Option<GroupEvent> {
         let Joined { generation, assigned, topics, is_leader } = joined;
         self.generation = generation;
         let (sender, health) = watch::channel(Health::Stable);
         let membership = Arc::clone(&self.membership);
         self.heartbeats = JoinSet::new();
         self.heartbeats.spawn(async move { membership.keep_alive(generation, sender).await });
-        let partitions: Vec<_> = assigned
-            .iter()
-            .map(|it| TopicPartition { topic: it.topic.clone(), partition: it.partition })
-            .collect();
-        let offsets = assigned.iter().map(|it| it.committed.as_ref().map(|committed| committed.offset));
-        self.fetcher.assign(partitions.iter().cloned().zip(offsets));
-        self.watch_at = Instant::now();
-        self.state = State::Stable(Stable { partitions, topics, is_leader, health, outdated: false });
-        assigned
+        let (kept, given): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.owned).into_iter().partition(|partition| assigned.contains(partition));
+        let new: Vec<_> = assigned.into_iter().filter(|partition| !kept.contains(partition)).collect();
+        self.owned = kept;
+        let membership = Arc::clone(&self.membership);
+        self.placing = JoinSet::new();
+        self.placing.spawn(async move { membership.with_offsets(new).await });
+        // The others wait for what is given up here: only the next round gives it out.
+        let outdated = !given.is_empty();
+        self.state = State::Placing(Stable { topics, is_leader, health, outdated });
+        self.stop_reading(&given);
+        (!given.is_empty()).then_some(GroupEvent::Revoked(given))
     }
 
-    /// Stops reading and goes on to join; heartbeats continue until then, so that the user has time to commit.
-    fn give_up_partitions(&mut self) -> Vec<TopicPartition> {
-        let State::Stable(stable) = std::mem::replace(&mut self.state, State::Joining) else {
-            return Vec::new();
+    /// Waits until it is known where new partitions are to be read from. What is kept is read on.
+    async fn wait_placed(&mut self) -> Result<Option<GroupEvent>> {
+        if let Some(records) = self.records.pop_front() {
+            return Ok(Some(GroupEvent::Records(records)));
+        }
+        let State::Placing(stable) = &mut self.state else { return Ok(None) };
+        let placed = tokio::select! {
+            Some(placed) = self.placing.join_next() => task_result(placed),
+            // If the sender is gone, the heartbeats ended: the health says why.
+            _changed = stable.health.changed() => return Ok(None),
+            records = self.fetcher.poll(), if !self.owned.is_empty() => {
+                self.records.extend(records?);
+                return Ok(None);
+            }
         };
-        if let Health::Lost(code) = *stable.health.borrow() {
+        let assigned = match placed {
+            Ok(assigned) => assigned,
+            Err(error) => {
+                // Whoever asks again joins again: the group still thinks that the partitions are read here.
+                self.state = State::Joining;
+                return Err(error);
+            }
+        };
+        let first = self.owned.is_empty();
+        let partition =
+            |it: &AssignedPartition| TopicPartition { topic: it.topic.clone(), partition: it.partition };
+        let offsets =
+            assigned.iter().map(|it| (partition(it), it.committed.as_ref().map(|known| known.offset)));
+        self.fetcher.add(offsets);
+        self.owned.extend(assigned.iter().map(partition));
+        self.watch_at = Instant::now();
+        if let State::Placing(stable) = std::mem::replace(&mut self.state, State::Joining) {
+            self.state = State::Stable(stable);
+        }
+        Ok((first || !assigned.is_empty()).then_some(GroupEvent::Assigned(assigned)))
+    }
+
+    /// Goes on to join. Partitions are given up first, unless they may be kept (cooperative). Heartbeats continue until then,
+    /// so that the user has time to commit.
+    fn start_over(&mut self) -> Option<GroupEvent> {
+        let (State::Stable(stable) | State::Placing(stable)) =
+            std::mem::replace(&mut self.state, State::Joining)
+        else {
+            return None;
+        };
+        let lost = match *stable.health.borrow() {
+            Health::Lost(code) => Some(code),
+            Health::Stable | Health::Rebalancing => None,
+        };
+        if let Some(code) = lost {
             tracing::warn!(group = self.group(), %code, "the group went on without this member");
             self.membership.forget_member(code);
         }
-        self.records.clear();
         self.watching = JoinSet::new();
-        self.fetcher.assign([]);
-        stable.partitions
+        self.placing = JoinSet::new();
+        if lost.is_none() && self.membership.config.is_cooperative() {
+            return None;
+        }
+        let revoked = std::mem::take(&mut self.owned);
+        self.stop_reading(&revoked);
+        (!revoked.is_empty()).then_some(GroupEvent::Revoked(revoked))
+    }
+
+    fn stop_reading(&mut self, partitions: &[TopicPartition]) {
+        self.records.retain(|it| {
+            let partition = TopicPartition { topic: it.topic.clone(), partition: it.partition };
+            !partitions.contains(&partition)
+        });
+        self.fetcher.remove(partitions);
     }
 
     /// Waits until there are records, or the group calls, or topics have changed.
@@ -210,7 +281,7 @@ impl GroupConsumer {
         self.fetcher.pause(partitions, false);
     }
 
-    /// How many records each partition is behind (high watermark minus position), where that is known.
+    /// How many records each partition is behind (the end of what may be read minus the position), where that is known.
     pub fn lag(&self) -> Vec<(TopicPartition, i64)> {
         self.fetcher.lag()
     }
@@ -223,6 +294,7 @@ impl GroupConsumer {
     /// Leaves the group, so that the others get its partitions at once. Without it (a drop) they wait for the session timeout.
     pub async fn leave(mut self) -> Result<()> {
         self.joining.shutdown().await;
+        self.placing.shutdown().await;
         self.heartbeats.shutdown().await;
         self.membership.leave().await
     }
@@ -230,12 +302,25 @@ impl GroupConsumer {
 
 impl Stable {
     fn must_rejoin(&self) -> bool {
-        self.outdated || *self.health.borrow() != Health::Stable || self.health.has_changed().is_err()
+        self.outdated || self.is_called()
+    }
+
+    /// Whether the group wants everyone to join again, or went on.
+    fn is_called(&self) -> bool {
+        *self.health.borrow() != Health::Stable || self.health.has_changed().is_err()
     }
 
     /// New topics concern every member that wants them; new partitions of known ones concern the leader, who shares them out.
     fn compare(&mut self, topics: &BTreeMap<ByteString, i32>) {
         let same_topics = self.topics.keys().eq(topics.keys());
-        self.outdated = !same_topics || (self.is_leader && self.topics != *topics);
+        self.outdated |= !same_topics || (self.is_leader && self.topics != *topics);
     }
+}
+
+/// What a task brought; one that panicked is an error, and noted.
+fn task_result<T>(ended: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "a task of the group consumer failed");
+        Err(Error::Closed { what: "consumer's task (it failed)" })
+    })
 }

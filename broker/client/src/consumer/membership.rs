@@ -67,10 +67,18 @@ pub(crate) enum Health {
 #[derive(Debug)]
 pub(crate) struct Joined {
     pub(crate) generation: i32,
-    pub(crate) assigned: Vec<AssignedPartition>,
+    pub(crate) assigned: Vec<TopicPartition>,
     /// Topics and partition counts that the subscription came to when it joined.
     pub(crate) topics: BTreeMap<ByteString, i32>,
     pub(crate) is_leader: bool,
+}
+
+/// What a member has when it joins again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Holding {
+    pub(crate) partitions: Vec<TopicPartition>,
+    /// The generation it got them in, or -1.
+    pub(crate) generation: i32,
 }
 
 /// See the module. Shared by the consumer and its background tasks.
@@ -172,9 +180,9 @@ impl Membership {
     }
 
     /// Joins, again and again until it succeeds or cannot.
-    pub(crate) async fn join(&self) -> Result<Joined> {
+    pub(crate) async fn join(&self, holding: &Holding) -> Result<Joined> {
         loop {
-            match self.join_once().await {
+            match self.join_once(holding).await {
                 Ok(joined) => return Ok(joined),
                 Err(Setback::Again) => {}
                 Err(Setback::Fatal(error)) => return Err(error),
@@ -187,13 +195,13 @@ impl Membership {
         }
     }
 
-    async fn join_once(&self) -> std::result::Result<Joined, Setback> {
+    async fn join_once(&self, holding: &Holding) -> std::result::Result<Joined, Setback> {
         let topics = self.topics().await.map_err(Setback::of)?;
         let connection = self.connection().await.map_err(Setback::of)?;
         // The answer comes when all members have come, or their time is up.
         let patience = self.config.rebalance_timeout + self.client.config().request_timeout;
         let request = self
-            .join_request(&topics)
+            .join_request(&topics, holding)
             .map_err(|source| Setback::Fatal(Error::Request { api: ApiKey::JoinGroup, source }))?;
         let answer = connection.call(&request, i16::MAX, Some(patience)).await.map_err(Setback::of)?;
         self.check(&connection, ApiKey::JoinGroup, answer.error_code, Some(&answer.member_id))?;
@@ -213,27 +221,32 @@ impl Membership {
         };
         let synced = connection.call(&request, i16::MAX, Some(patience)).await.map_err(Setback::of)?;
         self.check(&connection, ApiKey::SyncGroup, synced.error_code, None)?;
-        let partitions = self.read_assignment(&connection, synced.assignment)?;
-        let assigned = self.with_offsets(&connection, partitions).await.map_err(Setback::of)?;
+        let assigned = self.read_assignment(&connection, synced.assignment)?;
         Ok(Joined { generation, assigned, topics, is_leader })
     }
 
     fn join_request(
         &self,
         topics: &BTreeMap<ByteString, i32>,
+        holding: &Holding,
     ) -> std::result::Result<JoinGroupRequest, EncodeError> {
         // Topics that do not exist yet are named as well: whoever leads may see them first.
         let wanted: BTreeSet<ByteString> = match &self.subscription {
             Subscription::Topics(names) => names.iter().map(|name| name.as_str().into()).collect(),
             Subscription::Matching(_) => topics.keys().cloned().collect(),
         };
-        let subscription =
-            consumer_protocol::Subscription { topics: wanted.into_iter().collect(), ..Default::default() };
-        let metadata = consumer_protocol::encode(&subscription, CONSUMER_PROTOCOL_VERSION)?;
-        let protocols = self.config.assignors.iter().map(|assignor| JoinGroupRequestProtocol {
-            name: ByteString::from_static(assignor.name()),
-            metadata: metadata.clone(),
+        let subscription = consumer_protocol::Subscription {
+            topics: wanted.into_iter().collect(),
+            owned_partitions: share::owned(&holding.partitions),
+            ..Default::default()
+        };
+        let protocols = self.config.assignors.iter().map(|assignor| {
+            let user_data = share::user_data(*assignor, holding.generation);
+            let subscription = consumer_protocol::Subscription { user_data, ..subscription.clone() };
+            let metadata = consumer_protocol::encode(&subscription, CONSUMER_PROTOCOL_VERSION)?;
+            Ok(JoinGroupRequestProtocol { name: ByteString::from_static(assignor.name()), metadata })
         });
+        let protocols = protocols.collect::<std::result::Result<Vec<_>, EncodeError>>()?;
         Ok(JoinGroupRequest {
             group_id: self.config.group.as_str().into(),
             session_timeout_ms: millis(self.config.session_timeout),
@@ -241,7 +254,7 @@ impl Membership {
             member_id: self.member_id(),
             group_instance_id: self.instance_id(),
             protocol_type: PROTOCOL_TYPE.into(),
-            protocols: protocols.collect(),
+            protocols,
             reason: None,
         })
     }

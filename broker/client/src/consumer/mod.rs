@@ -14,6 +14,7 @@ mod membership;
 mod partition_consumer;
 mod position;
 mod request;
+mod sticky;
 #[cfg(test)]
 mod tests;
 

@@ -16,6 +16,8 @@ pub(crate) struct Position {
     /// Behind the last record that was handed out.
     pub(crate) delivered: Option<i64>,
     pub(crate) high_watermark: Option<i64>,
+    /// The end of what may be read: before the first open transaction, for readers of what is committed.
+    pub(crate) end: Option<i64>,
     pub(crate) epoch: u64,
     pub(crate) paused: bool,
     /// A fetch or look-up is under way, or records wait to be handed out.
@@ -37,6 +39,7 @@ impl Position {
             reset,
             delivered: known,
             high_watermark: None,
+            end: None,
             epoch,
             paused: false,
             busy: false,
@@ -46,8 +49,8 @@ impl Position {
 
     /// Continues elsewhere; what is under way becomes stale.
     pub(crate) fn seek(&mut self, offset: i64, epoch: u64) {
-        let (paused, high_watermark) = (self.paused, self.high_watermark);
-        *self = Self { paused, high_watermark, ..Self::at(offset, epoch) };
+        let (paused, high_watermark, end) = (self.paused, self.high_watermark, self.end);
+        *self = Self { paused, high_watermark, end, ..Self::at(offset, epoch) };
     }
 
     /// Looks for a new place to start.

@@ -34,6 +34,8 @@ pub(crate) struct Asked {
 pub(crate) struct Part {
     pub(crate) asked: Asked,
     pub(crate) high_watermark: i64,
+    /// Where reading ends for now: the high watermark, or for readers of what is committed the first open transaction.
+    pub(crate) end: i64,
     pub(crate) outcome: Result<Decoded>,
 }
 
@@ -46,11 +48,7 @@ pub(crate) async fn look_up(
 ) -> Result<i64> {
     let timestamp = if at == OffsetSpec::Latest { -1 } else { -2 };
     let TopicPartition { topic, partition } = &asked.partition;
-    client.list_offset(topic, *partition, timestamp, wire_isolation(isolation)).await
-}
-
-fn wire_isolation(isolation: Isolation) -> i8 {
-    i8::from(isolation == Isolation::ReadCommitted)
+    client.list_offset(topic, *partition, timestamp, isolation.wire()).await
 }
 
 /// One request to one leader, and its answer decoded.
@@ -74,13 +72,19 @@ pub(crate) async fn fetch(
             let partition = TopicPartition { topic: topic.topic.clone(), partition: data.partition_index };
             let Some(asked) = by_partition.remove(&partition) else { continue };
             let high_watermark = data.high_watermark;
+            let end = readable_end(&data, config.isolation);
             let outcome = decode_part(&connection, &asked, data, config);
-            parts.push(Part { asked, high_watermark, outcome });
+            parts.push(Part { asked, high_watermark, end, outcome });
             // Inflating is work for the processor; others of this thread get their turn in between.
             tokio::task::yield_now().await;
         }
     }
     Ok(parts)
+}
+
+fn readable_end(data: &PartitionData, isolation: Isolation) -> i64 {
+    let committed_only = isolation == Isolation::ReadCommitted && data.last_stable_offset >= 0;
+    if committed_only { data.last_stable_offset } else { data.high_watermark }
 }
 
 fn decode_part(
@@ -126,7 +130,7 @@ fn fetch_request(asked: &[Asked], config: &ConsumerConfig) -> FetchRequest {
         max_wait_ms: i32::try_from(config.fetch_wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: bytes_i32(config.fetch_bytes_min),
         max_bytes: bytes_i32(config.fetch_bytes_max),
-        isolation_level: wire_isolation(config.isolation),
+        isolation_level: config.isolation.wire(),
         topics,
         ..Default::default()
     }

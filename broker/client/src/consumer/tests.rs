@@ -5,7 +5,9 @@ use std::time::Duration;
 use broker_protocol::ErrorCode;
 use broker_protocol::batch::{BatchBuilder, BatchFields};
 use broker_protocol::consumer_protocol::{self, AssignedPartitions, Assignment};
-use broker_protocol::messages::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
+use broker_protocol::messages::fetch::{
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
 use broker_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -25,7 +27,7 @@ use broker_protocol::messages::offset_fetch::{
 use broker_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 use super::{GroupConsumer, PartitionConsumer, Subscription};
-use crate::config::{ConsumerConfig, GroupConfig, OffsetReset};
+use crate::config::{Assignor, ConsumerConfig, GroupConfig, Isolation, OffsetReset};
 use crate::error::Error;
 use crate::scripted::{Answer, Manners, ScriptedBroker};
 use crate::types::{FetchedRecords, GroupEvent, OffsetAndMetadata, TopicPartition};
@@ -92,6 +94,42 @@ async fn the_next_answer_is_asked_for_before_the_last_is_used_up() {
     assert_eq!(offset, 9);
     send_fetched(answer, ErrorCode::NONE, Vec::new());
     assert!(consumer.poll().await.unwrap().is_empty(), "an empty answer is told");
+}
+
+#[tokio::test]
+async fn readers_of_what_is_committed_skip_aborted_records_and_their_position_moves_on() {
+    let mut broker = ScriptedBroker::start(Manners::default()).await;
+    let config = ConsumerConfig { isolation: Isolation::ReadCommitted, ..Default::default() };
+    let mut consumer = PartitionConsumer::assign(&broker.client(), vec![(partition(), 5)], config);
+    let transactional = |base_offset, producer_id| {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(1, None, Some(b"tx"), &[]).unwrap();
+        let fields = BatchFields { base_offset, producer_id, is_transactional: true, ..Default::default() };
+        builder.finish(&fields).unwrap().0
+    };
+    for (offset, all_aborted) in [(5, false), (7, true)] {
+        let script = async {
+            let (request, answer) = broker.expect::<FetchRequest>().await;
+            assert_eq!((request.isolation_level, request.topics[0].partitions[0].fetch_offset), (1, offset));
+            let committed = if all_aborted { Vec::new() } else { batch(offset, &["plain"]) };
+            let data = PartitionData {
+                high_watermark: 100,
+                last_stable_offset: 10,
+                aborted_transactions: Some(vec![AbortedTransaction { producer_id: 9, first_offset: 0 }]),
+                records: Some([committed, transactional(offset + 1, 9)].concat().into()),
+                ..Default::default()
+            };
+            let topic =
+                FetchableTopicResponse { topic: "t".into(), partitions: vec![data], ..Default::default() };
+            answer.send(&FetchResponse { responses: vec![topic], ..Default::default() });
+        };
+        let (fetched, ()) = tokio::join!(consumer.poll(), script);
+        let fetched = fetched.unwrap();
+        assert_eq!(values(&fetched).is_empty(), all_aborted);
+        assert_eq!(consumer.position(&partition()), Some(offset + 2));
+        // Behind the first open transaction nothing can be read: that is no lag.
+        assert_eq!(consumer.lag(), [(partition(), 10 - offset - 2)]);
+    }
 }
 
 #[tokio::test]
@@ -218,7 +256,7 @@ async fn admit(broker: &mut ScriptedBroker, generation_id: i32, committed: i64) 
     let names: Vec<_> = request.protocols.iter().map(|protocol| protocol.name.to_string()).collect();
     assert_eq!(
         (&*request.protocol_type, names),
-        ("consumer", vec!["range".to_owned(), "roundrobin".to_owned()])
+        ("consumer", vec!["range".to_owned(), "cooperative-sticky".to_owned()])
     );
     let me = JoinGroupResponseMember {
         member_id: "m".into(),
@@ -363,4 +401,101 @@ async fn a_member_that_was_thrown_out_is_told_and_comes_back() {
     let (event, ()) = tokio::join!(consumer.next(), admit(&mut broker, 5, -1));
     let GroupEvent::Assigned(assigned) = event.unwrap() else { panic!("expected partitions") };
     assert_eq!(assigned[0].committed, None);
+}
+
+/// One round of a cooperative group in which this member is given `partitions`; the answer is what it said to have, and in which
+/// generation.
+async fn cooperate(broker: &mut ScriptedBroker, generation_id: i32, partitions: &[i32]) -> (Vec<i32>, i32) {
+    let (request, answer) = loop {
+        match broker.expect_either::<HeartbeatRequest, JoinGroupRequest>().await {
+            Ok((_, answer)) => answer.send(&HeartbeatResponse::default()),
+            Err(join) => break join,
+        }
+    };
+    assert_eq!(&*request.protocols[0].name, "cooperative-sticky");
+    let said: consumer_protocol::Subscription =
+        consumer_protocol::decode(request.protocols[0].metadata.clone()).unwrap();
+    let generation = i32::from_be_bytes(said.user_data.unwrap()[..].try_into().unwrap());
+    let owned = said.owned_partitions.into_iter().flat_map(|topic| topic.partitions).collect();
+    answer.send(&JoinGroupResponse {
+        generation_id,
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("cooperative-sticky".into()),
+        leader: "other".into(),
+        member_id: "m".into(),
+        ..Default::default()
+    });
+    let (_, answer) = broker.expect::<SyncGroupRequest>().await;
+    let assigned = AssignedPartitions { topic: "t".into(), partitions: partitions.to_vec() };
+    let assignment = Assignment { assigned_partitions: vec![assigned], user_data: None };
+    let assignment = consumer_protocol::encode(&assignment, 1).unwrap();
+    answer.send(&SyncGroupResponse { assignment, ..Default::default() });
+    (owned, generation)
+}
+
+/// The group has committed offset 5 everywhere; `codes` come first.
+async fn committed_everywhere(broker: &mut ScriptedBroker, codes: &[ErrorCode]) {
+    for code in codes.iter().copied().chain([ErrorCode::NONE]) {
+        let (request, answer) = broker.expect::<OffsetFetchRequest>().await;
+        let asked = request.groups[0].topics.as_ref().unwrap()[0].partition_indexes.clone();
+        let partition = |partition_index| OffsetFetchResponsePartitions {
+            partition_index,
+            committed_offset: 5,
+            ..Default::default()
+        };
+        let partitions = asked.into_iter().map(partition).collect();
+        let topic = OffsetFetchResponseTopics { name: "t".into(), partitions, ..Default::default() };
+        answer.send(&OffsetFetchResponse {
+            groups: vec![OffsetFetchResponseGroup {
+                group_id: "g".into(),
+                topics: vec![topic],
+                error_code: code,
+            }],
+            ..Default::default()
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_cooperative_member_gives_up_only_what_changes_hands() {
+    let mut broker = ScriptedBroker::start(Manners { partitions: 3, ..Manners::default() }).await;
+    broker.never_answers_fetches = true;
+    let config = GroupConfig {
+        group: "g".into(),
+        assignors: vec![Assignor::CooperativeSticky],
+        heartbeat_interval: Duration::from_millis(20),
+        topics_interval: Duration::from_secs(600),
+        ..Default::default()
+    };
+    let mut consumer = GroupConsumer::new(&broker.client(), config, Subscription::Topics(vec!["t".into()]));
+    let script = async {
+        coordinate(&mut broker).await;
+        assert_eq!(cooperate(&mut broker, 1, &[0, 1]).await, (vec![], -1));
+        // A transaction with offsets of the group is open: that is waited for, without joining again.
+        committed_everywhere(&mut broker, &[ErrorCode::UNSTABLE_OFFSET_COMMIT]).await;
+    };
+    let (event, ()) = tokio::join!(consumer.next(), script);
+    let GroupEvent::Assigned(assigned) = event.unwrap() else { panic!("expected partitions") };
+    assert_eq!(assigned.iter().map(|it| it.partition).collect::<Vec<_>>(), [0, 1]);
+
+    // The group calls; partition 1 goes elsewhere, partition 2 comes. Nothing is revoked before it is known what.
+    let (_, answer) = broker.expect::<HeartbeatRequest>().await;
+    answer.send(&HeartbeatResponse { error_code: ErrorCode::REBALANCE_IN_PROGRESS, ..Default::default() });
+    let (event, held) = tokio::join!(consumer.next(), cooperate(&mut broker, 2, &[0, 2]));
+    assert_eq!(held, (vec![0, 1], 1));
+    let GroupEvent::Revoked(revoked) = event.unwrap() else { panic!("expected a loss") };
+    assert_eq!(revoked, [TopicPartition::new("t", 1)]);
+    let (event, ()) = tokio::join!(consumer.next(), committed_everywhere(&mut broker, &[]));
+    let GroupEvent::Assigned(assigned) = event.unwrap() else { panic!("expected partitions") };
+    assert_eq!(assigned.iter().map(|it| it.partition).collect::<Vec<_>>(), [2]);
+    // What was given up is given out in another round, which this member calls.
+    let script = async {
+        assert_eq!(cooperate(&mut broker, 3, &[0, 2]).await, (vec![0, 2], 2));
+        let (_, answer) = broker.expect::<HeartbeatRequest>().await;
+        answer.send(&HeartbeatResponse { error_code: ErrorCode::UNKNOWN_MEMBER_ID, ..Default::default() });
+    };
+    // Then it is thrown out: everything is lost.
+    let (event, ()) = tokio::join!(consumer.next(), script);
+    let GroupEvent::Revoked(revoked) = event.unwrap() else { panic!("expected a loss") };
+    assert_eq!(revoked, [TopicPartition::new("t", 0), TopicPartition::new("t", 2)]);
 }

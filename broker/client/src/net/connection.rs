@@ -1,4 +1,5 @@
-//! One connection to one broker: requests are pipelined, answers come back by correlation id.
+//! One connection to one broker: requests are pipelined, answers come back by correlation id. TLS lies below, and who we are is
+//! proven before the first request.
 //!
 //! Invariant: requests leave in the order in which `start` was called; every started request ends, with its answer or with
 //! an error, also when the connection breaks or is dropped. Dropping a pending answer is harmless: it is thrown away when it comes.
@@ -12,36 +13,44 @@ use std::time::Duration;
 
 use broker_protocol::header::{decode_response, encode_request, response_correlation_id};
 use broker_protocol::messages::api_versions::ApiVersionsRequest;
+use broker_protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
+use broker_protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use broker_protocol::{Encoded, ErrorCode, Request, frame};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::session::{Line, LoginVersions, Renewal, authentication_error, sleep_until};
 use super::versions::Versions;
 use crate::config::ClientConfig;
 use crate::error::{Error, Result};
+use crate::security::Sasl;
+use crate::security::login::{Login, Step};
 
 /// Requests that may wait for their answers on one connection; brokers work them off one after the other.
 const REQUESTS_MAX: usize = 1024;
 
-type Answer = std::result::Result<Bytes, Arc<io::Error>>;
+pub(super) type Answer = std::result::Result<Bytes, Arc<io::Error>>;
 
 /// Who waits for which answer; the error once the connection is over.
 #[derive(Debug)]
-enum Waiting {
+pub(super) enum Waiting {
     Open(HashMap<i32, oneshot::Sender<Answer>>),
     Ended(Arc<io::Error>),
 }
 
 #[derive(Debug)]
-struct Outgoing {
-    frame: Encoded,
-    /// Told once the frame is written, if no answer will come.
-    written: Option<oneshot::Sender<Answer>>,
+enum Outgoing {
+    Frame {
+        frame: Encoded,
+        /// Told once the frame is written, if no answer will come.
+        written: Option<oneshot::Sender<Answer>>,
+    },
+    /// The broker ends the session at a certain time, unless it is renewed before.
+    Renew(Renewal),
 }
 
 /// See the module.
@@ -51,7 +60,7 @@ pub(crate) struct Connection {
     client_id: String,
     request_timeout: Duration,
     versions: Versions,
-    next_id: AtomicI32,
+    next_id: Arc<AtomicI32>,
     outgoing: mpsc::Sender<Outgoing>,
     waiting: Arc<Mutex<Waiting>>,
     stop: CancellationToken,
@@ -69,29 +78,57 @@ pub(crate) struct Pending<R> {
 }
 
 impl Connection {
-    /// Connects and asks for the versions the broker speaks.
+    /// Connects, encrypts, asks for the versions the broker speaks, and logs in: the last three only as far as they are asked for.
     pub(crate) async fn open(address: &str, config: &ClientConfig) -> Result<Self> {
         let failed = |source| Error::Connect { broker: address.to_owned(), source: Arc::new(source) };
         let timed_out = || failed(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
         let connected = tokio::time::timeout(config.connect_timeout, TcpStream::connect(address)).await;
         let stream = connected.map_err(|_elapsed| timed_out())?.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
-        let mut connection = Self::start_tasks(stream, address, config);
+        let mut connection = match &config.security.tls {
+            None => {
+                let (reading, writing) = stream.into_split();
+                Self::start_tasks(reading, writing, address, config)
+            }
+            Some(tls) => {
+                let shaken = tls.connect(host_of(address), stream);
+                let shaken = tokio::time::timeout(config.connect_timeout, shaken).await;
+                let stream =
+                    shaken.map_err(|_elapsed| timed_out())?.map_err(|source| tls_error(address, source))?;
+                let (reading, writing) = tokio::io::split(stream);
+                Self::start_tasks(reading, writing, address, config)
+            }
+        };
         connection.versions = connection.negotiate().await?;
+        if let Some(sasl) = &config.security.sasl {
+            connection.log_in(sasl).await?;
+        }
         Ok(connection)
     }
 
-    fn start_tasks(stream: TcpStream, address: &str, config: &ClientConfig) -> Self {
-        let (reading, writing) = stream.into_split();
+    fn start_tasks<R, W>(reading: R, writing: W, address: &str, config: &ClientConfig) -> Self
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+        W: AsyncWrite + Unpin + Send + 'static,
+    {
         let (outgoing, frames) = mpsc::channel(REQUESTS_MAX);
         let waiting = Arc::new(Mutex::new(Waiting::Open(HashMap::new())));
+        let next_id = Arc::new(AtomicI32::new(0));
         let stop = CancellationToken::new();
         let (ending, halt) = (Arc::clone(&waiting), stop.clone());
         let read = read_answers(reading, Arc::clone(&waiting), config.response_bytes_max);
+        let line = Line {
+            socket: writing,
+            waiting: Arc::clone(&waiting),
+            next_id: Arc::clone(&next_id),
+            client_id: config.client_id.clone(),
+            broker: address.into(),
+            timeout: config.request_timeout,
+        };
         tokio::spawn(async move {
             let error = tokio::select! {
                 error = read => error,
-                error = write_requests(writing, frames) => error,
+                error = write_requests(line, frames) => error,
                 () = halt.cancelled() => io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this client"),
             };
             end(&ending, &Arc::new(error));
@@ -101,12 +138,40 @@ impl Connection {
             client_id: config.client_id.clone(),
             request_timeout: config.request_timeout,
             versions: Versions::default(),
-            next_id: AtomicI32::new(0),
+            next_id,
             outgoing,
             waiting,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         }
+    }
+
+    /// Proves who we are, and sees to it that it is proven again in time.
+    async fn log_in(&self, sasl: &Sasl) -> Result<()> {
+        let versions = LoginVersions {
+            handshake: self.version::<SaslHandshakeRequest>(i16::MAX)?,
+            authenticate: self.version::<SaslAuthenticateRequest>(i16::MAX)?,
+        };
+        let mut login = Login::new(sasl);
+        let failed = |reason| authentication_error(&self.broker, sasl, reason);
+        let answer = self.start_version(&login.handshake(), versions.handshake, true)?;
+        let mut ask = login.begin(&answer.wait(self.request_timeout).await?).map_err(failed)?;
+        let lifetime = loop {
+            let answer = self.start_version(&ask, versions.authenticate, true)?;
+            match login.next(&answer.wait(self.request_timeout).await?).map_err(failed)? {
+                Step::Ask(next) => ask = next,
+                Step::Done(lifetime) => break lifetime,
+            }
+        };
+        if let Some(lifetime) = lifetime {
+            let renewal = Outgoing::Renew(Renewal::new(sasl.clone(), versions, lifetime));
+            self.outgoing.try_send(renewal).map_err(|error| Error::Disconnected {
+                broker: self.broker.to_string(),
+                api: SaslAuthenticateRequest::KEY,
+                source: Arc::new(io::Error::other(error.to_string())),
+            })?;
+        }
+        Ok(())
     }
 
     /// Asks in version 3, which every broker since Kafka 2.4 knows; an older one answers in version 0, and so do we then.
@@ -194,7 +259,7 @@ impl Connection {
         } else {
             Some(sender)
         };
-        if let Err(error) = self.outgoing.try_send(Outgoing { frame, written }) {
+        if let Err(error) = self.outgoing.try_send(Outgoing::Frame { frame, written }) {
             senders.remove(&id);
             return Err(ended(Arc::new(io::Error::other(error.to_string()))));
         }
@@ -238,19 +303,40 @@ fn end(waiting: &Mutex<Waiting>, error: &Arc<io::Error>) {
     }
 }
 
-async fn write_requests(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<Outgoing>) -> io::Error {
+async fn write_requests<W>(mut line: Line<W>, mut frames: mpsc::Receiver<Outgoing>) -> io::Error
+where
+    W: AsyncWrite + Unpin + Send,
+{
     let mut batch = Vec::new();
+    let mut renewal: Option<Renewal> = None;
     loop {
-        if frames.recv_many(&mut batch, 64).await == 0 {
+        let due = renewal.as_ref().map(|renewal| renewal.at);
+        let count = tokio::select! {
+            count = frames.recv_many(&mut batch, 64) => count,
+            // Requests wait in line meanwhile: the broker takes nothing else while it is proven who we are.
+            () = sleep_until(due) => {
+                renewal = match line.renew(renewal.take()).await {
+                    Ok(next) => next,
+                    Err(error) => return io::Error::new(io::ErrorKind::PermissionDenied, error),
+                };
+                continue;
+            }
+        };
+        if count == 0 {
             return io::Error::new(io::ErrorKind::ConnectionAborted, "closed by this client");
         }
         let mut bytes = Encoded::default();
         let mut written = Vec::new();
         for outgoing in batch.drain(..) {
-            bytes.append(outgoing.frame);
-            written.extend(outgoing.written);
+            match outgoing {
+                Outgoing::Frame { frame, written: told } => {
+                    bytes.append(frame);
+                    written.extend(told);
+                }
+                Outgoing::Renew(asked) => renewal = Some(asked),
+            }
         }
-        if let Err(error) = socket.write_all_buf(&mut bytes).await {
+        if let Err(error) = line.write(&mut bytes).await {
             return error;
         }
         for sender in written {
@@ -259,8 +345,26 @@ async fn write_requests(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<O
     }
 }
 
-async fn read_answers(
-    mut socket: OwnedReadHalf,
+/// A broker's name or address, without port and brackets.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _port)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// A certificate that does not do is not to be tried again and again; a socket that broke is.
+fn tls_error(address: &str, source: io::Error) -> Error {
+    let (broker, distrust) = (address.to_owned(), is_distrust(source.kind()));
+    let source = Arc::new(source);
+    if distrust { Error::Tls { broker, source } } else { Error::Connect { broker, source } }
+}
+
+/// How rustls reports what it found wrong, in contrast to what the socket reports.
+fn is_distrust(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+}
+
+async fn read_answers<R: AsyncRead + Unpin>(
+    mut socket: R,
     waiting: Arc<Mutex<Waiting>>,
     bytes_max: usize,
 ) -> io::Error {

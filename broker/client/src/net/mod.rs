@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod pool;
+mod session;
 #[cfg(test)]
 mod tests;
 pub(crate) mod versions;

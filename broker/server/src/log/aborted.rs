@@ -1,12 +1,16 @@
 //! The index of aborted transactions: what a reader of committed records must leave out.
 //!
-//! One entry per abort marker, kept with the segment that holds the marker: in memory while the segment is written, in Kafka's format
+//! One entry per abort marker, kept with the segment that holds the marker: in memory while the segment is written, on disk in Kafka's format
 //! (`.txnindex`: version, producer id, first offset, offset of the marker, last stable offset after it) once it is closed. Since an entry is made from its
 //! marker alone, the index can be built again from the segment, and an entry goes exactly when compaction drops the marker.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
 
 use super::{LogError, PartitionLog};
 
 const ENTRY_BYTES: usize = 34;
+/// Entries read at once.
+const CHUNK_ENTRIES: usize = 128;
 
 /// An aborted transaction, as Fetch tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,28 @@ fn collect(entries: &[Aborted], from: i64, to: i64, found: &mut Vec<Aborted>) ->
     true
 }
 
+/// Collects like [`collect`] from a `.txnindex` file, of which it reads no more than it must.
+pub(crate) fn collect_in(file: &File, from: i64, to: i64, found: &mut Vec<Aborted>) -> io::Result<bool> {
+    let entries = file.metadata()?.len() / ENTRY_BYTES as u64;
+    let (mut low, mut high) = (0, entries);
+    while low < high {
+        let (middle, mut entry) = (low + (high - low) / 2, [0; ENTRY_BYTES]);
+        file.read_exact_at(&mut entry, middle * ENTRY_BYTES as u64)?;
+        if decode_entry(&entry).last_offset < from { low = middle + 1 } else { high = middle }
+    }
+    let mut chunk = [0; CHUNK_ENTRIES * ENTRY_BYTES];
+    while low < entries {
+        let count = usize::try_from(entries - low).unwrap_or(usize::MAX).min(CHUNK_ENTRIES);
+        let bytes = &mut chunk[..count * ENTRY_BYTES];
+        file.read_exact_at(bytes, low * ENTRY_BYTES as u64)?;
+        if !collect(&decode(bytes), from, to, found) {
+            return Ok(false);
+        }
+        low += count as u64;
+    }
+    Ok(true)
+}
+
 impl PartitionLog {
     /// The aborted transactions that have records from offset `from` on and before `to`, which must not be beyond the last stable
     /// offset; by the order of their ends. Blocks on the disk.
@@ -94,7 +120,7 @@ impl PartitionLog {
             (inner.closed[at..].to_vec(), active)
         };
         for segment in segments {
-            if !collect(segment.aborted()?, from, to, &mut found) {
+            if !segment.collect_aborted(from, to, &mut found)? {
                 return Ok(found);
             }
         }
@@ -126,6 +152,20 @@ mod tests {
         assert_eq!(find(13, 20), (vec![], false));
         assert_eq!(find(13, 30), (vec![3], true));
         assert_eq!(find(26, 30), (vec![], true));
+    }
+
+    #[test]
+    fn a_file_is_searched_as_memory_is() {
+        let entries: Vec<Aborted> =
+            (0..1_000).map(|at| entry(at, at * 10, at * 10 + 15, at * 10 + 10)).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, &encode(&entries)).unwrap();
+        for (from, to) in [(0, 1), (14, 40), (15, 5_000), (3_333, 3_334), (9_990, 20_000), (10_006, 20_000)] {
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            let more = collect(&entries, from, to, &mut expected);
+            assert_eq!(collect_in(&file, from, to, &mut found).unwrap(), more, "{from} to {to}");
+            assert_eq!(found, expected, "{from} to {to}");
+        }
     }
 
     #[test]

@@ -70,8 +70,7 @@ impl PartitionLog {
         let header = self.write_batch(&mut inner, batch, now_ms)?;
         inner.producers.update(&header);
         inner.producers.heard(header.producer_id, now_ms);
-        drop(inner);
-        self.queue_flush();
+        self.settle(inner);
         Ok(Appended::of(&header, start_offset))
     }
 
@@ -99,8 +98,7 @@ impl PartitionLog {
         inner.producers.heard(marker.producer_id, now_ms);
         inner.active.index.end_transaction(&marker, ended, header.base_offset);
         inner.ended.extend(ended.map(|ended| (header.base_offset, ended.first_offset)));
-        drop(inner);
-        self.queue_flush();
+        self.settle(inner);
         Ok(Appended::of(&header, start_offset))
     }
 
@@ -126,7 +124,7 @@ impl PartitionLog {
         let (config, active) = (self.config.read(), &inner.active);
         let last = inner.end_offset + i64::from(header.last_offset_delta);
         let full = active.size + header.size as u64 > config.segment_bytes;
-        let old = active.begun_ms.is_some_and(|begun| now_ms.saturating_sub(begun) >= config.segment_ms);
+        let old = active.begun_ms.is_some_and(|begun| now_ms.saturating_sub(begun) >= config.roll_ms());
         active.size > 0 && (full || old || i32::try_from(last - active.base_offset).is_err())
     }
 

@@ -76,7 +76,7 @@ impl PartitionLog {
     pub(super) fn take_point_if_due(&self, inner: &mut Inner) -> Result<(), LogError> {
         let last = inner.point.filter(|point| point.base_offset == inner.active.base_offset);
         let grown = inner.active.size - last.map_or(0, |point| point.position);
-        let all_on_disk = inner.flushed_offset == inner.end_offset;
+        let all_on_disk = inner.synced_offset == inner.end_offset;
         if grown >= INTERVAL_BYTES && all_on_disk { self.take_point(inner) } else { Ok(()) }
     }
 

@@ -96,17 +96,21 @@ impl PartitionLog {
         self.check_alive()?;
         {
             let mut inner = self.inner.lock();
-            if inner.active.size >= ACTIVE_BYTES_MAX {
+            let begun = inner.active.begun_ms;
+            let late = begun.is_some_and(|begun| is_before(begun, config.compaction_lag_max_ms, now_ms));
+            if inner.active.size >= ACTIVE_BYTES_MAX || late {
                 self.roll(&mut inner)?;
             }
         }
-        let segments = self.decided_segments();
+        let mut segments = self.decided_segments();
+        segments.truncate(old_enough(&segments, config.compaction_lag_min_ms, now_ms)?);
         let Some(first) = segments.first() else { return Ok(false) };
         let rounds = read_rounds(&self.folder)?;
         let cleaned_to = rounds.last().map_or(0, |round| round.offset);
         let until = tombstones_until(&rounds, config.delete_retention_ms, now_ms);
         let due = tombstones_are_due(&rounds, config.delete_retention_ms, now_ms);
-        if !is_dirty(&segments, cleaned_to, config.min_cleanable_dirty_ratio) && !due {
+        let late = is_late(&segments, cleaned_to, config.compaction_lag_max_ms, now_ms)?;
+        if !is_dirty(&segments, cleaned_to, config.min_cleanable_dirty_ratio) && !due && !late {
             return Ok(false);
         }
         let aborted = AbortedData::new(self.aborted_entries(first.base_offset, i64::MAX)?);
@@ -238,6 +242,36 @@ impl PartitionLog {
     }
 }
 
+/// Whether a time lies at least so long before now.
+fn is_before(at_ms: i64, lag_ms: i64, now_ms: i64) -> bool {
+    lag_ms < i64::MAX && now_ms.saturating_sub(at_ms) >= lag_ms
+}
+
+/// How many of the oldest segments have no record younger than `min.compaction.lag.ms`.
+fn old_enough(segments: &[Arc<Segment>], lag_ms: i64, now_ms: i64) -> Result<usize, LogError> {
+    if lag_ms == 0 {
+        return Ok(segments.len());
+    }
+    for (at, segment) in segments.iter().enumerate() {
+        if !is_before(segment.max_timestamp()?, lag_ms, now_ms) {
+            return Ok(at);
+        }
+    }
+    Ok(segments.len())
+}
+
+/// Whether the first record that no round has seen is older than `max.compaction.lag.ms`.
+fn is_late(segments: &[Arc<Segment>], cleaned_to: i64, lag_ms: i64, now_ms: i64) -> Result<bool, LogError> {
+    let Some(first) = segments.iter().find(|segment| segment.base_offset >= cleaned_to) else {
+        return Ok(false);
+    };
+    if lag_ms == i64::MAX {
+        return Ok(false);
+    }
+    let at_ms = first_timestamp(first)?;
+    Ok(at_ms.is_some_and(|at_ms| is_before(at_ms, lag_ms, now_ms)))
+}
+
 /// Whether enough of the closed segments is new.
 fn is_dirty(segments: &[Arc<Segment>], cleaned_to: i64, ratio_min: f64) -> bool {
     let total: u64 = segments.iter().map(|segment| segment.size).sum();
@@ -265,6 +299,18 @@ fn group_segments(segments: &[Arc<Segment>], end: i64, segment_bytes: u64) -> Ve
         groups.push(&segments[from..within]);
     }
     groups
+}
+
+/// The newest time stamp of a closed segment's first batch.
+fn first_timestamp(segment: &Segment) -> Result<Option<i64>, LogError> {
+    let file = segment.file()?;
+    match Scan::headers(&file, 0, segment.size).next() {
+        Ok(first) => Ok(first.map(|(_, header)| header.max_timestamp)),
+        Err(ScanError::Io(source)) => Err(LogError::Io { operation: "read", path: segment.path(), source }),
+        Err(ScanError::Bad { position, reason }) => {
+            Err(LogError::Corrupt { path: segment.path(), position, reason })
+        }
+    }
 }
 
 /// Hands every batch of a closed segment to `visit`, checked.

@@ -53,6 +53,15 @@ pub struct LogConfig {
 }
 
 impl LogConfig {
+    /// Age at which a segment is closed; what must be compacted in time is closed before that.
+    pub fn roll_ms(&self) -> i64 {
+        if self.cleanup_policy.compact {
+            self.segment_ms.min(self.compaction_lag_max_ms)
+        } else {
+            self.segment_ms
+        }
+    }
+
     /// Whether records may be acknowledged before they are on disk, which somebody must have asked for.
     pub fn is_relaxed(&self) -> bool {
         self.flush_records > 1

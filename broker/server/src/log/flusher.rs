@@ -5,11 +5,12 @@
 //! appends go on, and the next fsync covers them all; so the disk's bandwidth is the limit, not the number of fsyncs.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt::Debug,
     io,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -21,6 +22,8 @@ const THREADS: usize = 4;
 pub(crate) trait Flush: Debug + Send + Sync {
     /// Makes everything appended so far durable and tells who waits for it.
     fn flush(&self);
+    /// The same, for what was deferred.
+    fn flush_deferred(&self);
 }
 
 /// The queue of logs to sync.
@@ -33,6 +36,8 @@ pub(crate) struct FlushQueue {
 #[derive(Debug, Default)]
 struct QueueState {
     waiting: VecDeque<Arc<dyn Flush>>,
+    /// By when each is due; logs that are due at the same instant stand together.
+    deferred: BTreeMap<Instant, Vec<Arc<dyn Flush>>>,
     closed: bool,
 }
 
@@ -43,24 +48,53 @@ impl FlushQueue {
         self.changed.notify_one();
     }
 
+    /// Has a log flushed after a while; the caller sees to it that it is there only once. What is due when the queue closes is left to
+    /// the end of the log itself.
+    pub(crate) fn defer(&self, log: Arc<dyn Flush>, delay: Duration) {
+        // A time too far away to be told is no time.
+        let Some(due) = Instant::now().checked_add(delay) else { return };
+        self.state.lock().deferred.entry(due).or_default().push(log);
+        self.changed.notify_one();
+    }
+
     /// Forgets what is queued, as the end of the process does.
     #[cfg(test)]
     pub(crate) fn clear(&self) {
-        self.state.lock().waiting.clear();
+        let mut state = self.state.lock();
+        state.waiting.clear();
+        state.deferred.clear();
     }
 
-    fn take(&self) -> Option<Arc<dyn Flush>> {
+    fn take(&self) -> Option<Due> {
         let mut state = self.state.lock();
         loop {
             if let Some(log) = state.waiting.pop_front() {
-                return Some(log);
+                return Some(Due::Now(log));
             }
             if state.closed {
                 return None;
             }
-            self.changed.wait(&mut state);
+            match state.deferred.first_entry() {
+                Some(mut first) if *first.key() <= Instant::now() => {
+                    if let Some(log) = first.get_mut().pop() {
+                        return Some(Due::Deferred(log));
+                    }
+                    first.remove();
+                }
+                Some(first) => {
+                    let due = *first.key();
+                    self.changed.wait_until(&mut state, due);
+                }
+                None => self.changed.wait(&mut state),
+            }
         }
     }
+}
+
+/// A log whose turn it is.
+enum Due {
+    Now(Arc<dyn Flush>),
+    Deferred(Arc<dyn Flush>),
 }
 
 /// The threads that empty the queue.
@@ -76,8 +110,11 @@ impl Flusher {
         let thread = |number| {
             let queue = Arc::clone(&queue);
             let work = move || {
-                while let Some(log) = queue.take() {
-                    log.flush();
+                while let Some(due) = queue.take() {
+                    match due {
+                        Due::Now(log) => log.flush(),
+                        Due::Deferred(log) => log.flush_deferred(),
+                    }
                 }
             };
             thread::Builder::new().name(format!("log-flush-{number}")).stack_size(256 * 1024).spawn(work)

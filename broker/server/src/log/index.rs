@@ -177,3 +177,21 @@ fn split_time(entry: &[u8; 12]) -> (i64, u32) {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = *entry;
     (i64::from_be_bytes([a, b, c, d, e, f, g, h]), u32::from_be_bytes([i, j, k, l]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_aborted_transactions_are_taken_up_to_the_point_only() {
+        let mut index = ActiveIndex::default();
+        for offset in [10, 20] {
+            let marker = Marker { producer_id: 1, producer_epoch: 0, coordinator_epoch: 0, commit: false };
+            let ended = Ended { first_offset: offset - 5, last_stable: offset + 1 };
+            index.end_transaction(&marker, Some(ended), offset);
+        }
+        let contents = index.encode();
+        let known = |end| ActiveIndex::decode(&contents, end).aborted().len();
+        assert_eq!([known(10), known(11), known(20), known(21)], [0, 1, 1, 2]);
+    }
+}

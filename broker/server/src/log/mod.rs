@@ -15,6 +15,7 @@ mod compaction;
 mod config;
 mod directory;
 mod disk;
+mod doomed;
 mod error;
 mod flusher;
 mod header;
@@ -28,6 +29,7 @@ mod read;
 mod retention;
 mod scan;
 mod segment;
+mod settle;
 mod snapshot;
 mod swap;
 

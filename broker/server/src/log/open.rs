@@ -64,6 +64,7 @@ impl PartitionLog {
             directory: Arc::clone(directory),
             queue: Arc::clone(queue),
             queued: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             config: RwLock::new(config),
@@ -72,6 +73,7 @@ impl PartitionLog {
             flushed: watch::Sender::new(inner.flushed()),
             inner: Mutex::new(inner),
             cleaning: Mutex::new(()),
+            doomed: Mutex::new(Vec::new()),
             readers: Mutex::new(Vec::new()),
         }))
     }
@@ -116,6 +118,7 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
         end_offset: 0,
         flushed_offset: 0,
         flushed_position: 0,
+        synced_offset: 0,
         ended: Vec::new(),
         cleaned_to: super::compaction::read_checkpoint(folder)?,
         point: None,
@@ -143,6 +146,7 @@ fn load(folder: &Path, directory: &LogDirectory) -> Result<Inner, LogError> {
     inner.producers.heard_all(crate::broker::now_ms());
     (inner.end_offset, inner.flushed_offset) = (end.offset, end.offset);
     inner.flushed_position = end.size;
+    inner.synced_offset = end.offset;
     inner.start_offset = inner.start_offset.min(end.offset);
     Ok(inner)
 }

@@ -2,7 +2,8 @@
 //!
 //! Invariants. (1) Every segment but the last is completely on disk, with its indexes: [`PartitionLog::roll`] syncs
 //! before it creates the next file, so recovery needs the last segment only. (2) Readers see nothing beyond the high
-//! watermark, which is what has been fsynced: what was read once is never lost to a power failure. (3) A failed write
+//! watermark, which is what has been fsynced: what was read once is never lost to a power failure (unless `flush.messages` says so, see
+//! `settle`). (3) A failed write
 //! leaves the log as it was; its torn bytes lie beyond `size` and are cut off before the next write. (4) Readers of committed records
 //! see nothing beyond the last stable offset: every transaction that began before it has its marker on disk.
 
@@ -22,6 +23,7 @@ use super::{
     LogConfig, LogDirectory, LogError, ProducerView,
     checkpoint::RecoveryPoint,
     disk::sync_folder,
+    doomed::Doomed,
     flusher::{Flush, FlushQueue},
     index::ActiveIndex,
     producers::ProducerTable,
@@ -51,12 +53,15 @@ pub struct PartitionLog {
     pub(super) directory: Arc<LogDirectory>,
     pub(super) queue: Arc<FlushQueue>,
     pub(super) queued: AtomicBool,
+    /// An fsync is due later, see `settle`.
+    pub(super) deferred: AtomicBool,
     pub(super) deleted: AtomicBool,
     pub(super) closed: AtomicBool,
     pub(super) config: RwLock<Arc<LogConfig>>,
     pub(super) inner: Mutex<Inner>,
     /// Held by retention and compaction, which replace closed segments: one of them at a time.
     pub(super) cleaning: Mutex<()>,
+    pub(super) doomed: Mutex<Vec<Doomed>>,
     /// First and next offset, for those who must not wait for a write under way.
     pub(super) start: AtomicI64,
     pub(super) end: AtomicI64,
@@ -80,9 +85,12 @@ pub(super) struct Inner {
     pub(super) producers: ProducerTable,
     pub(super) start_offset: i64,
     pub(super) end_offset: i64,
+    /// Readers see everything before: what is on disk, or what is written where `flush.messages` says so.
     pub(super) flushed_offset: i64,
-    /// How much of the active segment is on disk.
+    /// How much of the active segment readers see.
     pub(super) flushed_position: u64,
+    /// Everything before is on disk.
+    pub(super) synced_offset: i64,
     /// Markers that are not on disk yet, and the first offsets of the transactions that they ended.
     pub(super) ended: Vec<(i64, i64)>,
     /// Compaction has been through up to here.
@@ -203,6 +211,7 @@ impl PartitionLog {
         inner.closed.push(Arc::new(Segment::new(&self.folder, base_offset, inner.active.size)));
         inner.active = ActiveSegment { base_offset: inner.end_offset, ..ActiveSegment::default() };
         (inner.flushed_offset, inner.flushed_position) = (inner.end_offset, 0);
+        inner.synced_offset = inner.end_offset;
         self.publish(inner);
         Ok(())
     }
@@ -227,12 +236,18 @@ impl PartitionLog {
     pub fn flush_now(&self) -> Result<(), LogError> {
         let (file, base_offset, size, end_offset) = {
             let inner = self.inner.lock();
+            if inner.synced_offset == inner.end_offset {
+                return Ok(());
+            }
             let active = &inner.active;
             let Some(file) = active.file.clone() else { return Ok(()) };
             (file, active.base_offset, active.size, inner.end_offset)
         };
         let result = self.directory.sync(&file, &file_path(&self.folder, base_offset, "log"));
         let mut inner = self.inner.lock();
+        if result.is_ok() {
+            inner.synced_offset = inner.synced_offset.max(end_offset);
+        }
         if result.is_ok() && inner.flushed_offset < end_offset {
             inner.flushed_offset = end_offset;
             // Had the segment been closed meanwhile, `roll` would have gone beyond `end_offset` or equal to it.
@@ -272,6 +287,11 @@ impl PartitionLog {
 }
 
 impl Flush for PartitionLog {
+    fn flush_deferred(&self) {
+        self.deferred.store(false, Ordering::Release);
+        self.flush();
+    }
+
     fn flush(&self) {
         self.queued.store(false, Ordering::Release);
         if self.deleted.load(Ordering::Acquire) {

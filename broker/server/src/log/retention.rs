@@ -56,6 +56,7 @@ impl PartitionLog {
     /// Removes the segments that the topic's retention says; returns how many. Blocks on the disk.
     pub fn apply_retention(&self, now_ms: i64) -> Result<usize, LogError> {
         let _cleaning = self.cleaning.lock();
+        self.remove_doomed(now_ms)?;
         let config = self.config();
         self.roll_if_expired(&config, now_ms)?;
         let (segments, active_base, rest) = {
@@ -84,7 +85,7 @@ impl PartitionLog {
                 bytes = segment.size,
                 "expired"
             );
-            segment.remove()?;
+            self.doom(segment.base_offset, now_ms, config.file_delete_delay_ms)?;
             // One after the other also after a power loss: a hole in the middle would be taken for damage.
             sync_folder(&self.folder).map_err(|error| LogError::io("sync", &self.folder, error))?;
         }

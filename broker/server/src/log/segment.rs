@@ -51,7 +51,8 @@ struct Indexes {
     offsets: File,
     times: File,
     newest: Option<(i64, u32)>,
-    aborted: Vec<Aborted>,
+    /// None if no transaction was aborted.
+    aborted: Option<File>,
 }
 
 impl Segment {
@@ -98,9 +99,16 @@ impl Segment {
         Ok(self.newest()?.map_or(-1, |(timestamp, _)| timestamp))
     }
 
-    /// The aborted transactions whose markers it holds, in their order.
-    pub(crate) fn aborted(&self) -> Result<&[Aborted], LogError> {
-        Ok(&self.indexes()?.aborted)
+    /// Collects the aborted transactions whose markers it holds and that overlap offsets `from` to `to`; says whether later segments can have more.
+    pub(crate) fn collect_aborted(
+        &self,
+        from: i64,
+        to: i64,
+        found: &mut Vec<Aborted>,
+    ) -> Result<bool, LogError> {
+        let Some(file) = &self.indexes()?.aborted else { return Ok(true) };
+        let more = aborted::collect_in(file, from, to, found);
+        more.map_err(|error| LogError::io("read the aborted transactions of", self.path(), error))
     }
 
     /// Offset from where to look for the first batch with at least this time stamp.
@@ -137,9 +145,10 @@ impl Segment {
             File::open(&path).map_err(|error| LogError::io("open", path, error))
         };
         let (offsets, times) = (open("index")?, open("timeindex")?);
+        let aborted = if contents.aborted.is_empty() { None } else { Some(open(ABORTED_EXTENSION)?) };
         let newest = index::newest_in(&times);
         let newest = newest.map_err(|error| LogError::io("read the time index of", self.path(), error))?;
-        Ok(Some(Indexes { offsets, times, newest, aborted: aborted::decode(&contents.aborted) }))
+        Ok(Some(Indexes { offsets, times, newest, aborted }))
     }
 
     /// Writes the indexes of a segment that has none yet.
@@ -172,14 +181,6 @@ impl Segment {
             }
             let position = u32::try_from(position).unwrap_or(u32::MAX);
             indexes.add(self.relative(header.base_offset), position, header.max_timestamp);
-        }
-        Ok(())
-    }
-
-    /// Removes the segment's files; readers that have them open can finish.
-    pub(crate) fn remove(&self) -> Result<(), LogError> {
-        for extension in INDEX_EXTENSIONS.iter().chain(&["snapshot", "log"]) {
-            remove_file(&file_path(&self.folder, self.base_offset, extension))?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::{
 use super::{
     LogError,
     disk::{replace_file, sync_folder},
+    doomed,
     open::read_if_there,
     segment::{INDEX_EXTENSIONS, base_offset_of, file_path, remove_file},
 };
@@ -66,7 +67,7 @@ pub(super) fn finish_swaps(folder: &Path) -> Result<(), LogError> {
             let sources = read_manifest(&path)?;
             tracing::info!(folder = %folder.display(), ?sources, "finishing a compaction that was interrupted");
             finish(folder, &sources)?;
-        } else if matches!(extension, Some("cleaned" | "tmp")) {
+        } else if matches!(extension, Some("cleaned" | "tmp" | doomed::SUFFIX)) {
             rubbish.push(path);
         }
     }

@@ -3,24 +3,39 @@
 //! Requests are begun one after the other, so what a client sent first is appended first; what has to wait afterwards (an fsync,
 //! a long poll, a rebalance) waits in a queue of answers, while the next requests begin. A frame that cannot be read ends
 //! this connection, with one line in the log, and no other. Memory of requests under way is counted over all connections.
+//!
+//! A connection that has to encrypt or log in must have done so by a deadline, in small frames; before that, no request is served.
 
 use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use broker_protocol::{DecodeError, EncodeError, Encoded, frame};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, mpsc},
 };
+use tokio_rustls::TlsAcceptor;
 
-use super::dispatch::{self, Answer, Reply};
-use crate::{Listener, broker::State, metrics::add};
+use super::{
+    dispatch::{self, Answer, Reply},
+    listener::Gate,
+};
+use crate::{
+    Listener, Principal,
+    broker::State,
+    metrics::add,
+    security::{
+        Identity,
+        admission::Place,
+        sasl::login::{Directory, Login, Step},
+    },
+};
 
 /// Answers that may wait while further requests begin.
 const ANSWERS_WAITING_MAX: usize = 16;
@@ -41,6 +56,18 @@ pub(crate) struct Session {
     pub(crate) peer: SocketAddr,
     /// Where this client finds the broker.
     pub(crate) advertised: Listener,
+    /// Who asks, for authorization.
+    pub(crate) identity: Identity,
+}
+
+/// A connection as the listener hands it over.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) advertised: Listener,
+    pub(super) gate: Arc<Gate>,
+    pub(super) place: Place,
 }
 
 /// Why a connection ended before the client closed it.
@@ -58,15 +85,30 @@ pub(crate) enum ConnectionError {
     SlowFrame(usize),
     #[error("{0}")]
     Refused(String),
+    /// No error of the connection: the request was denied with this answer before its handler saw it.
+    #[error("the request was denied")]
+    Denied(Encoded),
+    #[error("not admitted: {0}")]
+    NotAdmitted(String),
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn run(stream: TcpStream, peer: SocketAddr, advertised: Listener, state: Arc<State>) {
+pub(super) async fn run(accepted: Accepted, state: Arc<State>) {
+    let Accepted { stream, peer, advertised, gate, place } = accepted;
     let shutdown = state.shutdown.clone();
-    let served = shutdown.run_until_cancelled(exchange(stream, peer, advertised, &state)).await;
+    let identity = Identity { principal: Principal::anonymous(), host: peer.ip() };
+    let session = Session { peer, advertised, identity };
+    let served = shutdown.run_until_cancelled(serve(stream, session, &gate, &state)).await;
+    drop(place);
     state.counters.connections.fetch_sub(1, Ordering::Relaxed);
     match served {
         Some(Err(ConnectionError::Io(error))) => tracing::debug!(%peer, %error, "connection ended"),
+        Some(Err(ConnectionError::NotAdmitted(reason))) => {
+            add(&state.counters.logins_failed, 1);
+            if let Some(untold) = state.security.refusals.take(Instant::now()) {
+                tracing::warn!(%peer, untold, "connection closed before it was admitted: {reason}");
+            }
+        }
         Some(Err(error)) => {
             add(&state.counters.bad_requests, 1);
             tracing::warn!(%peer, "connection closed: {error}");
@@ -75,94 +117,189 @@ pub(crate) async fn run(stream: TcpStream, peer: SocketAddr, advertised: Listene
     }
 }
 
-async fn exchange(
+/// Encrypts where the listener does, and exchanges requests and answers.
+async fn serve(
     stream: TcpStream,
-    peer: SocketAddr,
-    advertised: Listener,
+    mut session: Session,
+    gate: &Gate,
     state: &Arc<State>,
 ) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
-    let (reader, writer) = stream.into_split();
+    let deadline = tokio::time::Instant::now() + state.config.security.login_time_max;
+    let Some(tls) = &gate.tls else {
+        let (reader, writer) = stream.into_split();
+        return exchange((reader, writer), session, (gate, deadline), state).await;
+    };
+    let encrypted = TlsAcceptor::from(tls.current()).accept(stream);
+    let not_admitted = |reason: String| ConnectionError::NotAdmitted(format!("TLS: {reason}"));
+    let encrypted = tokio::time::timeout_at(deadline, encrypted)
+        .await
+        .map_err(|elapsed| not_admitted(elapsed.to_string()))?
+        .map_err(|error| not_admitted(error.to_string()))?;
+    session.identity.principal =
+        tls.principal(encrypted.get_ref().1.peer_certificates()).map_err(not_admitted)?;
+    exchange(tokio::io::split(encrypted), session, (gate, deadline), state).await
+}
+
+async fn exchange<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    (reader, writer): (R, W),
+    session: Session,
+    (gate, deadline): (&Gate, tokio::time::Instant),
+    state: &Arc<State>,
+) -> Result<(), ConnectionError> {
     let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
-    let session = Session { peer, advertised };
-    let (reading, writing) = (read(reader, session, state, sender), write(writer, receiver, state));
+    let incoming = Incoming { stream: reader, buffer: BytesMut::new(), state: Arc::clone(state) };
+    let (reading, writing) =
+        (read(incoming, session, (gate, deadline), sender), write(writer, receiver, state));
     tokio::pin!(reading, writing);
-    tokio::select! {
+    let refused = tokio::select! {
         ended = &mut reading => ended?,
         ended = &mut writing => return ended,
-    }
-    // The client has closed. What can be answered soon still is; a long poll is of no use to anyone any more.
-    match tokio::time::timeout(LAST_ANSWERS_TIME_MAX, writing).await {
-        Ok(ended) => ended,
-        Err(_elapsed) => Ok(()),
+    };
+    // The client has closed, or was refused. What can be answered soon still is; a long poll is of no use to anyone any more.
+    let written = tokio::time::timeout(LAST_ANSWERS_TIME_MAX, writing).await;
+    match refused {
+        Some(reason) => Err(ConnectionError::NotAdmitted(reason)),
+        None => written.unwrap_or(Ok(())),
     }
 }
 
-async fn read(
-    mut stream: OwnedReadHalf,
-    session: Session,
-    state: &Arc<State>,
+/// Begins one request after the other; the reason if the client is refused with an answer.
+async fn read<R: AsyncRead + Unpin>(
+    mut incoming: Incoming<R>,
+    mut session: Session,
+    (gate, deadline): (&Gate, tokio::time::Instant),
     answers: mpsc::Sender<Answer>,
-) -> Result<(), ConnectionError> {
-    let mut buffer = BytesMut::new();
-    while let Some((frame, _memory)) = next_frame(&mut stream, &mut buffer, state).await? {
+) -> Result<Option<String>, ConnectionError> {
+    let state = Arc::clone(&incoming.state);
+    let mut login = gate.sasl.as_ref().map(|sasl| (Login::new(), sasl));
+    loop {
+        let next = match &login {
+            Some((login, sasl)) if login.is_due() => {
+                let next = tokio::time::timeout_at(deadline, incoming.next_frame(sasl.frame_bytes_max)).await;
+                next.map_err(|elapsed| ConnectionError::NotAdmitted(format!("login: {elapsed}")))?
+            }
+            _ => incoming.next_frame(state.config.request_bytes_max).await,
+        };
+        let Some((frame, _memory)) = next? else { return Ok(None) };
         add(&state.counters.requests, 1);
-        if frame.len() > BUFFER_BYTES_KEPT && buffer.is_empty() {
-            buffer = BytesMut::new();
-        }
-        if let Reply::Answer(answer) = dispatch::handle(state, &session, frame).await?
+        let turn = match &mut login {
+            Some((login, sasl)) => {
+                let directory = Directory { listener: sasl, credentials: &state.security.credentials };
+                let step = login.take(frame, directory, Instant::now(), |header, body| {
+                    dispatch::api_versions(&state, header, body)
+                })?;
+                turn(step, &mut session, sasl.refusal_delay, &answers).await
+            }
+            None => Turn::Serve(frame),
+        };
+        let frame = match turn {
+            Turn::Serve(frame) => frame,
+            Turn::Next => continue,
+            Turn::End(reason) => return Ok(reason),
+        };
+        if let Reply::Answer(answer) = dispatch::handle(&state, &session, frame).await?
             && answers.send(answer).await.is_err()
         {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The next frame and its share of the memory for requests; `None` once the client has closed.
-async fn next_frame(
-    stream: &mut OwnedReadHalf,
-    buffer: &mut BytesMut,
-    state: &State,
-) -> Result<Option<(Bytes, Option<OwnedSemaphorePermit>)>, ConnectionError> {
-    let limit = state.config.request_bytes_max;
-    while frame::peek_length(buffer, limit)?.is_none() {
-        if buffer.capacity() - buffer.len() < 512 {
-            buffer.reserve(4096);
-        }
-        let received =
-            match tokio::time::timeout(state.config.connection_idle_max, stream.read_buf(buffer)).await {
-                Ok(received) => received?,
-                Err(_idle) => return Ok(None),
-            };
-        add(&state.counters.bytes_in, received as u64);
-        if received == 0 {
             return Ok(None);
         }
     }
-    let length = frame::peek_length(buffer, limit)?.unwrap_or(0);
-    let memory = if length > SMALL_FRAME_BYTES { Some(state.reserve_memory(length).await?) } else { None };
-    let rest = async {
-        loop {
-            if let Some(frame) = frame::take_frame(buffer, limit)? {
-                return Ok(Some(frame));
+}
+
+/// What is next after a frame that the login looked at.
+enum Turn {
+    Serve(Bytes),
+    Next,
+    End(Option<String>),
+}
+
+/// Does what the login says.
+async fn turn(
+    step: Step,
+    session: &mut Session,
+    refusal_delay: Duration,
+    answers: &mpsc::Sender<Answer>,
+) -> Turn {
+    let answer = match step {
+        Step::Serve(frame) => return Turn::Serve(frame),
+        Step::Answer(answer) => answer,
+        Step::Done(answer, user) => {
+            session.identity.principal = Principal::user(&user);
+            answer
+        }
+        Step::Refuse(answer, reason) => {
+            // Guessing passwords is slow this way, and told apart from nothing.
+            tokio::time::sleep(refusal_delay).await;
+            if let Some(answer) = answer {
+                // Whether it can still be sent or not, the connection ends for this reason.
+                drop(answers.send(Answer::Ready(answer)).await);
             }
-            let received = stream.read_buf(buffer).await?;
-            add(&state.counters.bytes_in, received as u64);
+            return Turn::End(Some(reason));
+        }
+    };
+    match answers.send(Answer::Ready(answer)).await {
+        Ok(()) => Turn::Next,
+        Err(_closed) => Turn::End(None),
+    }
+}
+
+/// The side of a connection that frames come from.
+struct Incoming<R> {
+    stream: R,
+    buffer: BytesMut,
+    state: Arc<State>,
+}
+
+impl<R: AsyncRead + Unpin> Incoming<R> {
+    /// The next frame and its share of the memory for requests; `None` once the client has closed.
+    async fn next_frame(
+        &mut self,
+        bytes_max: usize,
+    ) -> Result<Option<(Bytes, Option<OwnedSemaphorePermit>)>, ConnectionError> {
+        while frame::peek_length(&self.buffer, bytes_max)?.is_none() {
+            if self.buffer.capacity() - self.buffer.len() < 512 {
+                self.buffer.reserve(4096);
+            }
+            let idle_max = self.state.config.connection_idle_max;
+            let received = tokio::time::timeout(idle_max, self.receive()).await;
+            let received = received.unwrap_or(Ok(0))?;
+            // Closed by the client, or idle for too long.
             if received == 0 {
                 return Ok(None);
             }
         }
-    };
-    match tokio::time::timeout(FRAME_TIME_MAX, rest).await {
-        Ok(Ok(frame)) => Ok(frame.map(|frame| (frame, memory))),
-        Ok(Err(error)) => Err(error),
-        Err(_elapsed) => Err(ConnectionError::SlowFrame(length)),
+        let length = frame::peek_length(&self.buffer, bytes_max)?.unwrap_or(0);
+        let memory =
+            if length > SMALL_FRAME_BYTES { Some(self.state.reserve_memory(length).await?) } else { None };
+        let rest = async {
+            loop {
+                if let Some(frame) = frame::take_frame(&mut self.buffer, bytes_max)? {
+                    return Ok::<_, ConnectionError>(Some(frame));
+                }
+                if self.receive().await? == 0 {
+                    return Ok(None);
+                }
+            }
+        };
+        let frame = match tokio::time::timeout(FRAME_TIME_MAX, rest).await {
+            Ok(frame) => frame?,
+            Err(_elapsed) => return Err(ConnectionError::SlowFrame(length)),
+        };
+        if length > BUFFER_BYTES_KEPT && self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        Ok(frame.map(|frame| (frame, memory)))
+    }
+
+    async fn receive(&mut self) -> io::Result<usize> {
+        let received = self.stream.read_buf(&mut self.buffer).await?;
+        add(&self.state.counters.bytes_in, received as u64);
+        Ok(received)
     }
 }
 
-async fn write(
-    mut stream: OwnedWriteHalf,
+async fn write<W: AsyncWrite + Unpin>(
+    mut stream: W,
     mut answers: mpsc::Receiver<Answer>,
     state: &State,
 ) -> Result<(), ConnectionError> {
@@ -182,15 +319,18 @@ async fn write(
         }
         send(&mut stream, encoded, state).await?;
     }
+    stream.shutdown().await?;
     Ok(())
 }
 
-async fn send(
-    stream: &mut OwnedWriteHalf,
+async fn send<W: AsyncWrite + Unpin>(
+    stream: &mut W,
     mut encoded: Encoded,
     state: &State,
 ) -> Result<(), ConnectionError> {
     add(&state.counters.bytes_out, encoded.remaining() as u64);
     stream.write_all_buf(&mut encoded).await?;
+    // TLS may hold back what it took; on a socket this does nothing.
+    stream.flush().await?;
     Ok(())
 }

@@ -1,17 +1,22 @@
 //! From a frame to its handler, and from what the handler says to an answer.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{any::Any, future::Future, pin::Pin, sync::Arc};
 
 use broker_protocol::{
-    ApiKey, EncodeError, Encoded, Message, Request,
+    ApiKey, EncodeError, Encoded, Message,
     header::{self, RequestHeader},
-    messages::{list_partition_reassignments::ListPartitionReassignmentsRequest, produce::ProduceRequest},
+    messages::{
+        api_versions::ApiVersionsRequest, list_partition_reassignments::ListPartitionReassignmentsRequest,
+        produce::ProduceRequest,
+    },
     reader::Reader,
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{
     api,
+    authorization::{Authorize, Gate, Verdict},
     connection::{ConnectionError, Session},
     served::is_served,
 };
@@ -51,28 +56,64 @@ impl Answer {
 }
 
 /// One request, without its body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) api: ApiKey,
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) client_id: String,
+    gate: Gate,
+    /// What authorization adds to the answer, once [`decode`] has looked.
+    amendment: Arc<Mutex<Option<Amendment>>>,
+}
+
+/// Changes an answer of the request's type.
+type Amendment = Box<dyn FnOnce(&mut dyn Any) + Send>;
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} v{} from {}", self.api, self.version, self.client_id)
+    }
 }
 
 impl Call {
-    fn ready<M: Message>(&self, response: &M) -> Result<Reply, ConnectionError> {
-        let encoded = header::encode_response(self.api, response, self.version, self.correlation_id)?;
-        Ok(Reply::Answer(Answer::Ready(encoded)))
+    fn encode<M: Message + 'static>(&self, response: &M) -> Result<Encoded, EncodeError> {
+        let amendment = self.amendment.lock().take();
+        let amended = amendment.map(|amend| {
+            let mut amended = response.clone();
+            amend(&mut amended);
+            amended
+        });
+        let response = amended.as_ref().unwrap_or(response);
+        header::encode_response(self.api, response, self.version, self.correlation_id)
     }
 
-    fn later<M: Message>(
+    fn ready<M: Message + 'static>(&self, response: &M) -> Result<Reply, ConnectionError> {
+        Ok(Reply::Answer(Answer::Ready(self.encode(response)?)))
+    }
+
+    fn later<M: Message + Send + 'static>(
         self,
         response: impl Future<Output = M> + Send + 'static,
     ) -> Result<Reply, ConnectionError> {
-        let answer = async move {
-            header::encode_response(self.api, &response.await, self.version, self.correlation_id)
-        };
+        let answer = async move { self.encode(&response.await) };
         Ok(Reply::Answer(Answer::Waiting(Box::pin(answer))))
+    }
+}
+
+/// Answers ApiVersions as it may be asked before a login, in any version.
+pub(super) fn api_versions(
+    state: &State,
+    header: &RequestHeader,
+    mut body: Reader,
+) -> Result<Encoded, EncodeError> {
+    let (version, id) = (header.api_version, header.correlation_id);
+    match ApiVersionsRequest::decode_from(&mut body, version) {
+        Ok(request) => {
+            let response = api::cluster::api_versions(state, &request, version);
+            header::encode_response(ApiKey::ApiVersions, &response, version, id)
+        }
+        Err(_unknown) => header::encode_api_versions_refusal(id),
     }
 }
 
@@ -94,12 +135,35 @@ pub(super) async fn handle(
         Err(error) => return Err(error.into()),
     };
     let client_id = header.client_id.as_ref().map(ToString::to_string).unwrap_or_default();
-    let call = Call { api, version: header.api_version, correlation_id: header.correlation_id, client_id };
-    route(state, session, call, reader).await
+    let version = header.api_version;
+    let gate = Gate::new(state, &session.identity, version);
+    let correlation_id = header.correlation_id;
+    let call = Call { api, version, correlation_id, client_id, gate, amendment: Arc::default() };
+    match route(state, session, call, reader).await {
+        Err(ConnectionError::Denied(answer)) => Ok(Reply::Answer(Answer::Ready(answer))),
+        routed => routed,
+    }
 }
 
-fn decode<R: Request>(call: &Call, mut reader: Reader) -> Result<R, ConnectionError> {
-    Ok(R::decode_from(&mut reader, call.version)?)
+/// Reads a request and takes out of it what the client may not do. What is denied as a whole ends here, with its answer as the error:
+/// no handler sees it.
+fn decode<R: Authorize>(call: &Call, mut reader: Reader) -> Result<R, ConnectionError>
+where
+    R::Response: 'static,
+{
+    let mut request = R::decode_from(&mut reader, call.version)?;
+    match request.authorize(&call.gate) {
+        Verdict::Pass => {}
+        Verdict::Refused(answer) => return Err(ConnectionError::Denied(call.encode(&answer)?)),
+        Verdict::Amend(amend) => {
+            let amend: Amendment = Box::new(move |answer| match answer.downcast_mut::<R::Response>() {
+                Some(answer) => amend(answer),
+                None => tracing::error!("an answer of {} has another request's type", R::NAME),
+            });
+            *call.amendment.lock() = Some(amend);
+        }
+    }
+    Ok(request)
 }
 
 async fn route(
@@ -225,11 +289,16 @@ async fn route_group(
         ApiKey::ConsumerGroupDescribe => {
             call.ready(&api::consumer_groups::describe(state, &decode(&call, body)?))
         }
-        _ => route_transaction(state, call, body).await,
+        _ => route_transaction(state, session, call, body).await,
     }
 }
 
-async fn route_transaction(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, ConnectionError> {
+async fn route_transaction(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
     let shared = Arc::clone(state);
     let version = call.version;
     match call.api {
@@ -260,6 +329,29 @@ async fn route_transaction(state: &Arc<State>, call: Call, body: Reader) -> Resu
         ApiKey::DescribeTransactions => {
             call.ready(&api::transaction_list::describe(state, &decode(&call, body)?))
         }
+        _ => route_security(state, session, call, body).await,
+    }
+}
+
+async fn route_security(
+    state: &Arc<State>,
+    session: &Session,
+    call: Call,
+    body: Reader,
+) -> Result<Reply, ConnectionError> {
+    let shared = Arc::clone(state);
+    match call.api {
+        ApiKey::SaslHandshake => call.ready(&api::sasl::handshake(&decode(&call, body)?)),
+        ApiKey::SaslAuthenticate => call.ready(&api::sasl::authenticate(&decode(&call, body)?)),
+        ApiKey::DescribeAcls => call.ready(&api::acls::describe(state, session, &decode(&call, body)?)),
+        ApiKey::CreateAcls => call.ready(&api::acls::create(shared, session, decode(&call, body)?).await),
+        ApiKey::DeleteAcls => call.ready(&api::acls::delete(shared, session, decode(&call, body)?).await),
+        ApiKey::DescribeUserScramCredentials => {
+            call.ready(&api::scram::describe(state, session, &decode(&call, body)?))
+        }
+        ApiKey::AlterUserScramCredentials => {
+            call.ready(&api::scram::alter(shared, session, decode(&call, body)?).await)
+        }
         other => Err(ConnectionError::Refused(format!("{other} is not served"))),
     }
 }
@@ -273,6 +365,9 @@ async fn produce(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, 
     }
     // Nobody waits for an answer; a client learns of an error by the connection's end, as in Kafka.
     match pending.first_error() {
+        None if call.amendment.lock().is_some() => {
+            Err(ConnectionError::Refused("produce with acks=0 was denied".to_owned()))
+        }
         None => Ok(Reply::Nothing),
         Some(reason) => Err(ConnectionError::Refused(format!("produce with acks=0 failed: {reason}"))),
     }

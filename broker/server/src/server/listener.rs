@@ -1,15 +1,20 @@
-//! Accepts connections, up to a limit.
+//! Accepts connections, up to the limits; each listener with its own protection.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::connection::{self, Accepted};
 use crate::{
     BrokerConfig, Error, Listener,
     broker::State,
-    metrics::{add, get},
+    metrics::add,
+    security::{sasl::login::SaslListener, tls::TlsListener},
 };
 
 /// A listener and what clients are told to connect to instead of it.
@@ -18,6 +23,17 @@ pub(crate) struct BoundListener {
     socket: TcpListener,
     address: SocketAddr,
     advertised: Option<Listener>,
+    connections_max: Option<usize>,
+    /// Place in `listeners`.
+    at: usize,
+    gate: Arc<Gate>,
+}
+
+/// How connections of a listener are protected.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(super) tls: Option<TlsListener>,
+    pub(super) sasl: Option<SaslListener>,
 }
 
 impl BoundListener {
@@ -27,23 +43,33 @@ impl BoundListener {
     }
 }
 
-/// Binds all listeners.
+/// Binds all listeners and reads their certificates.
 pub(crate) async fn bind(config: &BrokerConfig) -> Result<Vec<BoundListener>, Error> {
     let mut bound = Vec::new();
     for (at, listener) in config.listeners.iter().enumerate() {
         let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
         let address = format!("{}:{}", listener.host, listener.port);
+        let security = config.security.listeners.get(at).cloned().unwrap_or_default();
+        let tls = security.tls.map(TlsListener::open).transpose();
+        let tls =
+            tls.map_err(|reason| Error::Config { setting: format!("listener {}", security.name), reason })?;
         let listen_error = |source| Error::Listen { address: address.clone(), source };
         let socket = TcpListener::bind((host, listener.port)).await.map_err(listen_error)?;
         let local = socket.local_addr().map_err(listen_error)?;
+        tracing::info!(name = security.name, protocol = ?security.protocol, address = %local, "listening");
         let advertised = config.advertised_listeners.as_ref().and_then(|all| all.get(at).cloned());
-        bound.push(BoundListener { socket, address: local, advertised });
+        let gate = Arc::new(Gate { tls, sasl: security.sasl });
+        let connections_max = security.connections_max;
+        bound.push(BoundListener { socket, address: local, advertised, connections_max, at, gate });
     }
     Ok(bound)
 }
 
 /// Accepts until shutdown; each connection is a task of its own.
 pub(crate) async fn serve(listener: BoundListener, state: Arc<State>, tasks: TaskTracker) {
+    if listener.gate.tls.is_some() {
+        tasks.spawn(follow_certificates(Arc::clone(&listener.gate), listener.address, Arc::clone(&state)));
+    }
     while let Some(accepted) = state.shutdown.run_until_cancelled(listener.socket.accept()).await {
         match accepted {
             Ok((stream, peer)) => accept(&listener, stream, peer, &state, &tasks),
@@ -63,10 +89,17 @@ fn accept(
     state: &Arc<State>,
     tasks: &TaskTracker,
 ) {
-    if get(&state.counters.connections) >= state.config.connections_max as u64 {
-        tracing::warn!(%peer, "refused: max.connections are open");
-        return;
-    }
+    let security = &state.security;
+    let place = match security.admission.admit(peer.ip(), listener.at, listener.connections_max) {
+        Ok(place) => place,
+        Err(limit) => {
+            add(&state.counters.connections_refused, 1);
+            if let Some(untold) = security.refusals.take(Instant::now()) {
+                tracing::warn!(%peer, untold, "refused: {limit} is reached");
+            }
+            return;
+        }
+    };
     let advertised = match (&listener.advertised, stream.local_addr()) {
         (Some(advertised), _) => {
             let port = if advertised.port == 0 { listener.address.port() } else { advertised.port };
@@ -80,5 +113,34 @@ fn accept(
         }
     };
     add(&state.counters.connections, 1);
-    tasks.spawn(connection::run(stream, peer, advertised, Arc::clone(state)));
+    let accepted = Accepted { stream, peer, advertised, gate: Arc::clone(&listener.gate), place };
+    tasks.spawn(connection::run(accepted, Arc::clone(state)));
+}
+
+/// Looks for changed certificates now and then. Connections go on with what they have.
+async fn follow_certificates(gate: Arc<Gate>, address: SocketAddr, state: Arc<State>) {
+    let mut ticks = tokio::time::interval(state.config.security.reload_interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut complaint = None;
+    while state.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let gate = Arc::clone(&gate);
+        let reload = move || gate.tls.as_ref().map_or(Ok(false), TlsListener::reload);
+        let reloaded = tokio::task::spawn_blocking(reload).await;
+        let failed = match reloaded {
+            Ok(Ok(true)) => {
+                tracing::info!(%address, "took over new certificates");
+                None
+            }
+            // What was tried is not tried again, and what failed with it has been said.
+            Ok(Ok(false)) => continue,
+            Ok(Err(reason)) => Some(reason),
+            Err(error) => Some(error.to_string()),
+        };
+        if failed != complaint {
+            if let Some(reason) = &failed {
+                tracing::warn!(%address, "certificates cannot be taken over, those before stay in force: {reason}");
+            }
+            complaint = failed;
+        }
+    }
 }

@@ -7,10 +7,15 @@
     reason = "tests say what is wrong by panicking, and what they skip"
 )]
 
+mod admin;
 mod api;
+mod bad_input;
 mod client;
 mod configs;
+mod coordination;
 mod groups;
 mod hostile;
 mod kcat;
 mod kill;
+mod security;
+mod transactions;

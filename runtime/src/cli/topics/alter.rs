@@ -10,30 +10,35 @@ use super::setting;
 
 /// What may be said.
 #[derive(Debug, Args)]
-#[group(id = "change", required = true, multiple = true)]
 pub(super) struct AlterArgs {
     /// The topic
-    #[arg(group = "subject")]
     name: String,
+    #[command(flatten)]
+    changes: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct ChangeArgs {
     /// A setting to make; may be said several times
-    #[arg(long = "config", short = 'c', value_name = "NAME=VALUE", value_parser = setting, group = "change")]
+    #[arg(long = "config", short = 'c', value_name = "NAME=VALUE", value_parser = setting)]
     configs: Vec<(String, String)>,
     /// A setting to put back to its default; may be said several times
-    #[arg(long = "delete-config", value_name = "NAME", group = "change")]
+    #[arg(long = "delete-config", value_name = "NAME")]
     delete_configs: Vec<String>,
     /// How many partitions it shall have, more than now. Records with keys go elsewhere from then on
-    #[arg(long, short = 'p', value_parser = clap::value_parser!(i32).range(1..), group = "change")]
+    #[arg(long, short = 'p', value_parser = clap::value_parser!(i32).range(1..))]
     partitions: Option<i32>,
 }
 
 pub(super) async fn run(client: &Client, arguments: &AlterArgs, json: bool) -> Result<(), Exit> {
     let name = &arguments.name;
     let before = client.describe_topic(name).await?.partitions.len();
-    let changes = changes(arguments);
+    let changes = changes(&arguments.changes);
     if !changes.is_empty() {
         client.alter_topic_configs(name, &changes).await?;
     }
-    if let Some(count) = arguments.partitions.filter(|count| usize::try_from(*count) != Ok(before)) {
+    if let Some(count) = arguments.changes.partitions.filter(|count| usize::try_from(*count) != Ok(before)) {
         client.create_partitions(name, count).await?;
     }
     if json {
@@ -45,7 +50,7 @@ pub(super) async fn run(client: &Client, arguments: &AlterArgs, json: bool) -> R
     output::text(&format!("altered topic {name}\n"))
 }
 
-fn changes(arguments: &AlterArgs) -> Vec<ConfigChange> {
+fn changes(arguments: &ChangeArgs) -> Vec<ConfigChange> {
     let set = arguments.configs.iter().cloned().map(|(name, value)| ConfigChange::Set { name, value });
     let delete = arguments.delete_configs.iter().cloned().map(|name| ConfigChange::Delete { name });
     set.chain(delete).collect()

@@ -1,14 +1,16 @@
 //! `millrace topics describe`: what the cluster knows of a topic, from four questions, as one answer.
 
+use std::collections::HashMap;
+
 use broker_client::{
-    Client, ConfigEntry, Isolation, OffsetSpec, PartitionDetails, TopicDetails, TopicPartition,
+    Client, ConfigEntry, ErrorCode, Isolation, OffsetSpec, PartitionDetails, TopicDetails, TopicPartition,
 };
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::exit::Exit;
+use super::super::exit::{Exit, chain};
 use super::super::output;
-use super::super::table::{Align, Table, number, numbers};
+use super::super::table::{Align, Table, number, numbers, size};
 
 /// What may be said.
 #[derive(Debug, Args)]
@@ -32,6 +34,8 @@ struct DescribedPartition {
     details: PartitionDetails,
     earliest: Option<i64>,
     latest: Option<i64>,
+    /// On disk; `None` if the brokers do not tell.
+    bytes: Option<i64>,
 }
 
 pub(super) async fn run(client: &Client, arguments: &DescribeArgs, json: bool) -> Result<(), Exit> {
@@ -60,7 +64,17 @@ async fn describe(client: &Client, name: &str) -> Result<Described, Exit> {
         let index = places.iter().position(|place| place.partition == partition)?;
         offsets.get(index).copied()
     };
+    let numbers: Vec<_> = topic.partitions.iter().map(|it| it.partition).collect();
+    let bytes = match client.partition_bytes(name, &numbers).await {
+        // Who may read a topic need not be allowed to look at the brokers' disks.
+        Err(error) if error.code() == Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
+            tracing::warn!("sizes are left out: {}", chain(&error));
+            HashMap::new()
+        }
+        found => found?,
+    };
     let partitions = topic.partitions.iter().map(|details| DescribedPartition {
+        bytes: bytes.get(&details.partition).copied(),
         earliest: offset(&earliest, details.partition),
         latest: offset(&latest, details.partition),
         details: details.clone(),
@@ -98,8 +112,9 @@ fn partition_table(partitions: &[DescribedPartition]) -> Table {
         ("IN-SYNC", Align::Left),
         ("EARLIEST", Align::Right),
         ("LATEST", Align::Right),
+        ("SIZE", Align::Right),
     ]);
-    for DescribedPartition { details, earliest, latest } in partitions {
+    for DescribedPartition { details, earliest, latest, bytes } in partitions {
         table.row([
             details.partition.to_string(),
             number(details.leader),
@@ -107,6 +122,7 @@ fn partition_table(partitions: &[DescribedPartition]) -> Table {
             numbers(&details.in_sync),
             number(*earliest),
             number(*latest),
+            number(bytes.map(size)),
         ]);
     }
     table
@@ -122,7 +138,7 @@ fn shown_value(entry: &ConfigEntry) -> String {
 
 fn as_json(described: &Described) -> Value {
     let Described { topic, partitions, configs } = described;
-    let partition = |DescribedPartition { details, earliest, latest }: &DescribedPartition| {
+    let partition = |DescribedPartition { details, earliest, latest, bytes }: &DescribedPartition| {
         json!({
             "partition": details.partition,
             "leader": details.leader,
@@ -130,6 +146,7 @@ fn as_json(described: &Described) -> Value {
             "in_sync": details.in_sync,
             "earliest": earliest,
             "latest": latest,
+            "bytes": bytes,
         })
     };
     let config = |entry: &ConfigEntry| json!({"name": entry.name, "value": entry.value, "source": entry.source.name()});

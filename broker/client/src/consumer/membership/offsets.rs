@@ -1,25 +1,34 @@
 //! The offsets of a group, as a member reads and writes them.
 
-use super::{
-    AssignedPartition, Connection, ErrorCode, Instant, Membership, OffsetAndMetadata, Result, TopicPartition,
-};
+use super::{AssignedPartition, ErrorCode, Instant, Membership, OffsetAndMetadata, Result, TopicPartition};
 use crate::admin::offsets::{OFFSET_VERSION_MAX, check_commit, commit_request, fetch_group_offsets};
 
 impl Membership {
-    /// The member's partitions with what the group committed for them.
-    pub(super) async fn with_offsets(
+    /// These partitions with what the group committed for them; asked until there is an answer. Commits that are part of an
+    /// open transaction are waited for: membership goes on meanwhile.
+    pub(crate) async fn with_offsets(
         &self,
-        connection: &Connection,
         partitions: Vec<TopicPartition>,
     ) -> Result<Vec<AssignedPartition>> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let mut committed: std::collections::HashMap<_, _> =
-            fetch_group_offsets(connection, &self.config.group, Some(&partitions))
-                .await?
-                .into_iter()
-                .collect();
+        let committed = loop {
+            let attempt = async {
+                let connection = self.connection().await?;
+                fetch_group_offsets(&connection, &self.config.group, Some(&partitions)).await
+            };
+            match attempt.await {
+                Ok(committed) => break committed,
+                Err(error) if error.is_retriable() => {
+                    tracing::debug!(group = self.config.group, %error, "asking for committed offsets again");
+                    self.learn_from(&error);
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(self.client.config().retry_backoff).await;
+        };
+        let mut committed: std::collections::HashMap<_, _> = committed.into_iter().collect();
         let assigned = partitions.into_iter().map(|partition| {
             let committed = committed.remove(&partition);
             let TopicPartition { topic, partition } = partition;

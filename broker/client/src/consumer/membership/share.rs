@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use broker_protocol::consumer_protocol::{self, AssignedPartitions, Assignment};
+use broker_protocol::consumer_protocol::{self, AssignedPartitions, Assignment, OwnedPartitions};
 use broker_protocol::messages::join_group::JoinGroupResponse;
 use broker_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use broker_protocol::{ApiKey, EncodeError};
@@ -30,6 +30,8 @@ impl Membership {
             wishes.push(Wish {
                 member_id: member.member_id.clone(),
                 instance_id: member.group_instance_id.clone(),
+                generation: generation_of(&subscription),
+                owned: owned_partitions(subscription.owned_partitions),
                 topics: subscription.topics.into_iter().collect(),
             });
         }
@@ -70,6 +72,41 @@ impl Membership {
         });
         Ok(partitions.collect())
     }
+}
+
+/// What a member has, as it tells the leader.
+pub(super) fn owned(partitions: &[TopicPartition]) -> Vec<OwnedPartitions> {
+    let mut topics: Vec<OwnedPartitions> = Vec::new();
+    for TopicPartition { topic, partition } in partitions {
+        match topics.iter_mut().find(|known| known.topic == *topic) {
+            Some(known) => known.partitions.push(*partition),
+            None => topics.push(OwnedPartitions { topic: topic.clone(), partitions: vec![*partition] }),
+        }
+    }
+    topics
+}
+
+fn owned_partitions(topics: Vec<OwnedPartitions>) -> Vec<TopicPartition> {
+    let partitions = topics.into_iter().flat_map(|it| {
+        let topic = it.topic;
+        it.partitions.into_iter().map(move |partition| TopicPartition { topic: topic.clone(), partition })
+    });
+    partitions.collect()
+}
+
+/// What the assignor itself adds to a subscription: `cooperative-sticky` the generation, as the Java client's does.
+pub(super) fn user_data(assignor: Assignor, generation: i32) -> Option<Bytes> {
+    let sticky = assignor == Assignor::CooperativeSticky;
+    sticky.then(|| Bytes::copy_from_slice(&generation.to_be_bytes()))
+}
+
+/// The generation in which a member got what it has: a field of newer subscriptions, the assignor's own bytes in older ones.
+fn generation_of(subscription: &consumer_protocol::Subscription) -> i32 {
+    if subscription.generation_id >= 0 {
+        return subscription.generation_id;
+    }
+    let bytes = subscription.user_data.as_deref().and_then(<[u8]>::first_chunk::<4>);
+    bytes.map_or(-1, |bytes| i32::from_be_bytes(*bytes))
 }
 
 fn assignment(share: Vec<TopicPartition>) -> Assignment {

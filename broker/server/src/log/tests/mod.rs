@@ -1,8 +1,10 @@
 //! Logs on a real file system, and on one that fails.
 
+mod configs;
 mod faults;
 mod reading;
 mod recovery;
+mod transactions;
 
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -6,6 +6,8 @@
 pub(in crate::server) mod alter;
 mod broker;
 
+use std::collections::HashSet;
+
 use broker_protocol::{
     ErrorCode,
     messages::describe_configs::{
@@ -62,8 +64,13 @@ pub(in crate::server) fn describe(
     state: &State,
     request: &DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
+    let mut seen = HashSet::new();
     let results = request.resources.iter().map(|resource| {
         let described = match resource.resource_type {
+            // A small request must not get a huge answer.
+            _ if !seen.insert((resource.resource_type, &resource.resource_name)) => {
+                Err((ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".to_owned()))
+            }
             TOPIC => describe_topic(state, resource),
             BROKER => broker::describe(state, resource),
             BROKER_LOGGER => broker::describe_loggers(state, resource),

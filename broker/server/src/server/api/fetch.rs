@@ -18,7 +18,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{errors::log_error_code, find_topic};
 use crate::{
-    broker::State,
+    broker::{State, now_ms},
     log::{LogError, LogOffsets, PartitionLog},
 };
 
@@ -59,16 +59,13 @@ struct Found {
 /// Answers a fetch once there is enough, or the time is up.
 pub(in crate::server) async fn fetch(
     state: Arc<State>,
-    request: FetchRequest,
+    mut request: FetchRequest,
     version: i16,
 ) -> FetchResponse {
-    if request.session_id != 0 {
-        // Sessions are never granted, so this one belongs to another broker or an earlier life.
-        return FetchResponse {
-            error_code: ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
-            ..FetchResponse::default()
-        };
-    }
+    let context = match state.fetch_sessions.begin(&mut request, version, now_ms()) {
+        Ok(context) => context,
+        Err(error_code) => return FetchResponse { error_code, ..FetchResponse::default() },
+    };
     let plan = plan(&state, &request, version);
     wait(&state, &plan, &request).await;
     let reading = plan.clone();
@@ -79,15 +76,21 @@ pub(in crate::server) async fn fetch(
             return FetchResponse { error_code: ErrorCode::UNKNOWN_SERVER_ERROR, ..FetchResponse::default() };
         }
     };
-    let topics = request.topics.into_iter().zip(data);
-    let responses = topics
-        .map(|(topic, partitions)| FetchableTopicResponse {
-            topic: topic.topic,
-            topic_id: topic.topic_id,
-            partitions,
-        })
-        .collect();
-    FetchResponse { responses, ..FetchResponse::default() }
+    let responses = request.topics.iter().zip(data).map(|(topic, partitions)| FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions,
+    });
+    let mut response = FetchResponse { responses: responses.collect(), ..FetchResponse::default() };
+    let at = (version, now_ms(), random_id());
+    state.fetch_sessions.finish(context, &request.topics, &mut response, at);
+    response
+}
+
+/// An id for a session that nobody guesses by counting.
+fn random_id() -> i32 {
+    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+    i32::from_be_bytes([a & 0x7f, b, c, d])
 }
 
 fn plan(state: &State, request: &FetchRequest, version: i16) -> Plan {

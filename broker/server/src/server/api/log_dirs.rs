@@ -1,6 +1,6 @@
 //! DescribeLogDirs: how large the partitions are, and how much room the one log directory has.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use broker_protocol::{
     ErrorCode,
@@ -50,11 +50,12 @@ fn describe_directory(state: &State, request: &DescribeLogDirsRequest) -> Descri
 
 fn describe_wanted(state: &State, wanted: &DescribableLogDirTopic) -> Option<DescribeLogDirsTopic> {
     // As in Kafka, what is not here is left out.
-    let described = describe_topic(&*state.topics.get(&wanted.topic)?, Some(&wanted.partitions));
+    let partitions = wanted.partitions.iter().copied().collect();
+    let described = describe_topic(&*state.topics.get(&wanted.topic)?, Some(&partitions));
     (!described.partitions.is_empty()).then_some(described)
 }
 
-fn describe_topic(topic: &Topic, wanted: Option<&[i32]>) -> DescribeLogDirsTopic {
+fn describe_topic(topic: &Topic, wanted: Option<&HashSet<i32>>) -> DescribeLogDirsTopic {
     let describe = |(partition_index, log): (i32, &Arc<PartitionLog>)| DescribeLogDirsPartition {
         partition_index,
         partition_size: i64::try_from(log.size_bytes()).unwrap_or(i64::MAX),

@@ -53,8 +53,8 @@ impl Membership {
             return Ok(None);
         }
         let Some(transactional_id) = &self.transactional_id else {
-            let reason = "the batch is part of a transaction, but the request names no transactional id";
-            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, reason));
+            let reason = "a request with records of a transaction must name its transactional.id";
+            return Err(Refusal::new(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, reason));
         };
         let claim = WriteClaim {
             transactional_id,

@@ -1,6 +1,6 @@
 //! Metadata: which topics there are and who leads them (we do), creating topics that are asked for if the broker may.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
@@ -37,8 +37,12 @@ pub(in crate::server) async fn metadata(
     let topics = match request.topics {
         Some(wanted) if !all => {
             let create = request.allow_auto_topic_creation && state.config.auto_create_topics;
-            let mut topics = Vec::with_capacity(wanted.len());
+            let (mut topics, mut seen) = (Vec::new(), HashSet::new());
             for topic in wanted {
+                // As in Kafka, a topic that is named again is described once: a small request must not get a huge answer.
+                if !seen.insert((topic.topic_id, topic.name.clone())) {
+                    continue;
+                }
                 topics.push(describe_wanted(&state, topic, create).await);
             }
             topics

@@ -1,6 +1,7 @@
 //! The answers, one file per API or family of them. Handlers read requests and call the rooms that know; they keep no state.
 
 mod accept;
+pub(super) mod acls;
 pub(super) mod cluster;
 pub(super) mod configs;
 pub(super) mod consumer_groups;
@@ -16,6 +17,8 @@ pub(super) mod offsets;
 pub(super) mod produce;
 pub(super) mod producers;
 pub(super) mod reassignments;
+pub(super) mod sasl;
+pub(super) mod scram;
 pub(super) mod topic_partitions;
 pub(super) mod topics;
 pub(super) mod transaction_list;

@@ -29,6 +29,9 @@ use crate::{
     topics::{TopicError, options::TopicConfigs},
 };
 
+/// Partitions that one request may create, as in Kafka.
+const REQUEST_PARTITIONS_MAX: usize = 10_000;
+
 /// Runs an answer that blocks on the disk; if it panics, the answer is the default one with an error in the log.
 async fn blocking<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
@@ -47,11 +50,35 @@ pub(in crate::server) async fn create(
         for topic in &request.topics {
             *times.entry(topic.name.clone()).or_default() += 1;
         }
-        let create = |topic| create_one(&state, topic, times[&topic.name] > 1, request.validate_only);
+        let asked = request.topics.iter().map(|topic| topic_partitions(&state, topic)).sum::<usize>();
+        let create = |topic: &CreatableTopic| {
+            if asked > REQUEST_PARTITIONS_MAX {
+                return too_many(topic, asked);
+            }
+            create_one(&state, topic, times[&topic.name] > 1, request.validate_only)
+        };
         request.topics.iter().map(create).collect()
     })
     .await;
     CreateTopicsResponse { topics, ..CreateTopicsResponse::default() }
+}
+
+/// Partitions that a topic to be created asks for, as far as they can be.
+fn topic_partitions(state: &State, topic: &CreatableTopic) -> usize {
+    let asked = partition_count(state, topic).unwrap_or(0);
+    usize::try_from(asked).unwrap_or(0)
+}
+
+fn too_many(topic: &CreatableTopic, asked: usize) -> CreatableTopicResult {
+    let reason = format!(
+        "Excessively large number of partitions per request: {asked}, at most {REQUEST_PARTITIONS_MAX}."
+    );
+    CreatableTopicResult {
+        name: topic.name.clone(),
+        error_code: ErrorCode::POLICY_VIOLATION,
+        error_message: Some(reason.into()),
+        ..CreatableTopicResult::default()
+    }
 }
 
 fn create_one(

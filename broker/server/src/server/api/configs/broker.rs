@@ -121,6 +121,8 @@ fn held(config: &BrokerConfig) -> TopicConfigs {
         ("fetch.max.bytes", config.fetch_bytes_max.to_string()),
         ("offsets.retention.minutes", (config.offsets_retention.as_secs() / 60).to_string()),
         ("offset.metadata.max.bytes", config.offset_metadata_bytes_max.to_string()),
+        ("transaction.max.timeout.ms", config.transaction_timeout_max.as_millis().to_string()),
+        ("transactional.id.expiration.ms", config.transactional_id_expiration.as_millis().to_string()),
     ];
     held.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,0 +1,5 @@
+//! See `fuzz::log_recovery`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::log_recovery(data));
