@@ -219,6 +219,17 @@ impl Coordinator {
         result.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID)
     }
 
+    /// Completes when all that the group has recorded so far is on disk.
+    pub(crate) fn written(&self, group: &str) -> oneshot::Receiver<ErrorCode> {
+        let (sender, receiver) = oneshot::channel();
+        let mut groups = self.groups.lock();
+        match groups.by_id.get_mut(group) {
+            Some(cell) => self.journal.settle(&mut cell.last_entry, Vec::new(), vec![Due::Written(sender)]),
+            None => Due::Written(sender).deliver(),
+        }
+        receiver
+    }
+
     /// Whether a commit by this member is in order.
     pub(crate) fn check_commit(&self, group: &str, claim: Claim<'_>) -> ErrorCode {
         if self.failure.is_some() {

@@ -96,7 +96,7 @@ impl GroupRecord {
     }
 }
 
-/// Writes what the groups record until shutdown.
+/// Writes what the groups record until shutdown, and what they have recorded by then.
 pub(crate) async fn run_journal(state: Arc<State>) {
     let journal = &state.groups.journal;
     let mut unwritten: Vec<GroupRecord> = Vec::new();
@@ -109,7 +109,9 @@ pub(crate) async fn run_journal(state: Arc<State>) {
                 }
                 tokio::time::sleep(RETRY_WAIT).await;
             };
+            // What has come by now is written still, also at shutdown.
             tokio::select! {
+                biased;
                 () = journal.arrived.notified() => continue,
                 () = retry => {}
                 () = state.shutdown.cancelled() => return,

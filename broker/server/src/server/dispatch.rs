@@ -267,7 +267,10 @@ async fn route_group(
             call.later(synced)
         }
         ApiKey::Heartbeat => call.ready(&api::groups::heartbeat(state, &decode(&call, body)?)),
-        ApiKey::LeaveGroup => call.ready(&api::groups::leave(state, &decode(&call, body)?, call.version)),
+        ApiKey::LeaveGroup => {
+            let left = api::groups::leave(state, &decode(&call, body)?, call.version);
+            call.later(left)
+        }
         ApiKey::OffsetCommit => {
             let request = decode(&call, body)?;
             call.later(api::offsets::commit(shared, request))

@@ -173,12 +173,25 @@ pub(in crate::server) fn heartbeat(state: &State, request: &HeartbeatRequest) ->
     HeartbeatResponse { error_code, ..HeartbeatResponse::default() }
 }
 
-/// Answers LeaveGroup.
+/// Answers LeaveGroup once the group's end is on disk, if this was its last member.
 pub(in crate::server) fn leave(
     state: &State,
     request: &LeaveGroupRequest,
     version: i16,
-) -> LeaveGroupResponse {
+) -> impl Future<Output = LeaveGroupResponse> + Send + 'static {
+    let response = take_out(state, request, version);
+    let written = state.groups.written(&request.group_id);
+    async move {
+        let failed = |error_code| LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
+        match written.await {
+            Ok(ErrorCode::NONE) => response,
+            Ok(error_code) => failed(error_code),
+            Err(_gone) => failed(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+}
+
+fn take_out(state: &State, request: &LeaveGroupRequest, version: i16) -> LeaveGroupResponse {
     if let Err(error_code) = check_group(state, &request.group_id) {
         return LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
     }
