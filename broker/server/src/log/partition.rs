@@ -11,7 +11,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -68,7 +68,7 @@ pub struct PartitionLog {
     /// How far readers see, for those who wait for it.
     pub(super) flushed: watch::Sender<Flushed>,
     /// Long polls to wake when the high watermark moves.
-    pub(super) readers: Mutex<Vec<Arc<Notify>>>,
+    pub(super) readers: Mutex<Vec<Weak<Notify>>>,
 }
 
 /// How far readers see.
@@ -175,9 +175,11 @@ impl PartitionLog {
     /// Wakes `reader` once when the high watermark moves next.
     pub fn notify_on_append(&self, reader: &Arc<Notify>) {
         let mut readers = self.readers.lock();
-        // Long polls that have ended left their handle here as the last owner.
-        readers.retain(|reader| Arc::strong_count(reader) > 1);
-        readers.push(Arc::clone(reader));
+        // A long poll over many logs that has ended is gone from all of them, since none of them owns it.
+        readers.retain(|reader| reader.strong_count() > 0);
+        if !readers.iter().any(|known| known.as_ptr() == Arc::as_ptr(reader)) {
+            readers.push(Arc::downgrade(reader));
+        }
     }
 
     /// What is known of each producer that numbers its batches.
@@ -227,7 +229,7 @@ impl PartitionLog {
     pub(super) fn publish(&self, inner: &mut Inner) {
         inner.ended.retain(|(marker, _)| *marker >= inner.flushed_offset);
         self.flushed.send_replace(inner.flushed());
-        for reader in self.readers.lock().drain(..) {
+        for reader in self.readers.lock().drain(..).filter_map(|reader| Weak::upgrade(&reader)) {
             reader.notify_one();
         }
     }
@@ -279,7 +281,7 @@ impl PartitionLog {
         let _inner = self.inner.lock();
         self.deleted.store(true, Ordering::Release);
         self.flushed.send_modify(|_| ());
-        for reader in self.readers.lock().drain(..) {
+        for reader in self.readers.lock().drain(..).filter_map(|reader| Weak::upgrade(&reader)) {
             reader.notify_one();
         }
         remove_folder(&self.folder)

@@ -31,8 +31,8 @@ use self::{
 use crate::{
     Error,
     log::{
-        FlushQueue, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to, is_half_removed,
-        remove_folder,
+        FlushQueue, LogConfig, LogDirectory, LogError, PartitionLog, PartitionPlace, belongs_to,
+        is_half_removed, remove_folder,
     },
 };
 
@@ -127,11 +127,25 @@ impl Topics {
             topics.store.lock().forget(&record.name)?;
         }
         // After a crash every log reads its tail: side by side, so that a start takes as long as the disk needs.
-        let opened = on_all_cores(&stored.topics, |record| topics.open_all_partitions(record));
-        for (record, partitions) in stored.topics.into_iter().zip(opened) {
+        let places: Vec<_> = stored.topics.iter().flat_map(|record| topics.places(record)).collect();
+        let opened = side_by_side(&places, |(place, config)| {
+            PartitionLog::open(place, &topics.directory, &topics.queue, Arc::clone(config))
+        });
+        let mut opened = opened.into_iter();
+        for record in stored.topics {
+            let count = usize::try_from(record.partitions).unwrap_or(0);
+            let partitions: Result<_, _> = opened.by_ref().take(count).collect();
             topics.add(record, partitions?);
         }
         Ok(topics)
+    }
+
+    fn places(&self, record: &TopicRecord) -> impl Iterator<Item = (PartitionPlace, Arc<LogConfig>)> + use<> {
+        let (topic, topic_id) = (Arc::<str>::from(&*record.name), record.id);
+        let config = Arc::new(log_config(&record.configs, self.defaults().merged()));
+        (0..record.partitions).map(move |partition| {
+            (PartitionPlace { topic: Arc::clone(&topic), topic_id, partition }, Arc::clone(&config))
+        })
     }
 
     fn open_all_partitions(&self, record: &TopicRecord) -> Result<Vec<Arc<PartitionLog>>, LogError> {
@@ -329,11 +343,8 @@ impl Topics {
 
     /// Closes every log and marks the directory clean. Blocks on the disk.
     pub(crate) fn close(&self) -> Result<(), LogError> {
-        for topic in self.all() {
-            for log in topic.partitions().iter() {
-                log.close()?;
-            }
-        }
+        let logs: Vec<_> = self.all().iter().flat_map(|topic| topic.partitions().to_vec()).collect();
+        side_by_side(&logs, |log| log.close()).into_iter().collect::<Result<(), _>>()?;
         self.directory.close()
     }
 
@@ -370,13 +381,14 @@ fn sweep(directory: &Path, topics: &[TopicRecord]) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Does something for every item, on as many threads as there are cores; the results are in the order of the items.
-fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+/// Does something that waits for the disk for every item, on several threads; the results are in the order of the items.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    /// File systems and disks merge what several threads have them write at once.
+    const THREADS: usize = 16;
     let mut chunks: Vec<Vec<R>> = Vec::new();
     std::thread::scope(|scope| {
         let work = &work;
-        let chunks_of_items = items.chunks(items.len().div_ceil(cores).max(1));
+        let chunks_of_items = items.chunks(items.len().div_ceil(THREADS).max(1));
         let threads: Vec<_> = chunks_of_items
             .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<R>>()))
             .collect();

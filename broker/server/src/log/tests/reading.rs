@@ -63,3 +63,19 @@ fn time_stamps_are_found_over_segments() {
         test.reopen();
     }
 }
+
+#[test]
+fn a_long_poll_over_many_logs_leaves_nothing_behind_in_any() {
+    let logs = [TestLog::new(LogConfig::default()), TestLog::new(LogConfig::default())];
+    for _ in 0..3 {
+        let poll = Arc::new(tokio::sync::Notify::new());
+        for test in logs.iter().chain(&logs) {
+            test.log().notify_on_append(&poll);
+        }
+    }
+    let next = Arc::new(tokio::sync::Notify::new());
+    for test in &logs {
+        test.log().notify_on_append(&next);
+        assert_eq!(test.log().readers.lock().len(), 1);
+    }
+}
