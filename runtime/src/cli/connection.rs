@@ -118,7 +118,7 @@ mod settings {
     use broker_client::ClientConfig;
     use configs::{ConfigErrors, Props, config, unknown_keys};
 
-    use crate::config::{ConsumerOptions, ProducerOptions};
+    use crate::config::{ConsumerOptions, ProducerOptions, SecurityOptions};
 
     config! {
         /// How a cluster is reached, with Kafka's names.
@@ -137,8 +137,6 @@ mod settings {
             reconnect_backoff_max: Option<std::time::Duration> = optional("reconnect.backoff.max.ms").importance(Low);
             /// Pause before a request is tried again.
             retry_backoff: Option<std::time::Duration> = optional("retry.backoff.ms").importance(Low);
-            /// How the connection is protected.
-            security_protocol: Option<String> = optional("security.protocol").importance(High).check(one_of(&["PLAINTEXT"]));
         }
     }
 
@@ -147,7 +145,8 @@ mod settings {
         let known = ConnectionOptions::definition()
             .clone()
             .merge(ProducerOptions::definition())
-            .merge(ConsumerOptions::definition());
+            .merge(ConsumerOptions::definition())
+            .merge(SecurityOptions::definition());
         for unknown in unknown_keys(&known, props) {
             tracing::warn!("{unknown}");
         }
@@ -160,6 +159,7 @@ mod settings {
             reconnect_backoff: options.reconnect_backoff.unwrap_or(defaults.reconnect_backoff),
             reconnect_backoff_max: options.reconnect_backoff_max.unwrap_or(defaults.reconnect_backoff_max),
             retry_backoff: options.retry_backoff.unwrap_or(defaults.retry_backoff),
+            security: SecurityOptions::parse(&SecurityOptions::select(props))?.security()?,
             ..defaults
         })
     }
@@ -188,10 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_would_be_ignored_are_refused() {
-        let props: Props = [("bootstrap.servers", "a:1"), ("security.protocol", "SSL")]
-            .map(|(name, text)| (name.to_owned(), text.to_owned()))
-            .into();
-        assert!(settings::parse(&props).unwrap_err().to_string().contains("security.protocol"));
+    fn security_settings_are_taken_or_what_is_wrong_is_told() {
+        let mut props: Props = [
+            ("bootstrap.servers", "a:1"),
+            ("security.protocol", "SASL_PLAINTEXT"),
+            ("sasl.mechanism", "SCRAM-SHA-256"),
+        ]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into();
+        assert!(settings::parse(&props).unwrap_err().to_string().contains("sasl.jaas.config"));
+        let login =
+            "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"a\" password=\"b\";";
+        props.insert("sasl.jaas.config".to_owned(), login.to_owned());
+        assert!(settings::parse(&props).unwrap().security.sasl.is_some());
     }
 }
