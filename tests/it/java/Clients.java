@@ -9,6 +9,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
@@ -17,6 +18,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.*;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.*;
+import org.apache.kafka.common.utils.AppInfoParser;
 
 /** Kafka's own clients against the broker: Clients.java BOOTSTRAP_SERVERS. Ends with 0 only if everything held. */
 public class Clients {
@@ -29,8 +31,10 @@ public class Clients {
         topics();
         configs();
         codecs();
-        group("org.apache.kafka.clients.consumer.RangeAssignor");
-        group("org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+        group("range", "partition.assignment.strategy", "org.apache.kafka.clients.consumer.RangeAssignor", "session.timeout.ms", "6000");
+        group("cooperative-sticky", "partition.assignment.strategy", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+        // The protocol of KIP-848 was a preview before version 4.
+        if (!AppInfoParser.getVersion().startsWith("3.")) group("uniform", "group.protocol", "consumer");
         transactions();
         consumeTransformProduce();
         deletions();
@@ -137,9 +141,9 @@ public class Clients {
     }
 
     /** Two members share a topic; one leaves, and the other goes on where it was. */
-    static void group(String assignor) throws Exception {
-        String group = "java-" + assignor.substring(assignor.lastIndexOf('.') + 1);
-        Object[] settings = {"group.id", group, "partition.assignment.strategy", assignor, "session.timeout.ms", "6000"};
+    static void group(String assignor, String... protocol) throws Exception {
+        String group = "java-" + assignor;
+        Object[] settings = Stream.concat(Stream.of("group.id", group), Stream.of(protocol)).toArray();
         Set<String> seen = new HashSet<>();
         KafkaConsumer<String, String> first = consumer(settings);
         KafkaConsumer<String, String> second = consumer(settings);
@@ -151,7 +155,7 @@ public class Clients {
         }
         ConsumerGroupDescription described = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
         equal(2, described.members().size());
-        equal(assignor.contains("Range") ? "range" : "cooperative-sticky", described.partitionAssignor());
+        equal(assignor, described.partitionAssignor());
         second.commitSync();
         second.close();
         while (first.assignment().size() != 4 || !caughtUp(first)) take(first, seen);
