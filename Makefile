@@ -38,9 +38,10 @@ fuzz: cargo
 	fuzz/run $(if $(filter 0,$(SECONDS)),600,$(SECONDS))
 
 bench: cargo
-	tests/servers/provide mysql
-	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench
+	tests/servers/provide mysql kcat
+	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench --bin bench-broker
 	target/release/bench --rows $(ROWS)
+	target/release/bench-broker
 
 # Writes docs/plugins.md and what else is generated from the code.
 docs: cargo

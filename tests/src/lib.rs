@@ -11,6 +11,7 @@ pub mod checker;
 pub mod database;
 pub mod far_end;
 pub mod kcat;
+pub mod load;
 pub mod millrace;
 pub mod pipeline;
 pub mod places;

@@ -131,17 +131,29 @@ impl Process {
     /// # Errors
     /// When the process is gone.
     pub fn processor_seconds(&self) -> Result<f64> {
-        /// `USER_HZ`, which Linux has fixed at 100 for programs.
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let text = fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
-        // Fields are counted after the command's name, which stands in parentheses and may hold anything.
-        let fields = text.rsplit(')').next().context("no fields")?.split_whitespace().skip(11).take(2);
-        Ok(fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND)
+        processor_seconds(self.id()?)
     }
 
-    fn id(&self) -> Result<u32> {
+    /// Its number.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> Result<u32> {
         self.child.as_ref().map(Child::id).context("millrace does not run")
     }
+}
+
+/// The processor time that a process has used, in seconds, on all cores together.
+///
+/// # Errors
+/// When there is none of that number.
+pub fn processor_seconds(process: u32) -> Result<f64> {
+    /// `USER_HZ`, which Linux has fixed at 100 for programs.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Fields are counted after the command's name, which stands in parentheses and may hold anything.
+    let fields = text.rsplit(')').next().context("no fields")?.split_whitespace().skip(11).take(2);
+    Ok(fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND)
 }
 
 impl Drop for Process {
