@@ -269,12 +269,17 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             }
         }
         let length = frame::peek_length(&self.buffer, bytes_max)?.unwrap_or(0);
-        let memory =
-            if length > SMALL_FRAME_BYTES { Some(self.state.reserve_memory(length).await?) } else { None };
         let rest = async {
+            let (mut reserved, mut memory) = (SMALL_FRAME_BYTES, None);
             loop {
                 if let Some(frame) = frame::take_frame(&mut self.buffer, bytes_max)? {
-                    return Ok::<_, ConnectionError>(Some(frame));
+                    return Ok::<_, ConnectionError>(Some((frame, memory)));
+                }
+                // What has come counts, not what was announced: who announces much and sends little holds up nobody.
+                if self.buffer.len() >= reserved {
+                    let step = reserved.min(length.saturating_sub(reserved));
+                    reserved += step;
+                    merge(&mut memory, self.state.reserve_memory(step).await?);
                 }
                 if self.receive().await? == 0 {
                     return Ok(None);
@@ -288,13 +293,21 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         if length > BUFFER_BYTES_KEPT && self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        Ok(frame.map(|frame| (frame, memory)))
+        Ok(frame)
     }
 
     async fn receive(&mut self) -> io::Result<usize> {
         let received = self.stream.read_buf(&mut self.buffer).await?;
         add(&self.state.counters.bytes_in, received as u64);
         Ok(received)
+    }
+}
+
+/// Adds room to the room that a request has.
+fn merge(memory: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) {
+    match memory {
+        Some(memory) => memory.merge(more),
+        None => *memory = Some(more),
     }
 }
 

@@ -313,6 +313,10 @@ async fn thousands_of_half_open_and_slow_connections_hold_up_nobody() -> TestRes
         held.push(idle);
     }
     let began = Instant::now();
+    // A request of some size finds room, although all those frames together announce more than there is.
+    let large = "x".repeat(500_000);
+    let written = client.produce("t", batch(&[&large], BatchFields::default())).await?;
+    assert_eq!(written.error_code, ErrorCode::NONE);
     for _ in 0..20 {
         let written = client.produce("t", batch(&["x"], BatchFields::default())).await?;
         assert_eq!(written.error_code, ErrorCode::NONE);
