@@ -8,9 +8,9 @@
 
 use std::fmt::Write as _;
 
-use crate::logical;
 use crate::schema::Schema;
 use crate::value::{SchemaAndValue, Struct, Value};
+use crate::{calendar, logical};
 
 /// A Decimal of more bytes than this (about 10,000 digits) prints as bytes: its digits would cost quadratic time.
 const DECIMAL_BYTES_MAX: usize = 4096;
@@ -86,9 +86,11 @@ fn append_logical(name: &str, schema: &Schema, value: &Value, text: &mut String)
             let Some(decimal) = big_decimal(schema, unscaled) else { return false };
             text.push_str(&decimal);
         }
-        (logical::DATE, Value::Int32(days)) => append_java_date(i64::from(*days) * 86_400_000, text),
-        (logical::TIME, Value::Int32(millis)) => append_java_date(i64::from(*millis), text),
-        (logical::TIMESTAMP, Value::Int64(millis)) => append_java_date(*millis, text),
+        (logical::DATE, Value::Int32(days)) => {
+            text.push_str(&calendar::java_date(i64::from(*days) * calendar::DAY_MS))
+        }
+        (logical::TIME, Value::Int32(millis)) => text.push_str(&calendar::java_date(i64::from(*millis))),
+        (logical::TIMESTAMP, Value::Int64(millis)) => text.push_str(&calendar::java_date(*millis)),
         _ => return false,
     }
     true
@@ -233,44 +235,6 @@ fn big_integer_digits(bytes: &[u8]) -> (bool, String) {
         append_display(&format_args!("{chunk:09}"), &mut digits);
     }
     (negative, digits)
-}
-
-/// `java.util.Date.toString` in UTC: `Thu Jan 01 00:00:00 UTC 1970`.
-fn append_java_date(millis: i64, text: &mut String) {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = millis.div_euclid(1000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil_from_days(days);
-    let name = |names: &'static [&'static str], index: i64| {
-        usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or("")
-    };
-    append_display(
-        &format_args!(
-            "{} {} {day:02} {:02}:{:02}:{:02} UTC {year:04}",
-            name(&DAYS, days.rem_euclid(7)),
-            name(&MONTHS, month - 1),
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        ),
-        text,
-    );
-}
-
-/// Year, month (1 to 12) and day (1 to 31) of a day counted from 1970-01-01, in the Gregorian calendar carried on into
-/// the past. Years are counted from March, so that the day of the leap year comes last.
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 fn append_base64(bytes: &[u8], text: &mut String) {

@@ -11,6 +11,7 @@
 //! The data model is Connect's: a [`Schema`] says what a [`Value`] may be, a [`Record`] is a key and a value with a topic,
 //! [`Headers`] travel beside. Errors are sorted by consequence ([`ErrorKind`]). There is no I/O in here.
 
+pub mod calendar;
 mod converter;
 mod error;
 mod gauges;
@@ -27,6 +28,7 @@ mod source;
 mod transform;
 mod validate;
 mod value;
+pub mod values;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;

@@ -50,7 +50,7 @@ impl HeaderConverter for SimpleHeaderConverter {
     ) -> Result<SchemaAndValue> {
         let Some(bytes) = bytes else { return Ok(SchemaAndValue::NULL) };
         Ok(match Text::try_from(bytes.clone()) {
-            Ok(text) => values::parse(&text),
+            Ok(text) => api::values::parse(&text),
             // What is no text stays what it is: Connect's fallback for headers that it cannot read.
             Err(_) => SchemaAndValue::new(Schema::plain(SchemaType::Bytes), Value::Bytes(bytes)),
         })

@@ -5,7 +5,6 @@
 
 mod bytes;
 mod cache;
-mod calendar;
 mod header;
 mod java_text;
 mod json;

@@ -7,13 +7,13 @@
 use api::configs::config;
 use api::{
     Bytes, Converted, Converter, Error, Plugin, PluginKind, Props, Result, Schema, SchemaAndValue,
-    SchemaType, Struct, Text, Value, logical,
+    SchemaType, Struct, Text, Value, calendar, logical,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::header::AsHeader;
-use crate::{VERSION, calendar, java_text};
+use crate::{VERSION, java_text};
 
 const CLASS: &str = "org.apache.kafka.connect.storage.StringConverter";
 const DOCUMENTATION: &str =

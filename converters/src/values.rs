@@ -1,18 +1,12 @@
-//! Values as Connect's `Values.convertToString` writes them, and the type that a text has by itself (`Values.parseString`).
+//! Values as Connect's `Values.convertToString` writes them: what [`api::values::parse`] reads back.
 //!
-//! The invariant: reading never loses a part of the text. Connect takes `1` from `1:2`, `14` from `14:34:54Z`, and a day of March from
-//! `2019-02-30`; here what is not one value as a whole stays a string. Timestamps are always written in full, where Connect leaves out the
-//! day of those before 1970. Values in lists and maps have a type only if all fit one, else the list says none, as in Connect.
+//! The invariant: nothing is left out. Timestamps are always written in full, where Connect leaves out the day of those before 1970.
 
-use api::{Schema, SchemaAndValue, SchemaRef, SchemaType, Value, logical};
+use api::{Schema, Value, calendar, logical};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::{calendar, java_text};
-
-mod parse;
-
-pub(crate) use parse::parse;
+use crate::java_text;
 
 /// Writes a value; the schema says what is a date or a decimal. Text stands as it is at the top, and in quotation marks inside.
 pub(crate) fn write(value: &Value, schema: Option<&Schema>, out: &mut String) {
@@ -99,74 +93,50 @@ fn write_all<I: IntoIterator>(
     out.push_str(close);
 }
 
-/// The schema that all these values fit, if there is one, and the values widened to it: integers to the widest, with decimals to floats.
-fn common(values: Vec<SchemaAndValue>) -> Result<(Option<SchemaRef>, Vec<Value>), MixedNull> {
-    let nulls = values.iter().filter(|datum| datum.value.is_null()).count();
-    if nulls > 0 {
-        let mixed = nulls < values.len();
-        return if mixed {
-            Err(MixedNull)
-        } else {
-            Ok((None, values.into_iter().map(|datum| datum.value).collect()))
-        };
-    }
-    let rank = |datum: &SchemaAndValue| {
-        datum.schema.as_ref().and_then(|schema| NUMBERS.iter().position(|kind| is_plain(schema, *kind)))
-    };
-    let ranks: Option<Vec<usize>> = values.iter().map(rank).collect();
-    if let Some(widest) = ranks.and_then(|ranks| ranks.into_iter().max()).map(|widest| NUMBERS[widest]) {
-        let widened = values.into_iter().map(|datum| widen(&datum.value, widest)).collect();
-        return Ok((Some(Schema::plain(widest)), widened));
-    }
-    let first = values.first().and_then(|datum| datum.schema.clone());
-    let schema = first.filter(|first| values.iter().all(|datum| datum.schema.as_ref() == Some(first)));
-    Ok((schema, values.into_iter().map(|datum| datum.value).collect()))
-}
-
-/// A list of values and nulls, which Connect does not take for a list.
-#[derive(Debug)]
-struct MixedNull;
-
-/// The numbers from narrow to wide.
-const NUMBERS: [SchemaType; 6] = [
-    SchemaType::Int8,
-    SchemaType::Int16,
-    SchemaType::Int32,
-    SchemaType::Int64,
-    SchemaType::Float32,
-    SchemaType::Float64,
-];
-
-fn is_plain(schema: &Schema, kind: SchemaType) -> bool {
-    schema.kind() == kind && schema.name().is_none()
-}
-
-fn widen(value: &Value, kind: SchemaType) -> Value {
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "Connect widens integers among floats to the nearest float"
-    )]
-    let float = |integer: i64| integer as f64;
-    #[allow(clippy::cast_possible_truncation, reason = "the same, for the narrower float")]
-    let narrow = |number: f64| number as f32;
-    let number = match value {
-        Value::Float32(number) => f64::from(*number),
-        Value::Float64(number) => *number,
-        other => other.as_i64().map_or(0.0, float),
-    };
-    match (kind, value.as_i64()) {
-        (SchemaType::Int16, Some(integer)) => {
-            i16::try_from(integer).map_or(Value::Int64(integer), Value::Int16)
-        }
-        (SchemaType::Int32, Some(integer)) => {
-            i32::try_from(integer).map_or(Value::Int64(integer), Value::Int32)
-        }
-        (SchemaType::Int64, Some(integer)) => Value::Int64(integer),
-        (SchemaType::Float32, _) => Value::Float32(narrow(number)),
-        (SchemaType::Float64, _) => Value::Float64(number),
-        _ => value.clone(),
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use api::{SchemaRef, SchemaType, Struct};
+
+    use super::*;
+
+    fn written(value: impl Into<Value>, schema: Option<&Schema>) -> String {
+        let mut out = String::new();
+        write(&value.into(), schema, &mut out);
+        out
+    }
+
+    /// The expected texts are those of Kafka Connect 4.3.
+    #[test]
+    fn values_are_written_as_connect_writes_them() {
+        assert_eq!(written("a\"b", None), "a\"b");
+        assert_eq!(written(1e10, None), "1.0E10");
+        assert_eq!(written(vec![1_u8, 2, 255], None), "AQL/");
+        let list = Value::Array(vec!["a\"b\\".into(), Value::Null, 1.into(), 2.5.into(), true.into()]);
+        assert_eq!(written(list, None), r#"["a\"b\\",null,1,2.5,true]"#);
+        assert_eq!(written(Value::Array(vec![vec![1_u8].into()]), None), r#"["AQ=="]"#);
+        let map = Value::Map(vec![("k".into(), "v".into()), (1.into(), Value::Null)]);
+        assert_eq!(written(map, None), r#"{"k":"v",1:null}"#);
+        assert_eq!(written(vec![110_u8], Some(&logical::decimal(2).build())), "1.10");
+        assert_eq!(written(10_000, Some(&logical::date().build())), "1997-05-19");
+        assert_eq!(written(1234, Some(&logical::time().build())), "00:00:01.234Z");
+        assert_eq!(
+            written(1_234_567_890_123_i64, Some(&logical::timestamp().build())),
+            "2009-02-13T23:31:30.123Z"
+        );
+        assert_eq!(written(-1_i64, Some(&logical::timestamp().build())), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn structs_are_written_with_their_defaults() {
+        let schema = Schema::structure()
+            .field("a", Schema::plain(SchemaType::Int32))
+            .field("c", Schema::plain_optional(SchemaType::String))
+            .field("by", Schema::plain_optional(SchemaType::Bytes))
+            .field("dec", logical::decimal(2).optional().build())
+            .field("def", Schema::builder(SchemaType::String).optional().default_value("dd").build())
+            .build();
+        let values = vec![1.into(), Value::Null, vec![1_u8, 2].into(), vec![110_u8].into(), Value::Null];
+        let row = Struct::of(SchemaRef::clone(&schema), values).expect("a value a field");
+        assert_eq!(written(row, Some(&schema)), r#"{"a":1,"c":null,"by":"AQI=","dec":1.10,"def":"dd"}"#);
+    }
+}

@@ -4,6 +4,7 @@
 //! answer to Kafka Connect's (and Debezium's) class names and give its results and error texts. The invariant: what a transform derives
 //! from a schema is derived once and kept by the schema's pointer, so a record costs only its own values.
 
+mod cast;
 mod drop_headers;
 mod extract_field;
 mod extract_new_record_state;
@@ -12,6 +13,8 @@ mod flatten;
 mod header_from;
 mod hoist_field;
 mod insert_field;
+mod insert_header;
+mod java_number;
 mod java_regex;
 mod mask_field;
 mod predicates;
@@ -20,6 +23,8 @@ mod replace_field;
 mod schema;
 mod set_schema_metadata;
 mod side;
+mod simple_date_format;
+mod timestamp_converter;
 mod timestamp_router;
 mod value_to_key;
 
@@ -27,6 +32,8 @@ use api::Plugin;
 
 /// Every transform and predicate of this crate.
 pub static ALL: &[&Plugin] = &[
+    &cast::KEY,
+    &cast::VALUE,
     &drop_headers::PLUGIN,
     &extract_field::KEY,
     &extract_field::VALUE,
@@ -40,6 +47,7 @@ pub static ALL: &[&Plugin] = &[
     &hoist_field::VALUE,
     &insert_field::KEY,
     &insert_field::VALUE,
+    &insert_header::PLUGIN,
     &mask_field::KEY,
     &mask_field::VALUE,
     &regex_router::PLUGIN,
@@ -47,6 +55,8 @@ pub static ALL: &[&Plugin] = &[
     &replace_field::VALUE,
     &set_schema_metadata::KEY,
     &set_schema_metadata::VALUE,
+    &timestamp_converter::KEY,
+    &timestamp_converter::VALUE,
     &timestamp_router::PLUGIN,
     &value_to_key::PLUGIN,
     &predicates::HAS_HEADER_KEY,

@@ -42,11 +42,20 @@ impl<T, K: PartialEq> Derived<T, K> {
 /// A builder with the name, version, documentation and parameters of a schema, but not optional and without a default: Connect's
 /// `SchemaUtil.copySchemaBasics`.
 pub(crate) fn basics(schema: &Schema) -> SchemaBuilder {
-    let mut builder = match (schema.kind(), schema.key_schema(), schema.value_schema()) {
+    let builder = match (schema.kind(), schema.key_schema(), schema.value_schema()) {
         (SchemaType::Array, _, Some(items)) => Schema::array(Arc::clone(items)),
         (SchemaType::Map, Some(keys), Some(values)) => Schema::map(Arc::clone(keys), Arc::clone(values)),
         (kind, ..) => Schema::builder(kind),
     };
+    with_basics(schema, builder)
+}
+
+/// The same for a schema of another type.
+pub(crate) fn basics_of_kind(schema: &Schema, kind: SchemaType) -> SchemaBuilder {
+    with_basics(schema, Schema::builder(kind))
+}
+
+fn with_basics(schema: &Schema, mut builder: SchemaBuilder) -> SchemaBuilder {
     if let Some(name) = schema.name() {
         builder = builder.name(name.to_owned());
     }
@@ -74,6 +83,18 @@ pub(crate) fn with_fields(schema: &Schema, fields: impl IntoIterator<Item = Fiel
         builder = builder.field(field.name, field.schema);
     }
     Ok(builder.build())
+}
+
+/// Refuses null in a field that must have a value, in Connect's words.
+pub(crate) fn require_values(schema: &Schema, values: &[Value]) -> Result<()> {
+    let mut fields = schema.fields().iter().zip(values);
+    match fields.find(|(field, value)| value.is_null() && !field.schema.is_optional()) {
+        None => Ok(()),
+        Some((Field { name, schema }, _)) => Err(Error::bad_record(format!(
+            "Invalid value: null used for required field: \"{name}\", schema type: {}",
+            schema.kind().name()
+        ))),
+    }
 }
 
 /// The field's default in place of null, if that is wanted and there is one.

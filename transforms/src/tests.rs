@@ -27,6 +27,42 @@ pub(crate) fn applied(class: &str, said: &[(&str, &str)], record: Record) -> Res
     transform(class, said)?.apply(record).map_err(|error| error.to_string())
 }
 
+/// A value of a type that the tables of expectations name, with its schema.
+pub(crate) fn of_kind(kind: &str, text: &str) -> SchemaAndValue {
+    fn number<T: std::str::FromStr>(text: &str) -> T {
+        text.parse().unwrap_or_else(|_| panic!("not a number of the type: {text}"))
+    }
+    let plain = |kind, value| SchemaAndValue::new(Schema::plain(kind), value);
+    match kind {
+        "int8" => plain(SchemaType::Int8, Value::Int8(number(text))),
+        "int16" => plain(SchemaType::Int16, Value::Int16(number(text))),
+        "int32" => plain(SchemaType::Int32, Value::Int32(number(text))),
+        "int64" => plain(SchemaType::Int64, Value::Int64(number(text))),
+        "float32" => plain(SchemaType::Float32, Value::Float32(number(text))),
+        "float64" => plain(SchemaType::Float64, Value::Float64(number(text))),
+        "boolean" => plain(SchemaType::Boolean, Value::Boolean(text == "true")),
+        "string" => plain(SchemaType::String, text.to_owned().into()),
+        "date" => SchemaAndValue::new(logical::date().build(), Value::Int32(number(text))),
+        "time" => SchemaAndValue::new(logical::time().build(), Value::Int32(number(text))),
+        "timestamp" => SchemaAndValue::new(logical::timestamp().build(), Value::Int64(number(text))),
+        "bytes" => {
+            let byte = |place| u8::from_str_radix(&text[place..place + 2], 16).expect("hexadecimal");
+            let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
+            plain(SchemaType::Bytes, bytes.into())
+        }
+        decimal => {
+            let scale = number(decimal.strip_prefix("decimal").expect("a known type"));
+            let unscaled: num_bigint::BigInt = number(text);
+            SchemaAndValue::new(logical::decimal(scale).build(), unscaled.to_signed_bytes_be().into())
+        }
+    }
+}
+
+/// A value as Java prints it.
+pub(crate) fn shown(value: &Value) -> String {
+    api::java_text::of(&SchemaAndValue::schemaless(value.clone()))
+}
+
 fn predicate(class: &str, said: &[(&str, &str)]) -> Result<Box<dyn Predicate>, String> {
     let plugin = Registry::new().with(ALL).find(&["predicate"], class).map_err(|error| error.to_string())?;
     match plugin.kind {

@@ -2,19 +2,21 @@
 //!
 //! The invariant: the answer accounts for every character of the text, or is the text.
 
-use api::{Schema, SchemaAndValue, SchemaType, Text, Value, logical};
 use num_bigint::BigInt;
 
 use super::common;
-use crate::calendar;
+use crate::schema::{Schema, SchemaType};
+use crate::value::{SchemaAndValue, Text, Value};
+use crate::{calendar, logical};
 
 /// How deep lists and maps may be nested; deeper ones stay text.
 const DEPTH_MAX: usize = 64;
 /// How many digits a number may have; longer ones stay text.
 const DIGITS_MAX: usize = 1000;
 
-/// The value that `text` says.
-pub(crate) fn parse(text: &Text) -> SchemaAndValue {
+/// The value that `text` says, with its schema; what says nothing else is itself, a string.
+#[must_use]
+pub fn parse(text: &Text) -> SchemaAndValue {
     let mut parser = Parser { rest: text.trim_matches(is_space), depth: 0 };
     if text.is_empty() {
         return SchemaAndValue::of_text(text.clone());

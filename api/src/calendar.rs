@@ -2,13 +2,16 @@
 //!
 //! The calendar is the proleptic Gregorian one. Pure.
 
-const DAY_MS: i64 = 86_400_000;
+/// The milliseconds of a day.
+pub const DAY_MS: i64 = 86_400_000;
+/// The days of the week from Thursday, which 1970-01-01 was.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Year, month (from 1) and day (from 1) of a day counted from 1970-01-01. (Hinnant, "chrono-compatible low-level date algorithms".)
-const fn civil(days: i64) -> (i64, i64, i64) {
+#[must_use]
+pub const fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -20,37 +23,40 @@ const fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + (month <= 2) as i64, month, day)
 }
 
-/// The reverse of [`civil`]; `None` if there is no such day.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+/// The reverse of [`civil`] for a month from 1 to 12; a day that the month does not have is one of the months after or before it.
+#[must_use]
+pub const fn days(year: i64, month: i64, day: i64) -> i64 {
     let shifted_year = if month <= 2 { year - 1 } else { year };
     let era = shifted_year.div_euclid(400);
     let year_of_era = shifted_year.rem_euclid(400);
     let month_from_march = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let count =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(count).filter(|count| civil(*count) == (year, month, day))
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// `yyyy-MM-dd`.
-pub(crate) fn date(days: i64) -> String {
+#[must_use]
+pub fn date(days: i64) -> String {
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// `HH:mm:ss.SSS'Z'` of milliseconds since midnight.
-pub(crate) fn time(ms: i64) -> String {
+#[must_use]
+pub fn time(ms: i64) -> String {
     let (hour, minute, second, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
     format!("{hour:02}:{minute:02}:{second:02}.{rest:03}Z")
 }
 
 /// `yyyy-MM-dd'T'HH:mm:ss.SSS'Z'` of milliseconds since 1970.
-pub(crate) fn timestamp(ms: i64) -> String {
+#[must_use]
+pub fn timestamp(ms: i64) -> String {
     format!("{}T{}", date(ms.div_euclid(DAY_MS)), time(ms.rem_euclid(DAY_MS)))
 }
 
 /// `java.util.Date.toString()`: `Fri Feb 13 23:31:30 UTC 2009`.
-pub(crate) fn java_date(ms: i64) -> String {
+#[must_use]
+pub fn java_date(ms: i64) -> String {
     let days = ms.div_euclid(DAY_MS);
     let (year, month, day) = civil(days);
     let pick = |names: &'static [&'static str], place: i64| {
@@ -66,19 +72,22 @@ pub(crate) fn java_date(ms: i64) -> String {
 }
 
 /// The day that `yyyy-MM-dd` says.
-pub(crate) fn parse_date(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_date(text: &str) -> Option<i64> {
     let [year, month, day] = numbers(text, "dddd-dd-dd")?;
-    days(year, month, day)
+    Some(days(year, month, day)).filter(|count| civil(*count) == (year, month, day))
 }
 
 /// The milliseconds since midnight that `HH:mm:ss.SSSZ` says.
-pub(crate) fn parse_time(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_time(text: &str) -> Option<i64> {
     let [hour, minute, second, ms] = numbers(text, "dd:dd:dd.dddZ")?;
     (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1000 + ms)
 }
 
 /// The milliseconds since 1970 that `yyyy-MM-ddTHH:mm:ss.SSSZ` says.
-pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_timestamp(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T')?;
     Some(parse_date(date)? * DAY_MS + parse_time(time)?)
 }
@@ -121,6 +130,7 @@ mod tests {
         assert_eq!((time(1234).as_str(), parse_time("00:00:01.234Z")), ("00:00:01.234Z", Some(1234)));
         assert_eq!(java_date(1_234_567_890_123), "Fri Feb 13 23:31:30 UTC 2009");
         assert_eq!(java_date(0), "Thu Jan 01 00:00:00 UTC 1970");
+        assert!(java_date(-61_945_603_200_000).ends_with(" UTC 7"), "Java pads no year");
     }
 
     #[test]
