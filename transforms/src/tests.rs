@@ -46,7 +46,11 @@ pub(crate) fn of_kind(kind: &str, text: &str) -> SchemaAndValue {
         "time" => SchemaAndValue::new(logical::time().build(), Value::Int32(number(text))),
         "timestamp" => SchemaAndValue::new(logical::timestamp().build(), Value::Int64(number(text))),
         "bytes" => {
-            let byte = |place| u8::from_str_radix(&text[place..place + 2], 16).expect("hexadecimal");
+            let byte = |place| {
+                text.get(place..place + 2)
+                    .and_then(|byte| u8::from_str_radix(byte, 16).ok())
+                    .expect("hexadecimal")
+            };
             let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
             plain(SchemaType::Bytes, bytes.into())
         }
