@@ -31,7 +31,8 @@ async def topic(admin, name, partitions=1, **configs):
 
 
 def producer(**settings):
-    return AIOKafkaProducer(bootstrap_servers=SERVERS, **settings)
+    # With acks=1 a record is acknowledged a moment before it is durable, and only what is durable is shown and listed.
+    return AIOKafkaProducer(bootstrap_servers=SERVERS, acks="all", **settings)
 
 
 async def read(name, count, isolation="read_uncommitted"):
