@@ -25,7 +25,7 @@ demo: cargo
 	target/release/demo --seconds $(SECONDS)
 
 test: cargo
-	tests/servers/provide mariadb mysql kcat confluent-kafka kafka-clients
+	tests/servers/provide mariadb mysql kcat python-clients kafka-clients
 	cargo build --locked -p millrace
 	cargo test --locked --workspace --no-fail-fast
 

@@ -13,6 +13,7 @@ mod groups;
 mod java;
 mod kcat;
 mod pipeline;
+mod python_clients;
 mod samples;
 mod servers;
 mod tidy;

@@ -21,7 +21,7 @@ fn batch(records: &[(&[u8], Option<&[u8]>)]) -> Option<Batch> {
     check_produced(builder.finish(&BatchFields::default()).ok()?.0.into()).ok()
 }
 
-fn open(root: &Path) -> Option<Arc<PartitionLog>> {
+fn open(root: &Path, queue: &Arc<FlushQueue>) -> Option<Arc<PartitionLog>> {
     let directory = Arc::new(LogDirectory::open(root, Arc::new(SystemDisk)).ok()?);
     let place = PartitionPlace { topic: "t".into(), topic_id: uuid::Uuid::nil(), partition: 0 };
     let config = LogConfig {
@@ -30,7 +30,7 @@ fn open(root: &Path) -> Option<Arc<PartitionLog>> {
         min_cleanable_dirty_ratio: 0.0,
         ..LogConfig::default()
     };
-    PartitionLog::open(&place, &directory, &Arc::new(FlushQueue::default()), Arc::new(config)).ok()
+    PartitionLog::open(&place, &directory, queue, Arc::new(config)).ok()
 }
 
 /// Opens the partition `t-0` of a log directory, reads all of it, appends, compacts, and does so once more.
@@ -39,7 +39,8 @@ fn open(root: &Path) -> Option<Arc<PartitionLog>> {
 /// If what was appended is not there afterwards.
 pub fn open_and_use(root: &Path) {
     for round in 0..2 {
-        let Some(log) = open(root) else { return };
+        let queue = Arc::new(FlushQueue::default());
+        let Some(log) = open(root, &queue) else { return };
         let mut offset = log.offsets().start;
         while let Ok(bytes) = log.read(offset, 1 << 16, true) {
             let mut next = offset;
@@ -62,18 +63,23 @@ pub fn open_and_use(root: &Path) {
         drop((log.batch_at_timestamp(0), log.newest_batch(), log.apply_retention(2)));
         drop(log.compact(2));
         drop(log.close());
+        // What is queued holds the log, and the log holds the queue.
+        queue.clear();
     }
 }
 
 /// Loads groups and transactions from topics that hold these keys and values.
 pub fn load_internal_topics(root: &Path, records: &[(&[u8], Option<&[u8]>)]) {
     let Ok(directory) = LogDirectory::open(root, Arc::new(SystemDisk)) else { return };
-    let Ok(topics) = Topics::open(Arc::new(directory), Arc::default(), TopicConfigs::new()) else { return };
+    let queue = Arc::new(FlushQueue::default());
+    let opened = Topics::open(Arc::new(directory), Arc::clone(&queue), TopicConfigs::new());
+    let Ok(topics) = opened else { return };
     for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
         let Ok(topic) = topics.create(name, 1, TopicConfigs::new()) else { return };
         if let (Some(log), Some(batch)) = (topic.partition(0), batch(records)) {
             drop((log.append(&batch, 1), log.flush_now()));
         }
     }
+    queue.clear();
     drop((Coordinator::open(&BrokerConfig::default(), &topics), Transactions::open(&topics)));
 }

@@ -58,7 +58,7 @@ impl FlushQueue {
     }
 
     /// Forgets what is queued, as the end of the process does.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn clear(&self) {
         let mut state = self.state.lock();
         state.waiting.clear();

@@ -249,3 +249,24 @@ async fn producers_are_described_with_their_open_transactions() -> TestResult {
     assert_eq!(described(&mut client, "nowhere").await?.error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     Ok(())
 }
+
+/// EndTxn is answered before the markers are written. A client that is refused in between looks for another leader first, which
+/// takes franz-go five seconds a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_transaction_may_begin_as_soon_as_the_end_of_the_one_before_is_answered() -> TestResult {
+    let (broker, _folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    let mut one = Producer::init(&mut client, "one").await?;
+    for number in 0..50 {
+        let sent = one.send(&mut client, &["record"]).await?;
+        assert_eq!(
+            (sent.error_code, sent.base_offset),
+            (ErrorCode::NONE, 2 * number),
+            "transaction {number}"
+        );
+        one.end(&mut client, number % 2 == 0).await?;
+    }
+    broker.shutdown().await;
+    Ok(())
+}

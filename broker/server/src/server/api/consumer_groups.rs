@@ -16,6 +16,7 @@ use broker_protocol::{
     },
 };
 
+use super::groups::each_once;
 use crate::{
     broker::State,
     group::{Assigned, Assignor, Beat, BeatAnswer, ConsumerMemberView, Refused, TopicView},
@@ -158,7 +159,7 @@ pub(in crate::server) fn describe(
     state: &State,
     request: &ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let groups = request.group_ids.iter().map(|id| describe_one(state, id)).collect();
+    let groups = each_once(&request.group_ids).map(|id| describe_one(state, id)).collect();
     ConsumerGroupDescribeResponse { groups, ..ConsumerGroupDescribeResponse::default() }
 }
 

@@ -1,6 +1,6 @@
 //! JoinGroup, SyncGroup, Heartbeat, LeaveGroup, and what tools ask about groups.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::HashSet, future::Future, sync::Arc};
 
 use broker_protocol::{
     ErrorCode, Text,
@@ -221,8 +221,14 @@ pub(in crate::server) fn describe(
     request: &DescribeGroupsRequest,
     version: i16,
 ) -> DescribeGroupsResponse {
-    let groups = request.groups.iter().map(|id| describe_one(state, id, version)).collect();
+    let groups = each_once(&request.groups).map(|id| describe_one(state, id, version)).collect();
     DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
+}
+
+/// Names without repetitions, in their order: a small request must not ask for a large answer many times over.
+pub(super) fn each_once(names: &[Text]) -> impl Iterator<Item = &Text> {
+    let mut seen = HashSet::new();
+    names.iter().filter(move |name| seen.insert(*name))
 }
 
 fn describe_one(state: &State, id: &Text, version: i16) -> DescribedGroup {
@@ -285,4 +291,16 @@ pub(in crate::server) async fn delete(
         results.push(DeletableGroupResult { group_id, error_code });
     }
     DeleteGroupsResponse { results, ..DeleteGroupsResponse::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_named_many_times_is_described_once() {
+        let names = ["b", "a", "b", "b"].map(Text::from_static);
+        let once: Vec<&str> = each_once(&names).map(|name| &**name).collect();
+        assert_eq!(once, ["b", "a"]);
+    }
 }
