@@ -66,25 +66,36 @@ class Orders:
 
 history = History()
 orders = Orders()
-# Whether all connections have broken since the last look: everything that a dead broker sent has been read then.
-broken = False
+# When all connections broke, as far as nothing has come since over a new one; and when something came last.
+broken_at = None
+heard_at = 0.0
+# What a dead broker had sent is told within this time of the break; what comes later came over a new connection.
+LAST_WORDS_SECONDS = 0.5
 
 
 def on_error(error):
-    global broken
-    if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-        broken = True
+    global broken_at
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        broken_at = time.monotonic()
+
+
+def heard():
+    global broken_at, heard_at
+    heard_at = time.monotonic()
+    if broken_at is not None and heard_at - broken_at > LAST_WORDS_SECONDS:
+        broken_at = None
 
 
 def meet_barrier():
     """Answers a barrier once the dead broker's last words are in the history."""
-    global broken
-    if orders.barrier is not None and (broken or time.monotonic() > orders.barrier):
-        history.flush()
-        print("barrier" if broken else "barrier unseen", flush=True)
-        orders.barrier = None
     if orders.barrier is None:
-        broken = False
+        return
+    now = time.monotonic()
+    seen = broken_at is not None and now - max(broken_at, heard_at) > LAST_WORDS_SECONDS
+    if seen or now > orders.barrier:
+        history.flush()
+        print("barrier" if seen else "barrier unseen", flush=True)
+        orders.barrier = None
 
 
 def send(producer, topic, sequence, transaction=None):
@@ -93,6 +104,7 @@ def send(producer, topic, sequence, transaction=None):
 
     def told(error, message):
         if error is None:
+            heard()
             history.say("A", message.partition(), message.offset(), sequence)
         else:
             history.say("F", sequence)
@@ -203,6 +215,7 @@ def reader():
     while not orders.stopped:
         for message in consumer.consume(1000, 0.05):
             if message.error() is None:
+                heard()
                 value = message.value().decode()
                 history.say("R", message.topic(), message.partition(), message.offset(), value[: value.rindex("-")])
             elif message.error().code() not in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT):

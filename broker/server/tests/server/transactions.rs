@@ -267,6 +267,6 @@ async fn the_next_transaction_may_begin_as_soon_as_the_end_of_the_one_before_is_
         );
         one.end(&mut client, number % 2 == 0).await?;
     }
-    broker.shutdown().await;
+    broker.shutdown().await?;
     Ok(())
 }
