@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use broker_client::{Client, ClientConfig, NewTopic, TopicResult};
+use broker_client::{Client, ClientConfig, NewTopic, OffsetSpec, TopicResult};
 use bytes::Bytes;
 use clap::Parser;
 use harness::broker::Broker;
@@ -86,7 +86,12 @@ impl Target {
         for outcome in self.client.create_topics(&[topic]).await? {
             ensure!(matches!(outcome.result, TopicResult::Done), "creating {name}: {:?}", outcome.result);
         }
-        Ok(())
+        // Kafka answers before it leads the new partitions.
+        wait::until(&format!("topic {name}"), wait::PATIENCE, || async {
+            self.client.list_offsets(name, 0, OffsetSpec::Latest).await.context("looking for the topic")
+        })
+        .await
+        .map(drop)
     }
 
     fn processor_seconds(&self) -> Result<f64> {
