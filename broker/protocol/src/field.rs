@@ -43,6 +43,36 @@ macro_rules! primitive {
 
 primitive!(bool i8 i16 u16 i32 i64 f64);
 
+/// A structure that may be null stands behind one byte: -1 without, 1 with it.
+macro_rules! nullable_structure {
+    ($type:ty) => {
+        impl $crate::field::Nullable for $type {
+            fn read_nullable(
+                reader: &mut $crate::reader::Reader,
+                version: i16,
+            ) -> Result<Option<Self>, $crate::error::DecodeError> {
+                let present = reader.i8()? >= 0;
+                present.then(|| $crate::field::Field::read(reader, version)).transpose()
+            }
+
+            fn write_nullable(
+                value: Option<&Self>,
+                writer: &mut $crate::writer::Writer,
+                version: i16,
+            ) -> Result<(), $crate::error::EncodeError> {
+                writer.i8(if value.is_some() { 1 } else { -1 });
+                value.map_or(Ok(()), |value| $crate::field::Field::write(value, writer, version))
+            }
+
+            fn empty() -> Self {
+                Self::default()
+            }
+        }
+    };
+}
+
+pub(crate) use nullable_structure;
+
 impl Nullable for ByteString {
     fn read_nullable(reader: &mut Reader, _version: i16) -> Result<Option<Self>, DecodeError> {
         reader.text()

@@ -1,10 +1,7 @@
 //! ConsumerGroupHeartbeat (key 68): joins, stays in and leaves a group of the consumer protocol (KIP-848).
 
-use crate::error::{DecodeError, EncodeError};
-use crate::field::{Field, Nullable};
+use crate::field::nullable_structure;
 use crate::message::message;
-use crate::reader::Reader;
-use crate::writer::Writer;
 use crate::{ErrorCode, Text, Uuid};
 
 message! { 0..=1, flexible 0;
@@ -50,18 +47,4 @@ message! { 0..=1, flexible 0;
     }
 }
 
-/// A structure that may be null begins with -1 if it is, with 1 if it is not.
-impl Nullable for ConsumerGroupHeartbeatResponseAssignment {
-    fn read_nullable(reader: &mut Reader, version: i16) -> Result<Option<Self>, DecodeError> {
-        if reader.i8()? < 0 { Ok(None) } else { Self::read(reader, version).map(Some) }
-    }
-
-    fn write_nullable(value: Option<&Self>, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        writer.i8(if value.is_some() { 1 } else { -1 });
-        value.map_or(Ok(()), |value| value.write(writer, version))
-    }
-
-    fn empty() -> Self {
-        Self::default()
-    }
-}
+nullable_structure!(ConsumerGroupHeartbeatResponseAssignment);

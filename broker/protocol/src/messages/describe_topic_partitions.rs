@@ -1,10 +1,7 @@
 //! DescribeTopicPartitions (key 75): what Metadata says of topics, page by page.
 
-use crate::error::{DecodeError, EncodeError};
-use crate::field::{Field, Nullable};
+use crate::field::nullable_structure;
 use crate::message::{message, structure};
-use crate::reader::Reader;
-use crate::writer::Writer;
 use crate::{ErrorCode, Text, Uuid};
 
 message! { 0..=0, flexible 0;
@@ -58,18 +55,4 @@ structure! {
     }
 }
 
-/// A structure that may be null stands behind one byte: -1 without, 1 with it.
-impl Nullable for Cursor {
-    fn read_nullable(reader: &mut Reader, version: i16) -> Result<Option<Self>, DecodeError> {
-        if reader.i8()? < 0 { Ok(None) } else { Self::read(reader, version).map(Some) }
-    }
-
-    fn write_nullable(value: Option<&Self>, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        writer.i8(if value.is_some() { 1 } else { -1 });
-        value.map_or(Ok(()), |value| value.write(writer, version))
-    }
-
-    fn empty() -> Self {
-        Self::default()
-    }
-}
+nullable_structure!(Cursor);
