@@ -24,8 +24,6 @@ use crate::{
     transactions::{AppendPermit, ProducerIdentity},
 };
 
-/// Bytes of offset records read at a time while they are loaded.
-const LOAD_BYTES: usize = 1024 * 1024;
 /// Segments of the offsets topic are small, so that compaction gets to them soon (as in Kafka).
 const OFFSETS_SEGMENT_BYTES: &str = "104857600";
 
@@ -167,26 +165,12 @@ pub(super) fn load(
     offsets: &mut OffsetTable,
     groups: &mut LoadedGroups,
 ) -> Result<(), LogError> {
-    let reach = log.offsets();
-    let mut next = reach.start;
-    while next < reach.high_watermark {
-        let mut bytes = log.read(next, LOAD_BYTES, true)?;
-        if bytes.is_empty() {
-            break;
-        }
-        while !bytes.is_empty() {
-            let corrupt = |reason: String| LogError::Corrupt {
-                path: log.name().into(),
-                position: u64::try_from(next).unwrap_or(0),
-                reason: format!("offset {next}: {reason}"),
-            };
-            let batch = Batch::take(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-            replay(&batch, offsets, groups).map_err(|error| corrupt(error.to_string()))?;
-            next = batch.header().next_offset();
-        }
+    log.replay(|batch| {
+        replay(batch, offsets, groups)?;
+        // What was read is in order: no deletion is overtaken by a commit before it.
         offsets.settle(i64::MAX);
-    }
-    Ok(())
+        Ok::<(), BatchError>(())
+    })
 }
 
 /// Does what a batch says: commits and deletions, commits within a transaction, or the end of one.

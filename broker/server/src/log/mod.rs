@@ -1,6 +1,7 @@
 //! Where do records rest? One log per partition: segments of batches as the producers sent them, in Kafka's layout.
 //!
-//! - `append`, [`partition`](self): batches in, how far they are on disk, closing segments; `read`: whole batches out again
+//! - `append`, [`partition`](self): batches in, how far they are on disk, closing segments; `read`: whole batches out again;
+//!   `replay`: all of them, at start
 //! - `open`, `checkpoint`: recovery; `segment`, `index`, `scan`, `header`: one segment's files
 //! - `producers`, `snapshot`: what makes a batch that is sent twice be stored once, and which transactions are open
 //! - `marker`, `aborted`: how transactions end, and what readers of committed records leave out
@@ -26,6 +27,7 @@ mod outcome;
 mod partition;
 mod producers;
 mod read;
+mod replay;
 mod retention;
 mod scan;
 mod segment;

@@ -13,8 +13,6 @@ use crate::{
     topics::{TRANSACTIONS_TOPIC, TopicError, Topics, options::TopicConfigs},
 };
 
-/// Bytes of records read at a time while they are loaded.
-const LOAD_BYTES: usize = 1024 * 1024;
 /// Segments are small, so that compaction gets to them soon (as in Kafka).
 const SEGMENT_BYTES: &str = "104857600";
 
@@ -54,34 +52,9 @@ pub(super) fn write(topics: &Topics, id: &str, transaction: Option<&Transaction>
 pub(super) fn load(topics: &Topics) -> Result<HashMap<String, Transaction>, LogError> {
     let mut transactions = HashMap::new();
     if let Some(topic) = topics.get(TRANSACTIONS_TOPIC) {
-        topic.partitions().iter().try_for_each(|log| load_partition(log, &mut transactions))?;
+        topic.partitions().iter().try_for_each(|log| log.replay(|batch| apply(batch, &mut transactions)))?;
     }
     Ok(transactions)
-}
-
-fn load_partition(
-    log: &PartitionLog,
-    transactions: &mut HashMap<String, Transaction>,
-) -> Result<(), LogError> {
-    let reach = log.offsets();
-    let mut next = reach.start;
-    while next < reach.high_watermark {
-        let mut bytes = log.read(next, LOAD_BYTES, true)?;
-        if bytes.is_empty() {
-            break;
-        }
-        while !bytes.is_empty() {
-            let corrupt = |reason: String| LogError::Corrupt {
-                path: log.name().into(),
-                position: u64::try_from(next).unwrap_or(0),
-                reason: format!("offset {next}: {reason}"),
-            };
-            let batch = Batch::take(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-            apply(&batch, transactions).map_err(|error| corrupt(error.to_string()))?;
-            next = batch.header().next_offset();
-        }
-    }
-    Ok(())
 }
 
 fn apply(batch: &Batch, transactions: &mut HashMap<String, Transaction>) -> Result<(), StoreError> {
