@@ -16,7 +16,7 @@ use super::desk::{Command, Desk};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder};
 use crate::config::WorkerConfig;
-use crate::membership::Solo;
+use crate::membership::{GroupView, Solo};
 use crate::metrics::Metrics;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
 use crate::worker::{WorkerContext, note_panics};
@@ -78,14 +78,15 @@ async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let (commands, requests) = mpsc::channel(COMMANDS_MAX);
+    let (group, view) = watch::channel(GroupView::default());
     let desk = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        desk = open(setup, &herder, commands) => Arc::new(desk?),
+        desk = open(setup, &herder, commands, view) => Arc::new(desk?),
     };
     tracing::info!(worker = desk.worker_id, cluster = desk.cluster_id, "the herder is ready");
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
-    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), requests).run(stop).await;
+    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), group, requests).run(stop).await;
     herder.set_stage("stopping");
     opened.send_replace(None);
     if !desk.context.statuses.flush(STATUS_FLUSH_MAX).await {
@@ -94,7 +95,12 @@ async fn run(
     Ok(())
 }
 
-async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Command>) -> Result<Desk> {
+async fn open(
+    setup: HerderSetup,
+    herder: &Herder,
+    commands: mpsc::Sender<Command>,
+    group: watch::Receiver<GroupView>,
+) -> Result<Desk> {
     let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
@@ -134,6 +140,7 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
         worker_id,
         cluster_id: cluster.cluster_id.unwrap_or_default(),
         commands,
+        group,
         writes: Mutex::new(()),
     })
 }
