@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
+use super::fencing;
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing};
 use crate::config::WorkerConfig;
@@ -115,12 +116,13 @@ async fn open(
     });
     let cluster = client.cluster().await;
     let cluster = cluster.map_err(|error| broker_error("cannot reach the Kafka cluster", error))?;
+    fencing::check_broker(&client, &config).await?;
     herder.set_stage("reading the internal topics");
     let (config_topic, offset_topic) = (config.config_topic(), config.offset_topic());
     let (status_topic, history_topic) = (config.status_topic(), config.history_topic());
     let (configs, offsets, statuses, history) = tokio::try_join!(
         ConfigStore::open(&client, &config_topic),
-        OffsetStore::open(&client, &offset_topic),
+        OffsetStore::open(&client, &offset_topic, "offset.storage.topic"),
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
