@@ -264,7 +264,12 @@ impl HerderErrorKind {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Conflict | Self::Rebalancing | Self::Elsewhere | Self::Unavailable | Self::ZombieTasks
+            Self::Conflict
+                | Self::Rebalancing
+                | Self::Elsewhere
+                | Self::Unavailable
+                | Self::ZombieTasks
+                | Self::Timeout
         )
     }
 }

@@ -103,7 +103,7 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
     }
 }
 
-/// Every error is JSON of exactly these two fields.
+/// Every error is JSON of exactly these three fields.
 fn assert_error(answer: &Answer, status: u16, message: &str, what: &str) {
     assert_eq!(answer.status, status, "{what}: {}", answer.body);
     assert!(answer.head.contains("content-type: application/json"), "{what}: {}", answer.head);
