@@ -7,6 +7,7 @@
 mod accepted;
 mod client;
 mod connector;
+mod exactly_once;
 mod jaas;
 mod listener;
 mod policy;
@@ -21,6 +22,7 @@ mod worker;
 pub use accepted::notices;
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub use exactly_once::{ExactlyOnce, ExactlyOnceSource};
 pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError};
 pub use policy::OverridePolicy;

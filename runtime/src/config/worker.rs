@@ -9,6 +9,7 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
@@ -43,9 +44,10 @@ config! {
         topic_tracking_enable: bool = default("topic.tracking.enable", true).importance(Low);
         /// Whether what is remembered may be forgotten over REST.
         topic_tracking_allow_reset: bool = default("topic.tracking.allow.reset", true).importance(Low);
-        /// Exactly-once delivery of sources is not built yet: only `disabled` is accepted.
-        exactly_once_source_support: String = default("exactly.once.source.support", "disabled").importance(High)
-            .check(one_of_ignoring_case(&["disabled"]));
+        /// Whether what sources give is delivered exactly once: records and offsets are written in transactions. `disabled`,
+        /// `preparing` or `enabled`; a broker without transactions is an error only if this is said. (Kafka Connect's default is
+        /// `disabled`.)
+        exactly_once_source_support: ExactlyOnceSource = default("exactly.once.source.support", ExactlyOnceSource::Enabled).importance(High);
         /// What this worker calls itself towards the broker.
         client_id: String = default("client.id", "connect").importance(Low);
         /// How long the broker may take to answer.
@@ -140,6 +142,8 @@ pub struct WorkerConfig {
     pub security: Security,
     /// Where REST listens.
     pub listeners: Vec<Listener>,
+    /// Whether sources deliver exactly once.
+    pub exactly_once: ExactlyOnce,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -177,7 +181,19 @@ impl WorkerConfig {
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, storage, session, security, listeners, override_policy, props, notices })
+        let exactly_once = ExactlyOnce::new(options.exactly_once_source_support, &props);
+        Ok(Self {
+            options,
+            rest,
+            storage,
+            session,
+            security,
+            listeners,
+            exactly_once,
+            override_policy,
+            props,
+            notices,
+        })
     }
 
     /// All that a worker can be told.

@@ -12,8 +12,8 @@ use broker_client::{OffsetAndMetadata, TopicPartition};
 use super::desk::{Command, Desk, failed};
 use super::{ConnectorKind, ConnectorOffset, HerderError, HerderErrorKind, HerderResult, TargetState};
 use crate::config::{ConsumerOptions, layered};
-use crate::store::broker_error;
-use crate::worker::{CONNECTOR_KINDS, sink_group, spawn_isolated};
+use crate::store::{ConnectorOffsets, broker_error};
+use crate::worker::{CONNECTOR_KINDS, connector_offsets, sink_group, spawn_isolated};
 
 /// How long a connector may take to check offsets.
 const CHECK_MAX: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ impl Desk {
         match self.kind(&config) {
             ConnectorKind::Sink => self.sink_offsets(name, &config).await,
             ConnectorKind::Source | ConnectorKind::Unknown => {
-                let offsets = self.context.offsets.of_connector(name).await.map_err(failed)?;
+                let offsets = self.source_offsets(name, &config).await?.all().await.map_err(failed)?;
                 let plain = |(partition, offset)| ConnectorOffset { partition, offset: Some(offset) };
                 Ok(offsets.into_iter().map(plain).collect())
             }
@@ -84,7 +84,9 @@ impl Desk {
         let config = self.stopped(name).await?;
         match self.kind(&config) {
             ConnectorKind::Source => {
-                let known = self.context.offsets.of_connector(name).await.map_err(failed)?;
+                // Before they are read, since an earlier task might commit others.
+                self.fence(name).await?;
+                let known = self.source_offsets(name, &config).await?.all().await.map_err(failed)?;
                 let forget = |(partition, _)| ConnectorOffset { partition, offset: None };
                 self.alter_source(name, &config, known.into_iter().map(forget).collect()).await?;
             }
@@ -128,9 +130,24 @@ impl Desk {
         let pairs: Vec<_> = offsets.into_iter().map(|offset| (offset.partition, offset.offset)).collect();
         let checked = self.check_source(name, config, pairs.clone()).await;
         checked.map_err(|error| failed(error.context("the connector refuses these offsets")))?;
-        let written: Vec<_> =
-            pairs.into_iter().map(|(partition, offset)| (Arc::new(partition), offset)).collect();
-        self.context.offsets.write(name, &written).await.map_err(failed)
+        self.fence(name).await?;
+        let store = self.source_offsets(name, config).await?;
+        let changes = store.changes(pairs.iter().map(|(partition, offset)| (partition, offset.clone())));
+        store.write(&changes.map_err(failed)?).await.map_err(failed)
+    }
+
+    /// The offsets of a source, wherever they lie.
+    async fn source_offsets(&self, name: &str, config: &Props) -> HerderResult<ConnectorOffsets> {
+        let resolved = self.context.checker.resolve(config).map_err(failed)?;
+        connector_offsets(&self.context, &resolved, name).await.map_err(failed)
+    }
+
+    /// Sees to it that no task from before can commit offsets any more.
+    async fn fence(&self, name: &str) -> HerderResult<()> {
+        if !self.context.config.exactly_once.is_enabled() {
+            return Ok(());
+        }
+        self.context.fencing.fence(name).await.map_err(failed)
     }
 
     async fn check_source(

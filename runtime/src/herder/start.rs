@@ -13,11 +13,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
+use super::fencing;
 use super::lead::Place;
 use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
-use crate::config::WorkerConfig;
+use crate::config::{ExactlyOnceSource, WorkerConfig};
 use crate::membership::{GroupView, Solo};
 use crate::metrics::Metrics;
 use crate::rest::HttpPeers;
@@ -119,12 +120,13 @@ async fn open(
     });
     let cluster = client.cluster().await;
     let cluster = cluster.map_err(|error| broker_error("cannot reach the Kafka cluster", error))?;
+    fencing::check_broker(&client, &config).await?;
     herder.set_stage("reading the internal topics");
     let (config_topic, offset_topic) = (config.config_topic(), config.offset_topic());
     let (status_topic, history_topic) = (config.status_topic(), config.history_topic());
     let (configs, offsets, statuses, history) = tokio::try_join!(
         ConfigStore::open(&client, &config_topic, leader_id(&config)),
-        OffsetStore::open(&client, &offset_topic),
+        OffsetStore::open(&client, &offset_topic, "offset.storage.topic"),
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
@@ -163,6 +165,6 @@ async fn open(
 
 /// The transactional id with which the leader writes to the config topic (Connect's name), if sources are exactly-once.
 fn leader_id(config: &WorkerConfig) -> Option<String> {
-    let disabled = config.options.exactly_once_source_support.eq_ignore_ascii_case("disabled");
+    let disabled = config.options.exactly_once_source_support == ExactlyOnceSource::Disabled;
     (!disabled).then(|| format!("connect-cluster-{}", config.storage.group_id))
 }

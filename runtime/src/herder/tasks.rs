@@ -25,6 +25,7 @@ impl HerderTask {
             run: self.next_run,
             connector: connector.config(),
             task: Arc::clone(config),
+            revision: task.revision,
             target: task.target,
         };
         let handle = worker::start(&self.desk.context, spec, self.reports.0.clone());

@@ -12,7 +12,9 @@ use broker_client::{
 };
 
 use super::settings::parse;
-use crate::config::{ConsumerOptions, ProducerOptions, SecurityOptions, SinkConfig, WorkerConfig, layered};
+use crate::config::{
+    ConsumerOptions, ExactlyOnceSource, ProducerOptions, SecurityOptions, SinkConfig, WorkerConfig, layered,
+};
 
 /// A record is tried to be written this long: Connect's own choice, since giving up would lose it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -43,9 +45,23 @@ pub(crate) fn producer(
     connector: &Props,
     name: &str,
 ) -> Result<Producer> {
+    let settings = producer_settings(worker, connector, name)?;
+    Ok(Producer::new(&connections(client, worker, connector, "producer.", name)?, settings))
+}
+
+/// The settings of a connector's producer.
+pub(crate) fn producer_settings(
+    worker: &WorkerConfig,
+    connector: &Props,
+    name: &str,
+) -> Result<ProducerConfig> {
     let options = parse(name, ProducerOptions::parse(&layered(&worker.props, connector, "producer.")))?;
-    let client = connections(client, worker, connector, "producer.", name)?;
-    Ok(Producer::new(&client, producer_config(&options)?))
+    producer_config(&options)
+}
+
+/// Whether somebody said how long a transaction may be open.
+pub(crate) fn says_transaction_timeout(worker: &WorkerConfig, connector: &Props) -> bool {
+    layered(&worker.props, connector, "producer.").contains_key("transaction.timeout.ms")
 }
 
 pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
@@ -98,7 +114,12 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
         },
         isolation: match options.isolation_level.as_deref() {
             Some("read_committed") => Isolation::ReadCommitted,
-            _ => Isolation::ReadUncommitted,
+            Some(_) => Isolation::ReadUncommitted,
+            // Sources that deliver exactly once leave records of aborted transactions in topics; no sink shall deliver those.
+            None if worker.options.exactly_once_source_support != ExactlyOnceSource::Disabled => {
+                Isolation::ReadCommitted
+            }
+            None => Isolation::ReadUncommitted,
         },
         fetch_wait: options.fetch_max_wait.unwrap_or(consumer.fetch_wait),
         fetch_bytes_min: options.fetch_min_bytes.unwrap_or(consumer.fetch_bytes_min),
