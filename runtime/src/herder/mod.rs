@@ -7,6 +7,7 @@
 
 mod connectors;
 mod desk;
+mod fencing;
 mod offsets;
 mod plan;
 mod run;
@@ -16,6 +17,7 @@ mod supervision;
 mod tasks;
 mod types;
 
+pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};
 pub(crate) use plan::Assignment;
 pub use start::{HerderSetup, RunningHerder};
 pub(crate) use state::ClusterState;

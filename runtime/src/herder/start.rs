@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
 use super::run::HerderTask;
-use super::{ConfigChecker, Herder};
+use super::{ConfigChecker, Herder, LeaderFencing};
 use crate::config::WorkerConfig;
 use crate::membership::{GroupView, Solo};
 use crate::metrics::Metrics;
@@ -124,11 +124,15 @@ async fn open(
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
+    let configs = Arc::new(configs);
+    let fencing = LeaderFencing::new(&client, &configs, &config.storage.group_id);
     let context = WorkerContext {
         registry,
         config,
         checker,
         client,
+        configs: Arc::clone(&configs),
+        fencing: Arc::new(fencing),
         offsets: Arc::new(offsets),
         history: Arc::new(history),
         statuses: Arc::new(statuses),
@@ -136,7 +140,7 @@ async fn open(
     };
     Ok(Desk {
         context: Arc::new(context),
-        configs: Arc::new(configs),
+        configs,
         worker_id,
         cluster_id: cluster.cluster_id.unwrap_or_default(),
         commands,
