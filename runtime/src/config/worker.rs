@@ -13,6 +13,7 @@ use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
+use super::session::SessionOptions;
 
 config! {
     /// Options of the worker itself and of its connections to the broker.
@@ -135,6 +136,8 @@ pub struct WorkerConfig {
     pub rest: RestOptions,
     /// The group and the topics.
     pub storage: StorageOptions,
+    /// How requests between workers are signed.
+    pub session: SessionOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
     /// Where REST listens.
@@ -161,13 +164,17 @@ impl WorkerConfig {
         let options = WorkerOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
+        let session = SessionOptions::checked(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
         let listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(options), Some(rest), Some(storage), Some(security), Some(override_policy), true) =
-            (options, rest, storage, security, override_policy, errors.is_empty())
+        let (Some(session), Some(security)) = (session, security) else {
+            return Err(errors.mask(&resolved.secrets));
+        };
+        let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
+            (options, rest, storage, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
@@ -179,6 +186,7 @@ impl WorkerConfig {
             options,
             rest,
             storage,
+            session,
             security,
             listeners,
             exactly_once,
@@ -208,6 +216,7 @@ impl WorkerConfig {
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
             .merge(StorageOptions::definition())
+            .merge(SessionOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)
     }

@@ -120,6 +120,11 @@ impl ClusterState {
         self.connectors.get(name).filter(|state| state.config.is_some())
     }
 
+    /// The key with which workers sign their requests to each other.
+    pub(crate) const fn session_key(&self) -> Option<&SessionKey> {
+        self.session_key.as_ref()
+    }
+
     /// The last restart request of each connector, with its offset.
     pub(crate) fn restarts(&self) -> impl Iterator<Item = (&String, i64, RestartRequest)> {
         self.restarts.iter().map(|(name, (offset, request))| (name, *offset, *request))

@@ -4,6 +4,10 @@
 //! Invariant: work that was taken away is given to nobody else before the herder has said that it is gone
 //! ([`Membership::revoked`]), so nothing runs twice.
 
+mod assignor;
+mod place;
+mod protocol;
+mod reserve;
 mod solo;
 
 pub(crate) use solo::Solo;

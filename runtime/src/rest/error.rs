@@ -1,7 +1,10 @@
-//! Errors as Connect tells them: a status and `{"error_code", "message"}`.
+//! Errors as Connect tells them: a status and `{"error_code", "message"}`; and, for programs, a `"code"` that tells apart what
+//! has the same status, and `Retry-After` where the same request may succeed later.
 //!
 //! The end of every handler that did not succeed. Invariant: no other shape of error leaves, be it for a path that does not
 //! exist, a method, a body or a herder that does not answer.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -11,18 +14,55 @@ use serde_json::json;
 use crate::herder::{HerderError, HerderErrorKind, Readiness};
 use crate::validation::ValidationError;
 
+/// When what is in the way may have passed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a request was not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     status: StatusCode,
+    code: &'static str,
     message: String,
-    retry: bool,
+    retry_after: Option<Duration>,
+    /// The worker that can do it.
+    elsewhere: Option<String>,
 }
 
+/// Goes with an answer (not over the wire) whose request another worker must do: its URL.
+#[derive(Debug, Clone)]
+pub(super) struct Elsewhere(pub(super) String);
+
 impl Failure {
-    /// A failure with this status.
+    /// A failure with this status; its code is the status in words, such as `not_found`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry: false }
+        Self { status, code: code_of(status), message: message.into(), retry_after: None, elsewhere: None }
+    }
+
+    /// The same failure with a code of its own: what programs tell it by.
+    #[must_use]
+    pub(super) fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The same failure, which may be gone after this long.
+    #[must_use]
+    pub(super) fn passing(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    /// What programs tell it by.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What people are told.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The request is at fault.
@@ -44,17 +84,55 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The JSON that is answered.
+    pub(super) fn body(&self) -> serde_json::Value {
+        json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
+    }
+}
+
+/// The words of a status, as programs compare them.
+const fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "bad_request",
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        408 => "request_timeout",
+        409 => "conflict",
+        413 => "body_too_large",
+        414 => "uri_too_long",
+        415 => "unsupported_media_type",
+        429 => "too_many_requests",
+        431 => "headers_too_large",
+        503 => "unavailable",
+        _ => "internal",
+    }
+}
+
 impl From<HerderError> for Failure {
     fn from(error: HerderError) -> Self {
         let status = match error.kind {
             HerderErrorKind::NotFound => StatusCode::NOT_FOUND,
-            HerderErrorKind::AlreadyExists | HerderErrorKind::Conflict => StatusCode::CONFLICT,
+            HerderErrorKind::AlreadyExists
+            | HerderErrorKind::Conflict
+            | HerderErrorKind::Rebalancing
+            | HerderErrorKind::Elsewhere => StatusCode::CONFLICT,
             HerderErrorKind::BadRequest => StatusCode::BAD_REQUEST,
             HerderErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            HerderErrorKind::Timeout | HerderErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            HerderErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            HerderErrorKind::ZombieTasks | HerderErrorKind::Timeout | HerderErrorKind::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
-        // A conflict that passes says so; one that lasts ("already exists") has the same code but no such header.
-        Self { status, message: error.message, retry: error.kind == HerderErrorKind::Conflict }
+        let failure =
+            Self { elsewhere: error.elsewhere, ..Self::new(status, error.message).coded(error.kind.code()) };
+        // A conflict that passes says so; one that lasts ("already exists") has the same status but no such header.
+        match error.kind.is_transient() {
+            true => failure.passing(RETRY_AFTER),
+            false => failure,
+        }
     }
 }
 
@@ -69,10 +147,12 @@ impl IntoResponse for Failure {
         if self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(status = self.status.as_u16(), "a REST request failed: {}", self.message);
         }
-        let body = Json(json!({ "error_code": self.status.as_u16(), "message": self.message }));
-        let mut response = (self.status, body).into_response();
-        if self.retry {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(url) = self.elsewhere {
+            response.extensions_mut().insert(Elsewhere(url));
+        }
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         response
     }
@@ -100,5 +180,6 @@ pub(super) fn timed_out(stage: Option<&Readiness>) -> Failure {
         }
         None => "The worker does not say what it is doing.".to_owned(),
     };
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("Request timed out. {text}"))
+    let message = format!("Request timed out. {text}");
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message).coded("timeout").passing(RETRY_AFTER)
 }

@@ -103,13 +103,13 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
     }
 }
 
-/// Every error is JSON of exactly these two fields.
+/// Every error is JSON of exactly these three fields.
 fn assert_error(answer: &Answer, status: u16, message: &str, what: &str) {
     assert_eq!(answer.status, status, "{what}: {}", answer.body);
     assert!(answer.head.contains("content-type: application/json"), "{what}: {}", answer.head);
     let body = answer.json();
     let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["error_code", "message"], "{what}");
+    assert_eq!(fields, ["error_code", "message", "code"], "{what}");
     assert_eq!(body["error_code"], json!(status), "{what}");
     assert!(body["message"].as_str().unwrap().contains(message), "{what}: {body}");
 }

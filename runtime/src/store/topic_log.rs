@@ -69,6 +69,7 @@ impl TopicLog {
         }
         let offsets = start.iter().map(|(_, offset)| *offset).collect();
         // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
+        // What a leader or task began to write and never committed was never said.
         let reading = ConsumerConfig {
             offset_reset: OffsetReset::Fail,
             isolation: Isolation::ReadCommitted,
