@@ -9,6 +9,7 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::access::RestAccess;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
@@ -59,7 +60,7 @@ config! {
 config! {
     /// Options of the REST interface.
     pub struct RestOptions {
-        /// Where to listen: URLs of the form http://host:port. An empty host means every address of the machine.
+        /// Where to listen: URLs of the form http://host:port or https://host:port. An empty host means every address of the machine.
         listeners: Vec<String> = default("listeners", "http://127.0.0.1:8083").importance(Low).check(non_empty());
         /// The host by which others reach this worker; it stands in `worker_id`.
         advertised_host: Option<String> = optional("rest.advertised.host.name").importance(Low);
@@ -135,8 +136,10 @@ pub struct WorkerConfig {
     pub storage: StorageOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
-    /// Where REST listens.
+    /// Where REST listens, for everyone and for admins.
     pub listeners: Vec<Listener>,
+    /// Who may reach REST, and what they may do.
+    pub access: RestAccess,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -159,18 +162,26 @@ impl WorkerConfig {
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
-        let listeners =
+        let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
+        let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(options), Some(rest), Some(storage), Some(security), Some(override_policy), true) =
-            (options, rest, storage, security, override_policy, errors.is_empty())
+        let (
+            Some(options),
+            Some(rest),
+            Some(access),
+            Some(storage),
+            Some(security),
+            Some(override_policy),
+            true,
+        ) = (options, rest, access, storage, security, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, storage, security, listeners, override_policy, props, notices })
+        Ok(Self { options, rest, access, storage, security, listeners, override_policy, props, notices })
     }
 
     /// All that a worker can be told.
@@ -192,6 +203,7 @@ impl WorkerConfig {
         let declared = ConfigDef::default()
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
+            .merge(&RestAccess::definition())
             .merge(StorageOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)

@@ -7,6 +7,7 @@
 
 mod connectors;
 mod desk;
+mod loggers;
 mod offsets;
 mod plan;
 mod run;
