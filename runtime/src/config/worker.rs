@@ -9,6 +9,7 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::access::RestAccess;
 use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::listener::Listener;
 use super::policy::OverridePolicy;
@@ -62,7 +63,7 @@ config! {
 config! {
     /// Options of the REST interface.
     pub struct RestOptions {
-        /// Where to listen: URLs of the form http://host:port. An empty host means every address of the machine.
+        /// Where to listen: URLs of the form http://host:port or https://host:port. An empty host means every address of the machine.
         listeners: Vec<String> = default("listeners", "http://127.0.0.1:8083").importance(Low).check(non_empty());
         /// The host by which others reach this worker; it stands in `worker_id`.
         advertised_host: Option<String> = optional("rest.advertised.host.name").importance(Low);
@@ -140,10 +141,12 @@ pub struct WorkerConfig {
     pub session: SessionOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
-    /// Where REST listens.
+    /// Where REST listens, for everyone and for admins.
     pub listeners: Vec<Listener>,
     /// Whether sources deliver exactly once.
     pub exactly_once: ExactlyOnce,
+    /// Who may reach REST, and what they may do.
+    pub access: RestAccess,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -167,10 +170,11 @@ impl WorkerConfig {
         let session = SessionOptions::checked(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
-        let listeners =
+        let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
+        let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(session), Some(security)) = (session, security) else {
+        let (Some(session), Some(security), Some(access)) = (session, security, access) else {
             return Err(errors.mask(&resolved.secrets));
         };
         let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
@@ -185,6 +189,7 @@ impl WorkerConfig {
         Ok(Self {
             options,
             rest,
+            access,
             storage,
             session,
             security,
@@ -215,6 +220,7 @@ impl WorkerConfig {
         let declared = ConfigDef::default()
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
+            .merge(&RestAccess::definition())
             .merge(StorageOptions::definition())
             .merge(SessionOptions::definition())
             .merge(SecurityOptions::definition());

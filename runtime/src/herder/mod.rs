@@ -9,6 +9,7 @@ mod connectors;
 mod desk;
 mod fencing;
 mod lead;
+mod loggers;
 mod offsets;
 mod peers;
 mod plan;

@@ -85,7 +85,7 @@ impl Desk {
         match self.kind(&config) {
             ConnectorKind::Source => {
                 // Before they are read, since an earlier task might commit others.
-                self.fence(name).await?;
+                self.fence_earlier_tasks(name).await?;
                 let known = self.source_offsets(name, &config).await?.all().await.map_err(failed)?;
                 let forget = |(partition, _)| ConnectorOffset { partition, offset: None };
                 self.alter_source(name, &config, known.into_iter().map(forget).collect()).await?;
@@ -130,7 +130,7 @@ impl Desk {
         let pairs: Vec<_> = offsets.into_iter().map(|offset| (offset.partition, offset.offset)).collect();
         let checked = self.check_source(name, config, pairs.clone()).await;
         checked.map_err(|error| failed(error.context("the connector refuses these offsets")))?;
-        self.fence(name).await?;
+        self.fence_earlier_tasks(name).await?;
         let store = self.source_offsets(name, config).await?;
         let changes = store.changes(pairs.iter().map(|(partition, offset)| (partition, offset.clone())));
         store.write(&changes.map_err(failed)?).await.map_err(failed)
@@ -143,7 +143,7 @@ impl Desk {
     }
 
     /// Sees to it that no task from before can commit offsets any more.
-    async fn fence(&self, name: &str) -> HerderResult<()> {
+    async fn fence_earlier_tasks(&self, name: &str) -> HerderResult<()> {
         if !self.context.config.exactly_once.is_enabled() {
             return Ok(());
         }

@@ -23,7 +23,8 @@ pub(crate) struct ClusterState {
     /// The last restart request per connector, with its offset.
     restarts: BTreeMap<String, (i64, RestartRequest)>,
     session_key: Option<SessionKey>,
-    loggers: BTreeMap<String, String>,
+    /// The level of each logger for the cluster, with its offset.
+    loggers: BTreeMap<String, (i64, String)>,
 }
 
 /// What is to be of one connector.
@@ -70,7 +71,7 @@ impl ClusterState {
             }
             ConfigRecord::SessionKey(key) => self.session_key = Some(key),
             ConfigRecord::Logger(namespace, Some(level)) => {
-                self.loggers.insert(namespace, level);
+                self.loggers.insert(namespace, (offset, level));
             }
             ConfigRecord::Logger(namespace, None) => {
                 self.loggers.remove(&namespace);
@@ -108,6 +109,12 @@ impl ClusterState {
     /// The offset of the next record: how far the fold got.
     pub(crate) const fn offset(&self) -> i64 {
         self.offset
+    }
+
+    /// The loggers whose levels were set for the cluster at or after an offset, with their levels.
+    pub(crate) fn loggers_since(&self, since: i64) -> impl Iterator<Item = (&str, &str)> {
+        let set_since = self.loggers.iter().filter(move |(_, (offset, _))| *offset >= since);
+        set_since.map(|(logger, (_, level))| (&**logger, &**level))
     }
 
     /// The connectors that are configured, by name.

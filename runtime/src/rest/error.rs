@@ -50,21 +50,6 @@ impl Failure {
         Self { retry_after: Some(retry_after), ..self }
     }
 
-    /// What programs tell it by.
-    pub(super) const fn code(&self) -> &'static str {
-        self.code
-    }
-
-    /// What people are told.
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The status of the answer.
-    pub(super) const fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// The request is at fault.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

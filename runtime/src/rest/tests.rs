@@ -40,7 +40,7 @@ impl Server {
 
     async fn serve(worker: &WorkerConfig, state: RestState) -> Self {
         let listener = Listener { port: 0, ..worker.listeners[0].clone() };
-        let socket = bind(&listener).await.unwrap();
+        let socket = bind(worker, &listener).await.unwrap();
         let address = socket.local_addr().unwrap();
         let stop = tokio_util::sync::CancellationToken::new();
         let router = router(state, access(worker, &listener));
@@ -318,7 +318,7 @@ async fn options_tell_what_a_path_allows() {
 #[tokio::test]
 async fn a_port_in_use_says_what_to_do() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = Listener { host: "127.0.0.1".to_owned(), port: taken.local_addr().unwrap().port() };
-    let text = bind(&listener).await.unwrap_err().to_string();
+    let listener = Listener::parse(&format!("http://{}", taken.local_addr().unwrap())).unwrap();
+    let text = bind(&worker_config(&[]), &listener).await.unwrap_err().to_string();
     assert!(text.contains("setting listeners") && text.contains("has this port: stop it"), "{text}");
 }

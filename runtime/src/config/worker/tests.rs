@@ -9,7 +9,7 @@ fn props(said: &[(&str, &str)]) -> Props {
 #[test]
 fn nothing_needs_to_be_said() {
     let config = WorkerConfig::parse(&Props::new()).unwrap();
-    assert_eq!(config.listeners, [Listener { host: "127.0.0.1".to_owned(), port: 8083 }]);
+    assert_eq!(config.listeners, [Listener::parse("http://127.0.0.1:8083").unwrap()]);
     assert_eq!(config.embedded_broker(), Some(Props::new()));
     let topics =
         [config.config_topic(), config.offset_topic(), config.status_topic(), config.history_topic()];
