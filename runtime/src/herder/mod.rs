@@ -7,15 +7,18 @@
 
 mod connectors;
 mod desk;
+mod health;
 mod offsets;
 mod plan;
 mod run;
 mod start;
 mod state;
+mod statuses;
 mod supervision;
 mod tasks;
 mod types;
 
+pub use health::{Care, Health, LastError, Stalled};
 pub(crate) use plan::Assignment;
 pub use start::{HerderSetup, RunningHerder};
 pub(crate) use state::ClusterState;

@@ -9,6 +9,7 @@ mod body;
 mod connectors;
 mod error;
 mod guard;
+mod health_view;
 mod lifecycle;
 mod metrics;
 mod name;

@@ -13,6 +13,7 @@ mod plugins;
 mod validator;
 
 pub use answer::{ConfigInfo, ConfigInfos, SaidConfig};
+pub(crate) use call::left_behind;
 pub use call::{CallError, PluginCalls};
 pub use definition::ConnectorDefinition;
 pub(crate) use definition::base as base_definition;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use api::{Error, ErrorKind, FlatMap, Record, Result, SourceContext, SourceOffset, SourceRecord, SourceTask};
 use broker_client::{Delivery, Producer, ProducerRecord};
 
+use super::activity::Doing;
 use super::backoff::{Jitter, restart_delay};
 use super::clients;
 use super::commits::{BatchDelivery, OffsetCommits};
@@ -187,6 +188,7 @@ impl SourceLoop {
     /// Polls once, and commits meanwhile. `None` when the task was told something before there was an answer.
     async fn poll(&mut self, task: &mut dyn SourceTask) -> Result<Option<Vec<SourceRecord>>> {
         let started = Instant::now();
+        let _polling = self.life.doing(Doing::Poll);
         let polled = task.poll();
         tokio::pin!(polled);
         let batch = loop {
@@ -260,6 +262,7 @@ impl SourceLoop {
     }
 
     async fn wait_for_room(&mut self) -> Result<()> {
+        let _writing = self.life.doing(Doing::Write);
         let ready = self.life.unless_stopped(self.producer.ready()).await;
         ready.transpose().map_err(|error| crate::store::broker_error("cannot write to the broker", error))?;
         Ok(())
