@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod health_view;
 mod lifecycle;
+mod logs;
 mod metrics;
 mod name;
 mod offsets;
@@ -123,6 +124,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/connectors/{name}/pause", put(lifecycle::pause)),
         ("/connectors/{name}/resume", put(lifecycle::resume)),
         ("/connectors/{name}/stop", put(lifecycle::stop)),
+        ("/connectors/{name}/logs", get(logs::logs)),
         ("/connectors/{name}/tasks", get(lifecycle::tasks)),
         ("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status)),
         ("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task)),

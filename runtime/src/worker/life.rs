@@ -176,7 +176,8 @@ pub(crate) fn start(
     let policy = stall_policy(&spec.connector);
     let metrics = Arc::new(OnceLock::new());
     let work = work(Arc::clone(context), life, spec, Arc::clone(&metrics), kill.clone());
-    let span = tracing::info_span!("task", connector = %id.connector, task = id.task);
+    // Of the highest level, so that lines can be told apart whatever is logged.
+    let span = tracing::error_span!("task", connector = %id.connector, task = id.task);
     let spawned = spawn_isolated(&id.to_string(), work.instrument(span));
     let watcher = Watcher { context: Arc::clone(context), id, run, metrics, reports, activity, policy };
     tokio::spawn(watcher.watch(spawned, stop.clone(), kill));
