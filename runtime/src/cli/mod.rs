@@ -35,6 +35,9 @@ pub(crate) use exit::{Exit, chain};
 /// How long threads that a plugin has blocked may keep the process alive.
 const THREADS_GRACE: Duration = Duration::from_millis(500);
 
+/// Threads for what blocks: files, and calls into connectors that are checked (of which some may hang). Each has a heap.
+const BLOCKING_THREADS_MAX: usize = 64;
+
 /// Kafka Connect without the JVM: one binary runs connectors and brings its own Kafka-protocol broker.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, subcommand_required = true, arg_required_else_help = true)]
@@ -150,7 +153,11 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("another provider of cryptography was installed before");
     }
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millrace").build();
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("millrace")
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build();
     let threads = threads.map_err(|error| Exit::start(format!("cannot start threads: {error}")))?;
     let outcome = threads.block_on(async {
         match cli.command {

@@ -77,6 +77,7 @@ pub(super) async fn run(
     };
     let served = serve(&config, sockets, &state);
     let outcome = live(&state.herder, connectors, task, stop).await;
+    state.levels.logs().close();
     served.stop().await;
     stop_broker(broker).await.and(outcome)
 }

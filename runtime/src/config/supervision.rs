@@ -20,5 +20,11 @@ config! {
         /// A run of at least this long makes the next failure the first of a new row.
         reset_after: std::time::Duration = default("restart.reset.ms", 600_000).importance(Low).check(at_least(1))
             .group("Error Handling").width(Width::Short).display_name("Run That Resets the Count of Restarts");
+        /// How long one call of a task (start, poll, put, flush, commit) may take before the task is said to be stalled, in its status, the log and the metrics. 0 never says so.
+        stall_timeout: std::time::Duration = default("task.stall.timeout.ms", 300_000).importance(Low).check(at_least(0))
+            .group("Error Handling").width(Width::Short).display_name("Time Until a Task Counts as Stalled");
+        /// Whether a stalled task is given up and started again, as one that failed. A thread that it blocks is left behind.
+        stall_restart: bool = default("task.stall.restart", false).importance(Low)
+            .group("Error Handling").width(Width::Short).display_name("Restart Stalled Tasks");
     }
 }

@@ -62,9 +62,8 @@ impl HerderTask {
             }
             Err(error) => {
                 numbers.connector_startup_failure.fetch_add(1, Relaxed);
-                let text = self.supervise(&Subject::Connector(name.clone()), &error, ran);
                 tracing::error!(connector = name, %error, "the connector failed");
-                self.set_connector_status(&name, State::Failed, Some(text));
+                self.subject_failed(&Subject::Connector(name.clone()), &error, ran);
                 let failed = HerderError::new(HerderErrorKind::Internal, error.to_string());
                 self.answer_waiting(&name, &Err(failed));
             }
@@ -94,11 +93,6 @@ impl HerderTask {
                 }
             }
         }
-    }
-
-    pub(super) fn set_connector_status(&self, name: &str, state: State, trace: Option<String>) {
-        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(state, trace)));
-        self.desk.context.statuses.set(record);
     }
 
     pub(super) fn count_connectors(&self) {

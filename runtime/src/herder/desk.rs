@@ -12,8 +12,8 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use super::peers::Peers;
 use super::state::{ClusterState, ConnectorState};
 use super::{
-    ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorStatus, HerderError, HerderErrorKind, HerderResult,
-    State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
+    Care, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorStatus, HerderError, HerderErrorKind,
+    HerderResult, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
 };
 use crate::membership::GroupView;
 use crate::store::ConfigStore;
@@ -102,7 +102,7 @@ impl Desk {
         let known = self.context.statuses.connector(name).unwrap_or_else(|| self.unassigned());
         let tasks = connector.tasks().map(|(task, _)| {
             let known = self.context.statuses.task(&TaskId::new(name, task));
-            task_status(task, known.unwrap_or_else(|| self.unassigned()))
+            self.task_status_of(name, task, known.unwrap_or_else(|| self.unassigned()))
         });
         Ok(ConnectorStatus {
             name: name.to_owned(),
@@ -111,12 +111,28 @@ impl Desk {
             trace: known.trace,
             tasks: tasks.collect(),
             kind: self.kind(&connector.config()),
+            care: known.care,
         })
+    }
+
+    /// A task's status, with what only this worker knows if it is the one that runs it.
+    fn task_status_of(&self, name: &str, id: u32, status: Status) -> TaskStatus {
+        let Status { state, trace, worker_id, care, .. } = status;
+        let numbers = self.context.metrics.task(&TaskId::new(name, id));
+        let ours = numbers.filter(|_| worker_id == self.worker_id);
+        let progress_age_ms = ours.map(|numbers| numbers.progress_age_ms(std::time::Instant::now()));
+        TaskStatus { id, state, worker_id, trace, care, progress_age_ms }
     }
 
     /// What is said of something that nobody has started yet.
     fn unassigned(&self) -> Status {
-        Status { state: State::Unassigned, trace: None, worker_id: self.worker_id.clone(), generation: 0 }
+        Status {
+            state: State::Unassigned,
+            trace: None,
+            worker_id: self.worker_id.clone(),
+            generation: 0,
+            care: Care::default(),
+        }
     }
 
     pub(crate) fn task_status(&self, name: &str, task: u32) -> HerderResult<TaskStatus> {
@@ -338,10 +354,6 @@ pub(crate) fn named(name: &str, mut config: Props) -> HerderResult<Props> {
     Err(HerderError::bad_request(format!(
         "Connector name configuration ({said}) doesn't match connector name in the URL ({name})"
     )))
-}
-
-fn task_status(id: u32, status: Status) -> TaskStatus {
-    TaskStatus { id, state: status.state, worker_id: status.worker_id, trace: status.trace }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod connectors;
 mod desk;
 mod fencing;
+mod health;
 mod lead;
 mod loggers;
 mod offsets;
@@ -18,12 +19,14 @@ mod session_keys;
 mod signature;
 mod start;
 mod state;
+mod statuses;
 mod supervision;
 mod task_configs;
 mod tasks;
 mod types;
 
 pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};
+pub use health::{Care, Health, LastError, Stalled};
 pub(crate) use peers::{Peers, TasksRequest};
 pub(crate) use plan::Assignment;
 pub use signature::Signature;

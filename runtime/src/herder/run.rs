@@ -10,24 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use api::{Error, Result};
+use api::Result;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk, not_found};
 use super::plan::{Action, Assignment, Running, RunningConnector, plan};
 use super::state::ClusterState;
-use super::supervision::{Supervision, trace};
+use super::supervision::Supervision;
 use super::{HerderError, HerderResult, State, TargetState, TaskId};
 use crate::membership::{GroupView, Member, Membership, MembershipEvent, Work};
-use crate::store::status_record::Status;
-use crate::worker::{self, Jitter, News, Report, TaskHandle};
+use crate::worker::{Jitter, News, Report, TaskHandle};
 
 /// Reports and outcomes that may wait to be heard.
 const QUEUE_MAX: usize = 1_024;
-
-/// The root cause stands first, so cutting the end of a trace loses the least; a status must fit a record.
-const TRACE_BYTES_MAX: usize = 32 << 10;
 
 /// What is supervised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -188,18 +184,6 @@ impl HerderTask {
         }
     }
 
-    /// Has something that failed restarted, if that may help: the text for its status.
-    pub(super) fn supervise(&mut self, subject: &Subject, error: &Error, ran: Duration) -> String {
-        let name = match subject {
-            Subject::Connector(name) => name,
-            Subject::Task(id) => &id.connector,
-        };
-        let config = self.state.connector(name).map(|state| state.config()).unwrap_or_default();
-        let policy = worker::restart_policy(&config);
-        let next = self.supervision.failed(subject, &policy, error, ran, Instant::now());
-        trace(error, &policy, next)
-    }
-
     fn restart_due(&mut self) {
         for subject in self.supervision.take_due(Instant::now()) {
             match subject {
@@ -261,13 +245,6 @@ impl HerderTask {
 
     pub(super) fn generation(&self) -> i32 {
         self.member.as_ref().map_or(0, |member| member.generation)
-    }
-
-    pub(super) fn status(&self, state: State, mut trace: Option<String>) -> Status {
-        if let Some(trace) = trace.as_mut().filter(|trace| trace.len() > TRACE_BYTES_MAX) {
-            trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
-        }
-        Status { state, trace, worker_id: self.desk.worker_id.clone(), generation: self.generation() }
     }
 
     /// Stops every task and waits for them, all at once; each is gone within its deadline.

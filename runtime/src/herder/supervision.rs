@@ -85,6 +85,11 @@ impl<K: Eq + Hash + Clone> Supervision<K> {
         Some(NextTry { attempt, delay })
     }
 
+    /// How many restarts in a row something has had, or is about to have.
+    pub(crate) fn attempts(&self, what: &K) -> u32 {
+        self.attempts.get(what).copied().unwrap_or_default()
+    }
+
     /// Forgets about something: it was changed, restarted by a person, or is gone.
     pub(crate) fn forget(&mut self, what: &K) {
         self.attempts.remove(what);
@@ -117,8 +122,8 @@ impl<K: Eq + Hash + Clone> Supervision<K> {
     }
 }
 
-/// The text of a failure for a status: the root cause first, then what was being done, then what happens next.
-pub(crate) fn trace(error: &Error, policy: &RestartPolicy, next: Option<NextTry>) -> String {
+/// An error with the root cause first, then what was being done.
+pub(crate) fn root_cause_first(error: &Error) -> String {
     let mut causes = vec![error.message().to_owned()];
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -135,6 +140,12 @@ pub(crate) fn trace(error: &Error, policy: &RestartPolicy, next: Option<NextTry>
         text.push_str("\n\twhile: ");
         text.push_str(&line);
     }
+    text
+}
+
+/// The text of a failure for a status: the root cause first, then what was being done, then what happens next.
+pub(crate) fn trace(error: &Error, policy: &RestartPolicy, next: Option<NextTry>) -> String {
+    let mut text = root_cause_first(error);
     text.push_str(&match next {
         Some(next) => format!(
             "\nRestart {} of {} comes in {:.1} s.",

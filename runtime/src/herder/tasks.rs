@@ -77,10 +77,9 @@ impl HerderTask {
             _ if stopping => {}
             News::Running => self.task_runs(&id),
             News::Paused => self.set_task_status(&id, State::Paused, None),
-            News::Troubled(error) => {
-                let text = format!("{}\nIt is being tried again.", error.report());
-                self.set_task_status(&id, State::Running, Some(text));
-            }
+            News::Troubled(error) => self.task_troubled(&id, &error),
+            News::Stalled { operation, since } => self.task_stalled(&id, operation, since),
+            News::Moving => self.task_moves(&id),
         }
     }
 
@@ -101,9 +100,8 @@ impl HerderTask {
         if !matches!(known, Some(State::Running | State::Paused)) {
             self.desk.context.metrics.worker().task_startup_failure.fetch_add(1, Relaxed);
         }
-        let text = self.supervise(&Subject::Task(id.clone()), &error, ran);
         tracing::error!(connector = id.connector, task = id.task, %error, "the task failed");
-        self.set_task_status(id, State::Failed, Some(text));
+        self.subject_failed(&Subject::Task(id.clone()), &error, ran);
     }
 
     /// Lets the plan start a failed task anew.
@@ -128,9 +126,5 @@ impl HerderTask {
             }
             None => self.forget_failed_run(id),
         }
-    }
-
-    pub(super) fn set_task_status(&self, id: &TaskId, state: State, trace: Option<String>) {
-        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(self.status(state, trace))));
     }
 }

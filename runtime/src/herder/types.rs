@@ -9,6 +9,8 @@ use std::fmt;
 use api::{FlatMap, Props};
 use async_trait::async_trait;
 
+use super::Care;
+
 /// A connector's task: `shop-0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
@@ -158,6 +160,8 @@ pub struct ConnectorStatus {
     pub tasks: Vec<TaskStatus>,
     /// Which way it moves data.
     pub kind: ConnectorKind,
+    /// What supervision knows of the connector itself.
+    pub care: Care,
 }
 
 /// What a task is doing.
@@ -171,6 +175,10 @@ pub struct TaskStatus {
     pub worker_id: String,
     /// Why it failed: the root cause first, then attempts and next try.
     pub trace: Option<String>,
+    /// What supervision knows of it.
+    pub care: Care,
+    /// Milliseconds since a poll, put or commit of it came back; only the worker that runs it knows.
+    pub progress_age_ms: Option<i64>,
 }
 
 /// A task and what it is told.

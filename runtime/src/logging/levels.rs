@@ -11,6 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 
+use super::lines::Logs;
+
 /// The name of the logger that is all of them.
 const ROOT: &str = "root";
 
@@ -98,6 +100,7 @@ type Reload = Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 #[derive(Clone)]
 pub struct Levels {
     loggers: Arc<Mutex<BTreeMap<String, Logger>>>,
+    logs: Logs,
     reload: Option<Reload>,
 }
 
@@ -120,7 +123,7 @@ impl Levels {
             let level = level.ok_or_else(|| LevelError::UnknownLevel(directive.to_owned()))?;
             loggers.insert(target(name)?, Logger { level, last_modified: None });
         }
-        Ok(Self { loggers: Arc::new(Mutex::new(loggers)), reload: None })
+        Ok(Self { loggers: Arc::new(Mutex::new(loggers)), logs: Logs::default(), reload: None })
     }
 
     /// The same levels, written to a filter whenever they change.
@@ -130,6 +133,12 @@ impl Levels {
         reload: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         Self { reload: Some(Arc::new(reload)), ..self }
+    }
+
+    /// What was let through about connectors.
+    #[must_use]
+    pub const fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// Every logger that has a level of its own.

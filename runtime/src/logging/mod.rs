@@ -1,11 +1,14 @@
 //! Logs: set up once at start, with levels that can be changed while the worker runs (`/admin/loggers`, KIP-495).
 //!
 //! Beside the data path. A logger is a target of `tracing` (`runtime::worker`), written with `::` or dots; `root` is all of
-//! them. Invariant: what [`Levels`] tells is what filters, for only it writes the filter.
+//! them. What is said about a connector is kept as well, for `/connectors/{name}/logs`. Invariant: what [`Levels`] tells is what filters, for only it writes the filter.
 
+mod layer;
 mod levels;
+mod lines;
 
 pub use levels::{Level, LevelError, Levels, Logger};
+pub use lines::{Follower, LogLine, Logs};
 
 use std::io::IsTerminal;
 
@@ -49,6 +52,7 @@ pub fn init(directives: Option<&str>, format: LogFormat) -> Result<Levels, Loggi
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    let kept = layer::ByConnector(levels.logs().clone());
+    tracing_subscriber::registry().with(lines.and_then(kept).with_filter(filter)).try_init()?;
     Ok(levels.reloading(move |filter: EnvFilter| handle.reload(filter).map_err(|error| error.to_string())))
 }

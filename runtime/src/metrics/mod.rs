@@ -64,6 +64,8 @@ pub struct WorkerMetrics {
     pub task_startup_failure: AtomicU64,
     /// Restarts that supervision made.
     pub task_restarts: AtomicU64,
+    /// Times that a task was found to hang.
+    pub task_stalls: AtomicU64,
     /// Connectors on this worker.
     pub connectors: AtomicU64,
 }
@@ -110,7 +112,14 @@ impl WorkerMetrics {
     fn samples(&self, tasks: usize) -> Vec<Sample> {
         use SampleKind::{Counter, Gauge};
         let tasks = AtomicU64::new(u64::try_from(tasks).unwrap_or(u64::MAX));
-        let rows: [(&str, SampleKind, &'static str, &AtomicU64); 7] = [
+        let blocked = AtomicU64::new(crate::worker::left_behind() + crate::validation::left_behind());
+        let threads = AtomicU64::new(u64::try_from(crate::worker::thread_count()).unwrap_or(u64::MAX));
+        let startups = |success: &AtomicU64, failure: &AtomicU64| {
+            AtomicU64::new(success.load(Ordering::Relaxed) + failure.load(Ordering::Relaxed))
+        };
+        let connector_startups = startups(&self.connector_startup_success, &self.connector_startup_failure);
+        let task_startups = startups(&self.task_startup_success, &self.task_startup_failure);
+        let rows: [(&str, SampleKind, &'static str, &AtomicU64); 12] = [
             ("connector_count", Gauge, "Connectors on this worker.", &self.connectors),
             ("task_count", Gauge, "Tasks on this worker.", &tasks),
             (
@@ -137,7 +146,17 @@ impl WorkerMetrics {
                 "Starts of tasks that failed.",
                 &self.task_startup_failure,
             ),
+            ("connector_startup_attempts_total", Counter, "Starts of connectors.", &connector_startups),
+            ("task_startup_attempts_total", Counter, "Starts of tasks.", &task_startups),
             ("task_restart_total", Counter, "Restarts of failed tasks by supervision.", &self.task_restarts),
+            ("task_stall_total", Counter, "Times that a task was found to hang.", &self.task_stalls),
+            (
+                "blocked_thread_count",
+                Gauge,
+                "Threads that connectors keep though nobody waits for them any more.",
+                &blocked,
+            ),
+            ("connector_thread_count", Gauge, "Threads that run the code of connectors.", &threads),
         ];
         let sample = |(name, kind, help, number): (&str, SampleKind, &'static str, &AtomicU64)| Sample {
             name: name.to_owned(),

@@ -1,7 +1,7 @@
 //! The numbers of one task: what it moved, what failed, how long it took, when it last got on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use api::{Gauges, TopicPartition};
@@ -69,6 +69,10 @@ pub struct TaskMetrics {
     pub offset_commit_failure: AtomicU64,
     /// How long commits took.
     pub offset_commit: Timing,
+    /// When an error was last counted, in milliseconds since 1970; 0 if none was.
+    pub last_error_ms: AtomicI64,
+    /// Whether the task hangs in a call.
+    pub stalled: AtomicBool,
     /// The task's own numbers.
     pub gauges: Gauges,
     started: Instant,
@@ -102,6 +106,8 @@ impl TaskMetrics {
             offset_commit_success: AtomicU64::default(),
             offset_commit_failure: AtomicU64::default(),
             offset_commit: Timing::default(),
+            last_error_ms: AtomicI64::default(),
+            stalled: AtomicBool::default(),
             gauges: Gauges::default(),
             started: Instant::now(),
             progress_ms: AtomicI64::default(),
@@ -145,6 +151,12 @@ impl TaskMetrics {
         rows.timing("offset_commit", "Time of offset commits", &self.offset_commit);
         let age = signed_as_f64(self.progress_age_ms(Instant::now()));
         rows.gauge("last_progress_age_ms", "Milliseconds since a poll, put or commit came back.", age);
+        let stalled = u64::from(self.stalled.load(Ordering::Relaxed));
+        rows.gauge(
+            "task_stalled",
+            "1 while a call of the task takes longer than task.stall.timeout.ms.",
+            as_f64(stalled),
+        );
         for (name, number) in self.gauges.snapshot() {
             rows.gauge(name, "", signed_as_f64(number));
         }
@@ -166,6 +178,11 @@ impl TaskMetrics {
             "deadletterqueue_produce_failures",
             "Records that the dead letter queue did not take.",
             &self.deadletterqueue_produce_failures,
+        );
+        rows.gauge(
+            "last_error_timestamp",
+            "When an error was last counted, in milliseconds since 1970; 0 if none was.",
+            signed_as_f64(self.last_error_ms.load(Ordering::Relaxed)),
         );
     }
 }

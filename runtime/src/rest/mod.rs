@@ -13,9 +13,11 @@ mod endpoints;
 mod error;
 mod forward;
 mod guard;
+mod health_view;
 mod internal;
 mod lifecycle;
 mod login;
+mod logs;
 mod metrics;
 mod name;
 mod offsets;
@@ -154,6 +156,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/connectors/{name}/pause", put(lifecycle::pause)),
         ("/connectors/{name}/resume", put(lifecycle::resume)),
         ("/connectors/{name}/stop", put(lifecycle::stop)),
+        ("/connectors/{name}/logs", get(logs::logs)),
         ("/connectors/{name}/tasks", get(lifecycle::tasks).post(internal::put_tasks)),
         ("/connectors/{name}/fence", put(internal::fence)),
         ("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status)),

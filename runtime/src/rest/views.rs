@@ -6,7 +6,8 @@
 use configs::{ConfigKey, DefaultValue, Props};
 use serde::Serialize;
 
-use crate::herder::{ConnectorInfo, ConnectorStatus, TaskId, TaskStatus};
+use super::health_view::CareView;
+use crate::herder::{ConnectorInfo, ConnectorStatus, Health, TaskId, TaskStatus};
 use crate::validation::{ConfigInfo, ConfigInfos};
 
 /// `GET /connectors/{name}`.
@@ -48,6 +49,8 @@ pub(super) struct StatusView {
     tasks: Vec<TaskStateView>,
     #[serde(rename = "type")]
     kind: &'static str,
+    /// Ours: the connector and its tasks in one word.
+    health: &'static str,
 }
 
 /// A connector's state.
@@ -59,6 +62,8 @@ pub(super) struct StateView {
     version: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(flatten)]
+    care: CareView,
 }
 
 /// A task's state.
@@ -71,23 +76,29 @@ pub(super) struct TaskStateView {
     version: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(flatten)]
+    care: CareView,
 }
 
 impl StatusView {
     /// Shows a status; the version is that of the connector's plugin, if the worker knows it.
     pub(super) fn of(status: ConnectorStatus, version: Option<&'static str>) -> Self {
+        let health = Health::of(&status).name();
         let trace = status.trace.filter(|trace| !trace.is_empty());
-        let connector = StateView { state: status.state.name(), worker_id: status.worker_id, version, trace };
+        let care = CareView::of_connector(status.care);
+        let connector =
+            StateView { state: status.state.name(), worker_id: status.worker_id, version, trace, care };
         let tasks = status.tasks.into_iter().map(|task| TaskStateView::of(task, version)).collect();
-        Self { name: status.name, connector, tasks, kind: status.kind.name() }
+        Self { name: status.name, connector, tasks, kind: status.kind.name(), health }
     }
 }
 
 impl TaskStateView {
     /// Shows a task's status.
     pub(super) fn of(status: TaskStatus, version: Option<&'static str>) -> Self {
+        let care = CareView::of_task(&status);
         let trace = status.trace.filter(|trace| !trace.is_empty());
-        Self { id: status.id, state: status.state.name(), worker_id: status.worker_id, version, trace }
+        Self { id: status.id, state: status.state.name(), worker_id: status.worker_id, version, trace, care }
     }
 }
 

@@ -273,7 +273,8 @@ mod tests {
     use crate::herder::State;
 
     fn status(worker: &str, generation: i32, state: State) -> Option<Status> {
-        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation })
+        let care = crate::herder::Care::default();
+        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation, care })
     }
 
     fn logged(record: &StatusRecord) -> LogRecord {

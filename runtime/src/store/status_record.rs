@@ -1,12 +1,14 @@
 //! The records of the status topic, as Kafka Connect writes them.
 //!
 //! Between the status store and its topic; pure. Source: `KafkaStatusBackingStore`. Keys: `status-connector-<c>`,
-//! `status-task-<c>-<n>`, `status-topic-<topic>:connector-<c>`. Invariant: what `key` and `value` write, `parse` reads; a
+//! `status-task-<c>-<n>`, `status-topic-<topic>:connector-<c>`. What supervision knows of something that went wrong stands in one more
+//! field, `supervision`; Kafka Connect reads the value as a map and asks only for its own fields. Invariant: what `key` and `value` write, `parse` reads; a
 //! tombstone, and the state `DESTROYED`, both say that the thing is gone.
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use crate::herder::{State, TaskId};
+use crate::herder::{Care, State, TaskId};
 
 /// What a connector or task is doing, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) struct Status {
     pub(crate) worker_id: String,
     /// The generation of the group in which it says so.
     pub(crate) generation: i32,
+    /// What supervision knows of it.
+    pub(crate) care: Care,
 }
 
 /// A topic that a connector has used.
@@ -65,10 +69,14 @@ impl StatusRecord {
         let value = match self {
             Self::Connector(_, status) | Self::Task(_, status) => {
                 let status = status.as_ref()?;
-                json!({
+                let mut value = json!({
                     "state": status.state.name(), "trace": status.trace,
                     "worker_id": status.worker_id, "generation": status.generation,
-                })
+                });
+                if !status.care.is_empty() {
+                    value["supervision"] = json!(status.care);
+                }
+                value
             }
             Self::Topic(_, _, status) => {
                 let status = status.as_ref()?;
@@ -131,7 +139,16 @@ fn status(value: &Map<String, Value>, wrong: impl Fn(&str) -> String) -> Result<
         generation: generation
             .and_then(|number| i32::try_from(number).ok())
             .ok_or_else(|| wrong("generation"))?,
+        care: value.get("supervision").map(care).unwrap_or_default(),
     }))
+}
+
+/// What supervision said. It adds to a status, and must not keep one from being read.
+fn care(value: &Value) -> Care {
+    Care::deserialize(value).unwrap_or_else(|error| {
+        tracing::warn!(%error, "passing over what a status says of its supervision");
+        Care::default()
+    })
 }
 
 fn topic_status(value: &Map<String, Value>, wrong: impl Fn(&str) -> String) -> Result<TopicStatus, String> {
@@ -159,6 +176,7 @@ mod tests {
                 trace: trace.map(str::to_owned),
                 worker_id: "127.0.0.1:8083".to_owned(),
                 generation: 3,
+                care: Care::default(),
             })
         };
         let topic = TopicStatus {
@@ -190,6 +208,24 @@ mod tests {
             assert_eq!(record.value().map(|value| String::from_utf8(value).unwrap()).as_deref(), value);
             assert_eq!(StatusRecord::parse(key.as_bytes(), value.map(str::as_bytes)).unwrap(), Some(record));
         }
+    }
+
+    #[test]
+    fn what_supervision_knows_is_one_more_field() {
+        let mut care = Care { attempts: 2, next_try: Some(9), ..Care::default() };
+        care.failed("no way", 7);
+        let status =
+            Status { state: State::Failed, trace: None, worker_id: "w".to_owned(), generation: 3, care };
+        let record = StatusRecord::Task(TaskId::new("c", 0), Some(status));
+        let expected = concat!(
+            r#"{"state":"FAILED","trace":null,"worker_id":"w","generation":3,"#,
+            r#""supervision":{"attempts":2,"next_try":9,"last_error":{"message":"no way","time":7}}}"#
+        );
+        let value = record.value().unwrap();
+        assert_eq!(String::from_utf8(value.clone()).unwrap(), expected);
+        assert_eq!(StatusRecord::parse(b"status-task-c-0", Some(&value)).unwrap(), Some(record));
+        let odd = br#"{"state":"FAILED","trace":null,"worker_id":"w","generation":3,"supervision":[1]}"#;
+        assert!(StatusRecord::parse(b"status-task-c-0", Some(odd)).unwrap().is_some());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,6 +16,14 @@ const CALLS_MAX: usize = 32;
 
 /// What a plugin gets beyond the deadline to notice that its future was dropped.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// Calls that were given up and have not returned yet, in this process.
+static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
+
+/// How many calls were given up and still keep a thread.
+pub(crate) fn left_behind() -> u64 {
+    LEFT_BEHIND.load(SeqCst)
+}
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,15 +83,37 @@ impl PluginCalls {
             return Err(CallError::Busy { what });
         };
         let (runtime, deadline) = (tokio::runtime::Handle::current(), self.deadline);
+        // Whoever comes second, the thread or its caller who has given up, knows what the other did.
+        let ended = Arc::new(AtomicBool::new(false));
+        let returning = Returning(Arc::clone(&ended));
         let thread = tokio::task::spawn_blocking(move || {
+            let _returning = returning;
             let answer = runtime.block_on(tokio::time::timeout(deadline, call));
             drop(slot);
             answer
         });
-        match tokio::time::timeout(deadline + GRACE, thread).await {
+        let answer = tokio::time::timeout(deadline + GRACE, thread).await;
+        if answer.is_err() {
+            LEFT_BEHIND.fetch_add(1, SeqCst);
+            if ended.swap(true, SeqCst) {
+                LEFT_BEHIND.fetch_sub(1, SeqCst);
+            }
+        }
+        match answer {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Err(failed)) => Err(CallError::Panicked { what, cause: panic_text(failed) }),
             Ok(Ok(Err(_))) | Err(_) => Err(CallError::Timeout { what, deadline }),
+        }
+    }
+}
+
+/// A call on its thread; dropped when the call returns or panics.
+struct Returning(Arc<AtomicBool>);
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        if self.0.swap(true, SeqCst) {
+            LEFT_BEHIND.fetch_sub(1, SeqCst);
         }
     }
 }
@@ -108,6 +139,7 @@ mod tests {
         let call = async move { blocked.recv().is_ok() };
         let error = calls.run("validate", call).await.unwrap_err();
         assert!(error.to_string().starts_with("validate did not end within 20 ms"), "{error}");
+        assert!(left_behind() >= 1, "its thread is counted until it returns");
         drop(release);
     }
 

@@ -14,6 +14,7 @@ mod validator;
 pub(crate) mod version;
 
 pub use answer::{ConfigInfo, ConfigInfos, SaidConfig};
+pub(crate) use call::left_behind;
 pub use call::{CallError, PluginCalls};
 pub use definition::ConnectorDefinition;
 pub(crate) use definition::base as base_definition;

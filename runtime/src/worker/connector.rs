@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Error, Plugin, PluginKind, Props, Result};
+use tracing::Instrument as _;
 
 use super::isolated::spawn_isolated;
 use super::secrets::restore_references;
@@ -29,7 +30,8 @@ pub(crate) async fn task_configs(
     raw: Arc<Props>,
 ) -> Result<Vec<Props>> {
     let work = async move { split(&context, &raw) };
-    let answer = spawn_isolated(&format!("connector {name}"), work)?;
+    let span = tracing::error_span!("connector", connector = %name);
+    let answer = spawn_isolated(&format!("connector {name}"), work.instrument(span))?;
     let answer = tokio::time::timeout(CONNECTOR_CALL_MAX, answer).await.unwrap_or_else(|elapsed| {
         Err(Error::retriable(format!(
             "the connector did not answer within {} s when asked for its tasks",

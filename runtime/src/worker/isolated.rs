@@ -1,59 +1,81 @@
-//! A thread of its own for code that we did not write.
+//! Code that we did not write, kept to itself.
 //!
-//! Connectors may block, loop or panic; each task, and each call of a connector, runs as a future on a thread of its own, whose
-//! timers and sockets are the shared runtime's. So one that blocks takes nobody else's time, REST's least of all, and one that
-//! panics is an error for whoever waits for it. Invariant: awaiting an [`Isolated`] never blocks and never panics.
+//! Connectors may block, loop or panic; each task, and each call of a connector, runs as a future on the threads for connectors
+//! (`threads`), whose timers and sockets are the shared runtime's. So one that blocks takes nobody else's time, REST's least of
+//! all, and one that panics is an error for whoever waits for it. Invariant: awaiting an [`Isolated`] never blocks and never panics.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::pin::Pin;
 use std::sync::Once;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use api::{Error, Result};
+use futures::FutureExt;
 use tokio::sync::oneshot;
 
-/// What a future on a thread of its own will come to.
-pub(crate) struct Isolated<T>(oneshot::Receiver<Result<T>>);
+use super::threads::{self, LEFT_BEHIND_MAX, Started};
+
+/// What an isolated future will come to. Dropped before, it gives the future up.
+pub(crate) struct Isolated<T> {
+    answer: oneshot::Receiver<Result<T>>,
+    job: Started,
+}
 
 thread_local! {
     /// Where this thread panicked, for the error that its panic becomes.
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs a future on a new thread. Must be called within the runtime whose timers and sockets the future is to use.
+/// Runs a future on the threads for connectors. Must be called within the runtime whose timers and sockets the future is to use.
 ///
 /// # Errors
-/// `Retriable` when the system gives no thread.
+/// `Retriable` when too many threads were lost to connectors that block.
 pub(crate) fn spawn_isolated<T: Send + 'static>(
     name: &str,
     future: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<Isolated<T>> {
-    let (sender, receiver) = oneshot::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let run = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(future)));
+    let left_behind = threads::left_behind();
+    if left_behind >= LEFT_BEHIND_MAX {
+        return Err(Error::retriable(format!(
+            "cannot run {name}: connectors that block have kept {left_behind} threads; restart the worker"
+        )));
+    }
+    let (sender, answer) = oneshot::channel();
+    let work = async move {
+        let outcome = AssertUnwindSafe(future).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(&*payload)));
         // Whoever waited may have given up: then nobody wants to know.
         drop(sender.send(outcome));
     };
-    let spawned = std::thread::Builder::new().name(thread_name(name)).spawn(run);
-    spawned
-        .map_err(|error| Error::retriable(format!("cannot start a thread for {name}")).with_source(error))?;
-    Ok(Isolated(receiver))
+    Ok(Isolated { answer, job: threads::start(Box::pin(work), tokio::runtime::Handle::current()) })
 }
 
 impl<T> Future for Isolated<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|received| {
+        Pin::new(&mut self.answer).poll(context).map(|received| {
             received.unwrap_or_else(|error| {
-                Err(Error::fatal("the thread ended without an answer").with_source(error))
+                Err(Error::fatal("the connector's code ended without an answer").with_source(error))
             })
         })
+    }
+}
+
+impl<T> Isolated<T> {
+    /// Since when its code keeps a thread without a pause, if it does.
+    pub(crate) fn busy_since(&self) -> Option<Instant> {
+        self.job.busy_since()
+    }
+}
+
+impl<T> Drop for Isolated<T> {
+    fn drop(&mut self) {
+        self.job.give_up();
     }
 }
 
@@ -86,11 +108,6 @@ fn panic_error(payload: &(dyn Any + Send)) -> Error {
 fn text_of(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
-}
-
-/// Linux shows 15 bytes of a thread's name; a NUL would be refused.
-fn thread_name(name: &str) -> String {
-    name.replace('\0', " ")
 }
 
 #[cfg(test)]

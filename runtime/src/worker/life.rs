@@ -1,9 +1,10 @@
-//! A task's life: started on a thread of its own, told to pause or stop, let go of when it does not.
+//! A task's life: started apart from all others, told to pause or stop, watched, let go of when it does not end.
 //!
 //! Between the herder, which holds a [`TaskHandle`], and the loops, which hold a [`TaskLife`]. Invariants: every run ends in exactly
 //! one [`News::Exited`], even if the connector panics, blocks or hangs; a run that was told to stop is gone for the herder
 //! within `task.shutdown.graceful.timeout.ms`, and its numbers with it.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::activity::{Activity, Doing, Occupied};
 use super::isolated::{Isolated, spawn_isolated};
+use super::settings::{StallPolicy, stall_policy};
 use super::{WorkerContext, task};
 use crate::herder::{TargetState, TaskId};
 use crate::metrics::TaskMetrics;
@@ -54,6 +57,15 @@ pub(crate) enum News {
     Paused,
     /// It runs, but what it needs fails at the moment; it goes on trying.
     Troubled(Error),
+    /// It has been in one call for longer than `task.stall.timeout.ms`.
+    Stalled {
+        /// The call.
+        operation: &'static str,
+        /// Since when.
+        since: Instant,
+    },
+    /// The call in which it hung came back.
+    Moving,
     /// It is over.
     Exited {
         /// Why, if it failed.
@@ -91,9 +103,15 @@ pub(crate) struct TaskLife {
     stop: CancellationToken,
     target: watch::Receiver<TargetState>,
     reports: mpsc::Sender<Report>,
+    activity: Activity,
 }
 
 impl TaskLife {
+    /// Notes that a call begins that may hang; it ends when what is returned is dropped.
+    pub(crate) fn doing(&self, doing: Doing) -> Occupied {
+        self.activity.begin(doing)
+    }
+
     /// Whether the task was told to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
@@ -134,6 +152,7 @@ impl TaskLife {
 
     /// Says something to the herder.
     pub(crate) async fn report(&self, news: News) {
+        self.activity.started();
         send(&self.reports, Report { id: self.id.clone(), run: self.run, news }).await;
     }
 }
@@ -147,13 +166,22 @@ pub(crate) fn start(
     let (target, target_seen) = watch::channel(spec.target);
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     let (id, run) = (spec.id.clone(), spec.run);
-    let life =
-        TaskLife { id: id.clone(), run, stop: stop.clone(), target: target_seen, reports: reports.clone() };
+    let activity = Activity::starting();
+    let life = TaskLife {
+        id: id.clone(),
+        run,
+        stop: stop.clone(),
+        target: target_seen,
+        reports: reports.clone(),
+        activity: activity.clone(),
+    };
+    let policy = stall_policy(&spec.connector);
     let metrics = Arc::new(OnceLock::new());
     let work = work(Arc::clone(context), life, spec, Arc::clone(&metrics), kill.clone());
-    let span = tracing::info_span!("task", connector = %id.connector, task = id.task);
+    // Of the highest level, so that lines can be told apart whatever is logged.
+    let span = tracing::error_span!("task", connector = %id.connector, task = id.task);
     let spawned = spawn_isolated(&id.to_string(), work.instrument(span));
-    let watcher = Watcher { context: Arc::clone(context), id, run, metrics, reports };
+    let watcher = Watcher { context: Arc::clone(context), id, run, metrics, reports, activity, policy };
     tokio::spawn(watcher.watch(spawned, stop.clone(), kill));
     TaskHandle { target, stop }
 }
@@ -180,6 +208,8 @@ struct Watcher {
     run: u64,
     metrics: Arc<OnceLock<Arc<TaskMetrics>>>,
     reports: mpsc::Sender<Report>,
+    activity: Activity,
+    policy: StallPolicy,
 }
 
 impl Watcher {
@@ -202,23 +232,79 @@ impl Watcher {
         stop: &CancellationToken,
         kill: &CancellationToken,
     ) -> Result<()> {
-        tokio::select! {
-            outcome = &mut running => return outcome,
-            () = stop.cancelled() => {}
-        }
+        let stall = self.hang_or_stop(&mut running, stop).await;
+        let stalled = match stall {
+            Watched::Ended(outcome) => return outcome,
+            Watched::Stopped => Ok(()),
+            Watched::Hung(error) => Err(error),
+        };
+        stop.cancel();
         let graceful = self.context.config.options.task_shutdown_timeout;
         if let Ok(outcome) = tokio::time::timeout(graceful, &mut running).await {
-            return outcome;
+            return stalled.and(outcome);
         }
         kill.cancel();
         // A future that waits is dropped at once; code that blocks keeps its thread, and is left behind.
         if let Ok(outcome) = tokio::time::timeout(KILL_WAIT, &mut running).await {
-            tracing::warn!(task = %self.id, ?graceful, "the task did not stop in time (task.shutdown.graceful.timeout.ms) and was dropped");
-            return outcome;
+            tracing::warn!(
+                connector = self.id.connector,
+                task = self.id.task,
+                ?graceful,
+                "the task did not stop in time (task.shutdown.graceful.timeout.ms) and was dropped"
+            );
+            return stalled.and(outcome);
         }
-        tracing::error!(task = %self.id, ?graceful, "the task blocks and does not stop; its thread is left behind");
-        Ok(())
+        tracing::error!(
+            connector = self.id.connector,
+            task = self.id.task,
+            ?graceful,
+            "the task blocks and does not stop; its thread is left behind"
+        );
+        stalled
     }
+
+    /// Watches over a run until it ends, is told to stop, or hangs for too long if hanging ends it.
+    async fn hang_or_stop(&self, running: &mut Isolated<()>, stop: &CancellationToken) -> Watched {
+        let mut hangs = false;
+        loop {
+            tokio::select! {
+                outcome = &mut *running => return Watched::Ended(outcome),
+                () = stop.cancelled() => return Watched::Stopped,
+                () = tokio::time::sleep(self.policy.check_interval()) => {}
+            }
+            let Some(timeout) = self.policy.timeout else { continue };
+            let hanging = self.activity.stalled(running.busy_since(), Instant::now(), timeout);
+            if hanging.is_some() != hangs {
+                hangs = !hangs;
+                self.tell_hanging(hanging).await;
+            }
+            if let Some((operation, since)) = hanging.filter(|_| self.policy.restart) {
+                let ms = since.elapsed().as_millis();
+                return Watched::Hung(Error::retriable(format!(
+                    "the task made no progress: it was in {operation} for {ms} ms (task.stall.timeout.ms)"
+                )));
+            }
+        }
+    }
+
+    async fn tell_hanging(&self, hanging: Option<(&'static str, Instant)>) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.stalled.store(hanging.is_some(), Relaxed);
+        }
+        let news = match hanging {
+            Some((operation, since)) => News::Stalled { operation, since },
+            None => News::Moving,
+        };
+        send(&self.reports, Report { id: self.id.clone(), run: self.run, news }).await;
+    }
+}
+
+/// Why nobody watches any more.
+enum Watched {
+    Ended(Result<()>),
+    Stopped,
+    /// It hangs, and is to be started again.
+    Hung(Error),
 }
 
 /// How long a killed future may take to be dropped.

@@ -5,6 +5,7 @@
 //! does, or fails to do, reaches beyond its own task.
 
 mod acks;
+mod activity;
 mod backoff;
 mod boundary;
 mod build;
@@ -25,6 +26,7 @@ mod settings;
 mod sink;
 mod source;
 mod task;
+mod threads;
 mod tolerance;
 mod topics;
 mod transactions;
@@ -40,6 +42,8 @@ pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
 pub(crate) use isolated::{note_panics, spawn_isolated};
 pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};
 pub(crate) use opening::offsets as connector_offsets;
+pub(crate) use source::now_ms;
+pub(crate) use threads::{left_behind, thread_count};
 pub use tolerance::ErrorPolicy;
 
 use crate::config::WorkerConfig;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::pipeline::StageFailure;
+use super::source::now_ms;
 use super::tolerance::{ErrorPolicy, Verdict};
 use crate::herder::TaskId;
 use crate::metrics::TaskMetrics;
@@ -27,6 +28,7 @@ impl ErrorReports {
     /// Counts a failure by what becomes of it, and logs it if it is final. `record` describes the record.
     pub(crate) fn judged(&self, verdict: Verdict, failure: &StageFailure, record: impl FnOnce() -> String) {
         self.metrics.record_failures.fetch_add(1, Relaxed);
+        self.metrics.last_error_ms.store(now_ms(), Relaxed);
         match verdict {
             Verdict::Retry(_) => {
                 self.metrics.retries.fetch_add(1, Relaxed);

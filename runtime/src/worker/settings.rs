@@ -28,6 +28,35 @@ pub(crate) fn error_policy(config: &ConnectorConfig) -> ErrorPolicy {
     }
 }
 
+/// What to do about a task that hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StallPolicy {
+    /// How long one call may take; `None`: for ever.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether the task is started again.
+    pub(crate) restart: bool,
+}
+
+impl StallPolicy {
+    /// How often to look: so that a stall is told at most a quarter later than it could be.
+    pub(crate) fn check_interval(&self) -> Duration {
+        let quarter = self.timeout.unwrap_or(Duration::MAX) / 4;
+        quarter.clamp(Duration::from_millis(10), Duration::from_secs(10))
+    }
+}
+
+/// The `task.stall.*` settings; the defaults when they are invalid, as for `restart.*`.
+pub(crate) fn stall_policy(props: &Props) -> StallPolicy {
+    let config = SupervisionConfig::parse(props).or_else(|errors| {
+        tracing::warn!(%errors, "invalid supervision settings; using the defaults");
+        SupervisionConfig::parse(&Props::new())
+    });
+    config.map_or(StallPolicy { timeout: None, restart: false }, |config| StallPolicy {
+        timeout: Some(config.stall_timeout).filter(|timeout| !timeout.is_zero()),
+        restart: config.stall_restart,
+    })
+}
+
 /// The `restart.*` settings; the defaults when they are invalid, since something has failed already.
 pub(crate) fn restart_policy(props: &Props) -> RestartPolicy {
     match SupervisionConfig::parse(props) {

@@ -20,6 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use partitions::{of_client, partition_of};
 
+use super::activity::Doing;
 use super::backoff::{Jitter, restart_delay};
 use super::clients::{self, SinkConsumer};
 use super::dead_letter::DeadLetters;
@@ -294,7 +295,9 @@ impl SinkLoop {
                 return Ok(true);
             }
             let started = Instant::now();
+            let putting = self.life.doing(Doing::Put);
             let outcome = task.put(batch).await;
+            drop(putting);
             let now = Instant::now();
             match outcome {
                 Ok(()) => {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use api::{Error, ErrorKind, Record, Result, SourceContext, SourceRecord, SourceTask};
 use broker_client::Producer;
 
+use super::activity::Doing;
 use super::backoff::{Jitter, restart_delay};
 use super::clients;
 use super::life::{News, TaskLife};
@@ -126,6 +127,7 @@ impl SourceLoop {
     async fn poll(&mut self, task: &mut dyn SourceTask) -> Result<Option<Vec<SourceRecord>>> {
         let started = Instant::now();
         self.progress.forget_dropped_poll();
+        let _polling = self.life.doing(Doing::Poll);
         let polled = task.poll();
         tokio::pin!(polled);
         let batch = loop {
@@ -210,6 +212,7 @@ impl SourceLoop {
     }
 
     async fn wait_for_room(&mut self) -> Result<()> {
+        let _writing = self.life.doing(Doing::Write);
         let ready = self.life.unless_stopped(self.producer.ready()).await;
         ready.transpose().map_err(|error| crate::store::broker_error("cannot write to the broker", error))?;
         Ok(())

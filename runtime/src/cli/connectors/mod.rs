@@ -1,12 +1,12 @@
 //! `millrace connectors`: the connectors of a worker, over its REST interface; of any Kafka Connect worker as well.
 //!
-//! One file a command; here only what may be said. Exit codes: 1 the worker refused or failed, 2 a configuration is wrong, 3 no
-//! worker answers.
+//! One file a command; here only what may be said. Exit codes: see [`EXIT_CODES`].
 
 mod apply;
 mod get;
 mod lifecycle;
 mod list;
+mod logs;
 mod offsets;
 mod status;
 mod validate;
@@ -20,8 +20,13 @@ use super::connection::duration;
 use super::exit::Exit;
 use worker::Worker;
 
+/// How a command ends, for `--help`.
+const EXIT_CODES: &str = "Exit codes:\n  0  done\n  1  the worker refused or failed, or what was asked about has failed \
+    (status --check)\n  2  what was said is wrong: an argument, a file, a configuration\n  3  no worker answers at --url";
+
 /// `millrace connectors`.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct ConnectorsArgs {
     /// The worker's REST interface; user and password may stand in it
     #[arg(
@@ -66,6 +71,8 @@ enum ConnectorsCommand {
     Status(status::StatusArgs),
     /// Show how far a connector got, or change that while it is stopped
     Offsets(offsets::OffsetsArgs),
+    /// Print what the worker logged about a connector
+    Logs(logs::LogsArgs),
     /// Check configurations without using them; all mistakes at once
     Validate(validate::ValidateArgs),
 }
@@ -85,6 +92,7 @@ pub(super) async fn run(arguments: ConnectorsArgs) -> Result<(), Exit> {
         ConnectorsCommand::Restart(restart) => lifecycle::restart(worker, &restart, json).await,
         ConnectorsCommand::Status(status) => status::run(worker, &status, json).await,
         ConnectorsCommand::Offsets(offsets) => offsets::run(worker, &offsets, json).await,
+        ConnectorsCommand::Logs(logs) => logs::run(worker, &logs, json).await,
         ConnectorsCommand::Validate(validate) => validate::run(worker, &validate, json).await,
     }
 }

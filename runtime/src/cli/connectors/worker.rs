@@ -12,10 +12,15 @@ use super::super::exit::{Exit, chain};
 /// An answer may be this large: thousands of connectors with their configurations.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// A line may be this large.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Worker {
     http: Client,
+    /// For answers that go on for as long as one likes.
+    streaming: Client,
     base: Url,
 }
 
@@ -34,8 +39,9 @@ impl Worker {
             Exit::usage("--url is no address of a worker; say for example http://localhost:8083")
         })?;
         let http = Client::builder().timeout(timeout).build();
-        let http = http.map_err(|error| Exit::usage(format!("cannot set up HTTP: {}", chain(&error))))?;
-        Ok(Self { http, base })
+        let unusable = |error| Exit::usage(format!("cannot set up HTTP: {}", chain(&error)));
+        let streaming = Client::builder().connect_timeout(timeout).build().map_err(unusable)?;
+        Ok(Self { http: http.map_err(unusable)?, streaming, base })
     }
 
     /// `GET` of a path of these segments.
@@ -68,6 +74,33 @@ impl Worker {
             }
         }
         answer(status, &bytes)
+    }
+
+    /// `GET` of lines, which are handed on one by one as they come.
+    pub(super) async fn lines(
+        &self,
+        path: &[&str],
+        query: &str,
+        mut each: impl FnMut(&str) -> Result<(), Exit>,
+    ) -> Result<(), Exit> {
+        let sent = self.streaming.get(self.url(path, query)?).send().await;
+        let mut response = sent.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            bytes.extend_from_slice(&chunk);
+            while let Some(end) = bytes.iter().position(|byte| *byte == b'\n').filter(|_| status.is_success())
+            {
+                let line: Vec<u8> = bytes.drain(..=end).collect();
+                each(String::from_utf8_lossy(&line).trim_end())?;
+            }
+            if bytes.len() > LINE_BYTES_MAX {
+                return Err(Exit::runtime(format!(
+                    "the worker answered with a line of more than {LINE_BYTES_MAX} bytes"
+                )));
+            }
+        }
+        if status.is_success() { Ok(()) } else { answer(status, &bytes).map(drop) }
     }
 
     fn url(&self, path: &[&str], query: &str) -> Result<Url, Exit> {

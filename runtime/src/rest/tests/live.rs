@@ -130,8 +130,13 @@ async fn a_connector_lives_and_its_secrets_stay() {
 
     let status = worker.until(&format!("{path}/status"), tasks_are("RUNNING")).await;
     let task = json!({"id": 0, "state": "RUNNING", "worker_id": "127.0.0.1:8083", "version": "1"});
-    assert_eq!((&status["tasks"], &status["type"]), (&json!([task.clone()]), &json!("source")));
-    assert_eq!(server.get(&format!("{path}/tasks/0/status")).await.json(), task);
+    let of_connect = |mut task: Value| {
+        assert!(task.as_object_mut().unwrap().remove("last_progress_age_ms").unwrap().is_i64());
+        task
+    };
+    assert_eq!((of_connect(status["tasks"][0].clone()), &status["type"]), (task.clone(), &json!("source")));
+    assert_eq!(status["health"], "healthy");
+    assert_eq!(of_connect(server.get(&format!("{path}/tasks/0/status")).await.json()), task);
     let tasks = server.get(&format!("{path}/tasks")).await;
     assert_eq!(tasks.json()[0]["id"], json!({"connector": name, "task": 0}));
     let expanded = server.get("/connectors?expand=status&expand=info").await;
@@ -168,6 +173,9 @@ async fn a_failed_task_says_why_and_is_restarted_on_demand() {
     assert_eq!(worker.create(&json!({"name": "f", "config": config})).await.status, 201);
     let status = worker.until("/connectors/f/status", tasks_are("FAILED")).await;
     assert!(status["tasks"][0]["trace"].as_str().unwrap().contains("the task was told to fail"), "{status}");
+    let error = &status["tasks"][0]["last_error"];
+    assert!(error["message"].as_str().unwrap().starts_with("the task was told to fail"), "{status}");
+    assert!(error["time"].as_i64().unwrap() > 0 && status["health"] == "failed", "{status}");
     let restart = |query: &'static str| worker.server.send("POST", query, "", b"");
     assert_eq!(restart("/connectors/f/restart").await.status, 204);
     let plan = restart("/connectors/f/restart?includeTasks=true&onlyFailed=true").await;

@@ -10,6 +10,7 @@ use api::{OffsetAndMetadata, Result, SinkTask, TopicPartition};
 
 use super::SinkLoop;
 use super::partitions::to_client;
+use crate::worker::activity::Doing;
 
 impl SinkLoop {
     /// Has the sink flush, and commits what it says. What cannot be committed now is committed with the next.
@@ -19,9 +20,12 @@ impl SinkLoop {
         if !self.consumed.iter().any(behind) {
             return Ok(());
         }
+        let flushing = self.life.doing(Doing::Flush);
         self.errant.flush().await?;
         let started = Instant::now();
-        let offsets = match task.pre_commit(&self.consumed).await {
+        let flushed = task.pre_commit(&self.consumed).await;
+        drop(flushing);
+        let offsets = match flushed {
             Ok(offsets) => offsets,
             Err(error) if error.is_retriable() => {
                 self.metrics.offset_commit_failure.fetch_add(1, Relaxed);
@@ -44,6 +48,7 @@ impl SinkLoop {
                 (to_client(partition), offset)
             })
             .collect();
+        let _committing = self.life.doing(Doing::Commit);
         let outcome = tokio::time::timeout(self.flush_timeout, self.consumer.commit(&request)).await;
         self.metrics.offset_commit.add(started.elapsed());
         match outcome {

@@ -7,6 +7,7 @@ use api::{AssignedPartition, OffsetAndMetadata, Result, SinkTask, TopicPartition
 use broker_client::FetchedRecords;
 
 use super::SinkLoop;
+use crate::worker::activity::Doing;
 
 impl SinkLoop {
     pub(super) async fn take_partitions(
@@ -22,7 +23,9 @@ impl SinkLoop {
         });
         let new: Vec<_> = assigned.filter(|new| !self.assigned.contains(&new.partition)).collect();
         tracing::info!(partitions = new.len(), "partitions assigned");
+        let opening = self.life.doing(Doing::Open);
         let seeks = task.open(&new).await.map_err(|error| error.context("opening partitions"))?;
+        drop(opening);
         for (partition, offset) in seeks {
             self.consumer.seek(&to_client(&partition), offset);
         }
@@ -49,7 +52,10 @@ impl SinkLoop {
     ) -> Result<()> {
         self.waiting.retain(|fetched| !partitions.contains(&partition_of(fetched)));
         self.commit(task).await?;
-        if let Err(error) = task.close(partitions).await {
+        let closing = self.life.doing(Doing::Close);
+        let closed = task.close(partitions).await;
+        drop(closing);
+        if let Err(error) = closed {
             tracing::warn!(%error, "the sink did not close its partitions");
         }
         tracing::info!(partitions = partitions.len(), "partitions revoked");
