@@ -73,6 +73,11 @@ const CONNECTORS_ONLY: &[Parameter] =
     &[("connectorsOnly", "boolean", "Leave out all but connectors; true by default")];
 const VERSION: &[Parameter] =
     &[("version", "string", "A version, a range in Maven's syntax, or `latest`; the latest by default")];
+const LOGS: &[Parameter] = &[
+    ("tail", "integer", "How many lines; 100 by default"),
+    ("task", "integer", "Only lines of this task"),
+    ("follow", "boolean", "Go on with the lines to come"),
+];
 const SCOPE: &[Parameter] = &[("scope", "string", "`worker` (default): this one; `cluster`: all of them")];
 const DRY_RUN: &[Parameter] = &[("dryRun", "boolean", "Check, and say what would be done, but do nothing")];
 
@@ -147,6 +152,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .answers(&[(204, "")]),
     Endpoint::new("GET", "/connectors/{name}/tasks", "A connector's tasks and what they are told")
         .answers(&[(200, "TaskList")]),
+    Endpoint::new("GET", "/connectors/{name}/logs", "The last log lines about a connector on this worker")
+        .query(LOGS)
+        .answers(&[(200, "text")]),
     Endpoint::new("POST", "/connectors/{name}/tasks", "Task configurations from another worker")
         .needs(Role::Admin, Over::Signed),
     Endpoint::new("PUT", "/connectors/{name}/fence", "Fence earlier tasks for another worker")
