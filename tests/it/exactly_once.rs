@@ -217,3 +217,12 @@ async fn over_clean_and_hard_bounces_every_record_is_there_exactly_once() {
         assert!(unbroken(&own).unwrap() > 0);
     }
 }
+
+#[tokio::test]
+async fn at_least_once_the_first_offsets_are_committed_at_once() {
+    // An interval that no test lives to see.
+    let settings = [("exactly.once.source.support", "disabled"), ("offset.flush.interval.ms", "3600000")];
+    let (_folder, millrace) = worker(&settings).await;
+    millrace.create("gen", generator(json!({"records.per.second": "100"}))).await.unwrap();
+    wait::until("the first offset", wait::PATIENCE, || offset(&millrace)).await.unwrap();
+}

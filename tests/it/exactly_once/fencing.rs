@@ -4,6 +4,7 @@ use std::process::Command;
 
 use broker_client::Isolation;
 use harness::broker::Broker;
+use harness::millrace::Millrace;
 use harness::sequence::{client, unbroken};
 use harness::{places, wait};
 use reqwest::Method;
@@ -71,23 +72,51 @@ async fn every_new_set_of_tasks_goes_on_where_the_one_before_stopped() {
     assert!(counted >= 1, "the sets of tasks are counted in the config topic");
 }
 
+/// A broker that allows what no ACL denies.
+const AUTHORIZER: [(&str, &str); 2] = [
+    ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+    ("allow.everyone.if.no.acl.found", "true"),
+];
+
+/// Denies everybody a transactional id, or allows it again.
+fn tell(broker: &Broker, step: &str, id: &str) {
+    let mut command = Command::new(places::servers().join("python/bin/python"));
+    command.arg(places::repository().join("tests/it/exactly_once.py"));
+    let output = command.args([&broker.bootstrap_servers(), step, id]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_worker_without_the_right_to_transactions_says_so_and_goes_on_unless_it_was_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path(), &AUTHORIZER).await.unwrap();
+    tell(&broker, "deny", "connect-cluster-connect-cluster");
+    let (_folder, mut by_default) = worker_on(&broker).await;
+    by_default.create("gen", generator(json!({"records.max": "100"}))).await.unwrap();
+    let client = client(&broker.bootstrap_servers());
+    assert_eq!(unbroken(&until_orders(&client, COMMITTED, 100).await).unwrap(), 100);
+    let log = by_default.process().unwrap().log();
+    assert!(log.contains("sources deliver at least once"), "{log}");
+    let folder = tempfile::tempdir().unwrap();
+    let servers = broker.bootstrap_servers();
+    let settings = [("bootstrap.servers", servers.as_str()), ("exactly.once.source.support", "enabled")];
+    let mut said = Millrace::prepare(folder.path(), &settings).unwrap();
+    // Whether REST answered before the worker gave up does not matter.
+    drop(said.start().await);
+    let process = said.process().unwrap();
+    let status = process.ended(wait::PATIENCE).await.unwrap();
+    assert!(!status.success(), "{status}");
+    let log = process.log();
+    assert!(log.contains("TRANSACTIONAL_ID_AUTHORIZATION_FAILED"), "{log}");
+}
+
 #[tokio::test]
 async fn tasks_fail_on_inability_to_fence_and_recover_when_it_can_be_done() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = [
-        ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
-        ("allow.everyone.if.no.acl.found", "true"),
-    ];
-    let broker = Broker::start(folder.path(), &settings).await.unwrap();
+    let broker = Broker::start(folder.path(), &AUTHORIZER).await.unwrap();
     let client = client(&broker.bootstrap_servers());
     let (_folder, millrace) = worker_on(&broker).await;
-    let tell = |step: &str| {
-        let mut command = Command::new(places::servers().join("python/bin/python"));
-        command.arg(places::repository().join("tests/it/exactly_once.py"));
-        let output =
-            command.args([&broker.bootstrap_servers(), step, "connect-cluster-gen-1"]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
+    let tell = |step: &str| tell(&broker, step, "connect-cluster-gen-1");
     let settings = |tasks: &str| {
         generator(json!({"records.per.second": "1000", "tasks.max": tasks, "restart.delay.max.ms": "1000"}))
     };
