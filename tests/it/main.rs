@@ -9,6 +9,7 @@ mod client_transactions;
 mod clients;
 mod docs;
 mod drop_in;
+mod exactly_once;
 mod groups;
 mod java;
 mod kcat;
