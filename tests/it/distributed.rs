@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 const TEXT: &str = "org.apache.kafka.connect.storage.StringConverter";
 
 /// A sink of this many tasks; nothing needs to be written for them to run.
-fn sink(folder: &Path, tasks: u32) -> Value {
+fn sink(tasks: u32) -> Value {
     json!({
-        "connector.class": "FileStreamSink",
-        "file": folder.join("sink.txt"),
+        "connector.class": "HttpSink",
+        "http.url": "http://127.0.0.1:9/nobody",
         "topics": "nothing",
         "tasks.max": tasks.to_string(),
         "value.converter": TEXT,
@@ -53,7 +53,7 @@ fn moved(before: &Places, after: &Places) -> usize {
 async fn workers_come_and_go_and_only_what_must_moves() {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(folder.path(), 1, &[]).await.unwrap();
-    put(&cluster, "sink", &sink(folder.path(), 6)).await;
+    put(&cluster, "sink", &sink(6)).await;
     let files = ["a", "b"].map(|name| (folder.path().join(name), format!("topic-{name}")));
     for (file, topic) in &files {
         append(file, 0..100);
@@ -84,7 +84,7 @@ async fn workers_come_and_go_and_only_what_must_moves() {
 async fn a_killed_leaders_work_goes_on_elsewhere_and_it_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(folder.path(), 3, &[]).await.unwrap();
-    put(&cluster, "sink", &sink(folder.path(), 7)).await;
+    put(&cluster, "sink", &sink(7)).await;
     let file = folder.path().join("lines");
     append(&file, 0..100);
     put(&cluster, "lines", &source(&file, "lines")).await;
@@ -106,7 +106,7 @@ async fn a_killed_leaders_work_goes_on_elsewhere_and_it_comes_back() {
 async fn a_halted_worker_stops_its_work_when_it_goes_on_and_joins_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(folder.path(), 2, &[]).await.unwrap();
-    put(&cluster, "sink", &sink(folder.path(), 6)).await;
+    put(&cluster, "sink", &sink(6)).await;
     cluster.settled(1, 6).await.unwrap();
     cluster.halt(1).unwrap();
     cluster.settled(1, 6).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_group_outlives_its_broker() {
     let file = folder.path().join("lines");
     append(&file, 0..10);
     put(&cluster, "lines", &source(&file, "lines")).await;
-    put(&cluster, "sink", &sink(folder.path(), 4)).await;
+    put(&cluster, "sink", &sink(4)).await;
     cluster.settled(2, 5).await.unwrap();
     cluster.broker().process().unwrap().kill().unwrap();
     // Without their broker the workers prove nothing: they stop what others could be given.
@@ -151,11 +151,11 @@ async fn a_group_outlives_its_broker() {
 async fn connectors_come_grow_shrink_and_go_and_the_group_stays_balanced() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(folder.path(), 3, &[]).await.unwrap();
-    put(&cluster, "one", &sink(folder.path(), 4)).await;
-    put(&cluster, "two", &sink(folder.path(), 5)).await;
-    put(&cluster, "three", &sink(folder.path(), 2)).await;
+    put(&cluster, "one", &sink(4)).await;
+    put(&cluster, "two", &sink(5)).await;
+    put(&cluster, "three", &sink(2)).await;
     cluster.settled(3, 11).await.unwrap();
-    put(&cluster, "two", &sink(folder.path(), 8)).await;
+    put(&cluster, "two", &sink(8)).await;
     let grown = cluster.settled(3, 14).await.unwrap();
     let spread: BTreeMap<&String, usize> = grown
         .tasks
@@ -166,7 +166,7 @@ async fn connectors_come_grow_shrink_and_go_and_the_group_stays_balanced() {
             all
         });
     assert_eq!(spread.len(), 3, "a connector's tasks spread over the workers: {spread:?}");
-    put(&cluster, "two", &sink(folder.path(), 1)).await;
+    put(&cluster, "two", &sink(1)).await;
     cluster.settled(3, 7).await.unwrap();
     let any = cluster.any().unwrap();
     let (status, body) = any.call(Method::DELETE, "/connectors/one", None).await.unwrap();

@@ -10,6 +10,8 @@ mod leading;
 mod place;
 mod protocol;
 mod reserve;
+#[cfg(test)]
+mod simulation;
 mod solo;
 
 pub(crate) use group::{Group, GroupSettings};
