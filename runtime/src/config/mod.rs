@@ -9,6 +9,7 @@ mod access;
 mod client;
 mod connector;
 mod exactly_once;
+mod group;
 mod jaas;
 mod listener;
 mod policy;
@@ -28,6 +29,7 @@ pub use access::{
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
 pub use exactly_once::{ExactlyOnce, ExactlyOnceSource};
+pub use group::GroupOptions;
 pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError, Serves};
 pub use policy::OverridePolicy;

@@ -135,6 +135,7 @@ impl TestWorker {
         let checker = Validator::new(registry.clone(), &config, calls).unwrap();
         let (metrics, stop) = (Metrics::default(), CancellationToken::new());
         let setup = HerderSetup {
+            in_group: false,
             registry,
             bootstrap_servers: config.options.bootstrap_servers.clone(),
             config,

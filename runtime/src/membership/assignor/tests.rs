@@ -26,8 +26,8 @@ fn new_work_goes_to_whoever_has_least() {
     let nothing = Assignment::default();
     let shares =
         assign(&claims(&[("a", work(&["c"], &[("c", 0)])), ("b", nothing.clone())]), &wanted, &nothing);
-    assert_eq!(shares["a"], Given { assigned: work(&[], &[("c", 2)]), revoked: nothing.clone() });
-    assert_eq!(shares["b"], Given { assigned: work(&[], &[("c", 1), ("c", 3)]), revoked: nothing });
+    assert_eq!(shares["a"], Given { assigned: work(&[], &[("c", 3)]), revoked: nothing.clone() });
+    assert_eq!(shares["b"], Given { assigned: work(&[], &[("c", 1), ("c", 2)]), revoked: nothing });
 }
 
 #[test]

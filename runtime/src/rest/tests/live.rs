@@ -41,6 +41,7 @@ impl Worker {
             ("header.converter", "test.HeaderConverter"),
         ]);
         let setup = HerderSetup {
+            in_group: false,
             registry: registry(),
             config: config.clone(),
             checker: Arc::new(validator(&config)),
