@@ -26,7 +26,7 @@ use super::settings::parse;
 use super::task::TaskSetup;
 use super::tolerance::{Stage, Tolerance, Verdict};
 use super::topics::TaskTopics;
-use super::transactions::broken;
+use super::transactions::cause;
 use crate::config::topic_creation_rules;
 use crate::metrics::{SourceMetrics, TaskMetrics};
 pub(crate) use work::Work;
@@ -196,6 +196,7 @@ impl SourceLoop {
                 }
                 Step::Full => self.wait_for_room().await?,
                 Step::Wait(delay) => self.life.sleep(delay).await,
+                Step::Broken(error) => return Err(cause(&self.producer, error).await),
             }
             if self.life.is_stopping() && work.current.is_some() {
                 self.progress.tear();
@@ -265,7 +266,7 @@ impl SourceLoop {
                     work.current = Some((AFTER_CHAIN, record));
                     return Ok(Step::Full);
                 }
-                Err(Refusal::Broken(error)) => return Err(broken(error)),
+                Err(Refusal::Broken(error)) => return Ok(Step::Broken(error)),
                 Err(Refusal::Failed(failure)) => {
                     if let Some(delay) = self.judge(failure, Some(&record))? {
                         work.current = Some((AFTER_CHAIN, record));

@@ -252,8 +252,20 @@ async fn commit(producer: &Producer) -> Result<()> {
                 tracing::warn!(%error, "cannot commit a transaction; trying again");
                 tokio::time::sleep(END_PAUSE).await;
             }
-            Err(error) => return Err(broken(error)),
+            Err(error) => return Err(cause(producer, error).await),
         }
+    }
+}
+
+/// Why a transaction cannot go on. Who writes with an epoch that is no longer his hears from a partition's leader only that; the coordinator
+/// tells, when the transaction is aborted, whether somebody took over.
+pub(crate) async fn cause(producer: &Producer, error: broker_client::Error) -> Error {
+    if !error.is_abortable() {
+        return broken(error);
+    }
+    match producer.abort_transaction().await {
+        Err(fenced) if fenced.is_fenced() => broken(fenced),
+        _ => broken(error),
     }
 }
 
@@ -271,7 +283,7 @@ async fn abort(producer: &Producer) -> Result<()> {
 }
 
 /// A transaction that cannot go on ends the run: its records come again from the last committed offset.
-pub(crate) fn broken(error: broker_client::Error) -> Error {
+fn broken(error: broker_client::Error) -> Error {
     let doing = match error.is_fenced() {
         true => {
             "the task's producer was fenced: another run of this task has taken over, or the transaction stayed open for longer than \

@@ -30,7 +30,7 @@ async fn a_zombie_worker_is_fenced_and_what_it_held_is_not_repeated() {
     wait::until("the zombie to find out", wait::PATIENCE, || {
         let log = first.process().unwrap().log();
         async move {
-            anyhow::ensure!(log.contains("was fenced"), "its log says nothing of it");
+            anyhow::ensure!(log.contains("was fenced"), "its log says nothing of it:\n{log}");
             Ok(())
         }
     })

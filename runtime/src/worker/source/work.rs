@@ -23,6 +23,8 @@ pub(super) enum Step {
     Full,
     /// Wait before the next try.
     Wait(Duration),
+    /// Give up: the transaction cannot go on.
+    Broken(broker_client::Error),
 }
 
 /// The records of one poll that are not appended yet.
