@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Exit, asked_to_stop, chain, files};
 use crate::config::{Listener, WorkerConfig};
-use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
+use crate::herder::{Herder, HerderErrorKind, HerderSetup, Initial, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::rest::{self, OwnBroker, RestState};
@@ -229,7 +229,10 @@ async fn submit(herder: &Herder, connectors: Vec<ConnectorFile>) -> Result<(), E
         };
         let outcome = match known {
             true => herder.put_config(&name, connector.config).await.map(drop),
-            false => herder.create(&name, connector.config, initial).await.map(drop),
+            false => herder
+                .create(&name, connector.config, Initial { target: initial, offsets: Vec::new() })
+                .await
+                .map(drop),
         };
         outcome.map_err(|error| refused(error.message))?;
         tracing::info!("{} connector {name}", if known { "updated" } else { "created" });

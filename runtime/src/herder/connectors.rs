@@ -97,7 +97,7 @@ impl HerderTask {
     }
 
     pub(super) fn set_connector_status(&self, name: &str, state: State, trace: Option<String>) {
-        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(state, trace)));
+        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(name, state, trace)));
         self.desk.context.statuses.set(record);
     }
 

@@ -23,7 +23,8 @@ pub(crate) struct ClusterState {
     /// The last restart request per connector, with its offset.
     restarts: BTreeMap<String, (i64, RestartRequest)>,
     session_key: Option<SessionKey>,
-    loggers: BTreeMap<String, String>,
+    /// The level of each logger of the cluster, with its offset.
+    loggers: BTreeMap<String, (i64, String)>,
 }
 
 /// What is to be of one connector.
@@ -70,7 +71,7 @@ impl ClusterState {
             }
             ConfigRecord::SessionKey(key) => self.session_key = Some(key),
             ConfigRecord::Logger(namespace, Some(level)) => {
-                self.loggers.insert(namespace, level);
+                self.loggers.insert(namespace, (offset, level));
             }
             ConfigRecord::Logger(namespace, None) => {
                 self.loggers.remove(&namespace);
@@ -118,6 +119,11 @@ impl ClusterState {
     /// A connector that is configured.
     pub(crate) fn connector(&self, name: &str) -> Option<&Arc<ConnectorState>> {
         self.connectors.get(name).filter(|state| state.config.is_some())
+    }
+
+    /// The level of each logger of the cluster, with its offset.
+    pub(crate) fn loggers(&self) -> impl Iterator<Item = (&String, i64, &String)> {
+        self.loggers.iter().map(|(namespace, (offset, level))| (namespace, *offset, level))
     }
 
     /// The key with which workers sign their requests to each other.

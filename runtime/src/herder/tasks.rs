@@ -131,6 +131,7 @@ impl HerderTask {
     }
 
     pub(super) fn set_task_status(&self, id: &TaskId, state: State, trace: Option<String>) {
-        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(self.status(state, trace))));
+        let status = self.status(&id.connector, state, trace);
+        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(status)));
     }
 }

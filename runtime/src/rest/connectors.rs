@@ -17,7 +17,7 @@ use super::body::{CreateRequest, Settings};
 use super::error::Failure;
 use super::name::{Asked, Name, encoded};
 use super::views::{InfoView, StatusView};
-use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult};
+use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult, Initial};
 use crate::validation::SaidConfig;
 
 /// What `expand` adds to a name.
@@ -83,7 +83,8 @@ pub(super) async fn create(
     let name = agreed_name(request.name.as_deref(), &request.config)?;
     let mut config = checked(&rest, named(request.config, &name)).await?;
     restore(&rest, &mut config, None)?;
-    let info = rest.ask(rest.herder.create(&name, config, request.initial_state)).await?;
+    let initial = Initial { target: request.initial_state, ..Initial::default() };
+    let info = rest.ask(rest.herder.create(&name, config, initial)).await?;
     Ok(created(&rest, info))
 }
 
