@@ -47,18 +47,6 @@ const ACCEPTED: &[(&[&str], &str)] = &[
     (&["response.http.headers.config"], "no headers are added to answers yet"),
     (
         &[
-            "session.timeout.ms",
-            "rebalance.timeout.ms",
-            "heartbeat.interval.ms",
-            "worker.sync.timeout.ms",
-            "worker.unsync.backoff.ms",
-            "connect.protocol",
-            "scheduled.rebalance.max.delay.ms",
-        ],
-        "a standalone worker is a group of one",
-    ),
-    (
-        &[
             "client.dns.lookup",
             "send.buffer.bytes",
             "receive.buffer.bytes",

@@ -10,6 +10,7 @@ use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix,
 
 use super::accepted;
 use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
+use super::group::GroupOptions;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
@@ -138,6 +139,8 @@ pub struct WorkerConfig {
     pub storage: StorageOptions,
     /// How requests between workers are signed.
     pub session: SessionOptions,
+    /// How it is a member of its group, if it is not alone.
+    pub group: GroupOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
     /// Where REST listens.
@@ -165,12 +168,13 @@ impl WorkerConfig {
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let session = SessionOptions::checked(&props).map_err(|found| errors.extend(found)).ok();
+        let group = GroupOptions::parse_all(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
         let listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(session), Some(security)) = (session, security) else {
+        let (Some(session), Some(group), Some(security)) = (session, group, security) else {
             return Err(errors.mask(&resolved.secrets));
         };
         let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
@@ -187,6 +191,7 @@ impl WorkerConfig {
             rest,
             storage,
             session,
+            group,
             security,
             listeners,
             exactly_once,
@@ -217,6 +222,7 @@ impl WorkerConfig {
             .merge(RestOptions::definition())
             .merge(StorageOptions::definition())
             .merge(SessionOptions::definition())
+            .merge(GroupOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)
     }

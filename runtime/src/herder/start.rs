@@ -19,7 +19,7 @@ use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
 use crate::config::{ExactlyOnceSource, WorkerConfig};
-use crate::membership::{GroupView, Solo};
+use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
 use crate::rest::HttpPeers;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
@@ -45,6 +45,8 @@ pub struct HerderSetup {
     pub worker_id: String,
     /// Brokers to ask first: those of the settings, or the one inside this process.
     pub bootstrap_servers: Vec<String>,
+    /// Whether it is one of several workers that share the work of their group.
+    pub in_group: bool,
 }
 
 impl std::fmt::Debug for HerderSetup {
@@ -64,7 +66,7 @@ pub struct RunningHerder {
 }
 
 impl Herder {
-    /// Starts a herder, alone in its group. Cancelling `stop` stops every task, commits, and ends it.
+    /// Starts a herder. Cancelling `stop` stops every task, commits, and ends it.
     #[must_use]
     pub fn start(setup: HerderSetup, stop: CancellationToken) -> RunningHerder {
         note_panics();
@@ -81,6 +83,7 @@ async fn run(
     opened: watch::Sender<Option<Arc<Desk>>>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let in_group = setup.in_group;
     let (commands, requests) = mpsc::channel(COMMANDS_MAX);
     let (group, view) = watch::channel(GroupView::default());
     let desk = tokio::select! {
@@ -91,7 +94,8 @@ async fn run(
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
     tokio::spawn(session_keys::keep_fresh(Arc::clone(&desk), stop.child_token()));
-    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), group, requests).run(stop).await;
+    let membership = membership(&desk, in_group);
+    HerderTask::new(Arc::clone(&desk), membership, group, requests).run(stop).await;
     herder.set_stage("stopping");
     opened.send_replace(None);
     if !desk.context.statuses.flush(STATUS_FLUSH_MAX).await {
@@ -100,13 +104,27 @@ async fn run(
     Ok(())
 }
 
+fn membership(desk: &Desk, in_group: bool) -> Box<dyn Membership> {
+    if !in_group {
+        return Box::new(Solo::default());
+    }
+    let context = &desk.context;
+    let settings = GroupSettings {
+        group: context.config.storage.group_id.clone(),
+        options: context.config.group.clone(),
+        session_is_said: context.config.props.contains_key("session.timeout.ms"),
+        url: format!("http://{}/", desk.worker_id),
+    };
+    Box::new(Group::start(&context.client, &desk.configs, &context.metrics, settings))
+}
+
 async fn open(
     setup: HerderSetup,
     herder: &Herder,
     commands: mpsc::Sender<Command>,
     group: watch::Receiver<GroupView>,
 ) -> Result<Desk> {
-    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers } = setup;
+    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers, .. } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
     let client = Client::new(ClientConfig {
