@@ -48,7 +48,6 @@ const ACCEPTED: &[(&[&str], &str)] = &[
             "worker.unsync.backoff.ms",
             "connect.protocol",
             "scheduled.rebalance.max.delay.ms",
-            "inter.worker.",
         ],
         "a standalone worker is a group of one",
     ),

@@ -13,6 +13,7 @@ use super::access::RestAccess;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
+use super::session::SessionOptions;
 
 config! {
     /// Options of the worker itself and of its connections to the broker.
@@ -134,6 +135,8 @@ pub struct WorkerConfig {
     pub rest: RestOptions,
     /// The group and the topics.
     pub storage: StorageOptions,
+    /// How requests between workers are signed.
+    pub session: SessionOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
     /// Where REST listens, for everyone and for admins.
@@ -160,28 +163,36 @@ impl WorkerConfig {
         let options = WorkerOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
+        let session = SessionOptions::checked(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
         let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
         let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (
-            Some(options),
-            Some(rest),
-            Some(access),
-            Some(storage),
-            Some(security),
-            Some(override_policy),
-            true,
-        ) = (options, rest, access, storage, security, override_policy, errors.is_empty())
+        let (Some(session), Some(security), Some(access)) = (session, security, access) else {
+            return Err(errors.mask(&resolved.secrets));
+        };
+        let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
+            (options, rest, storage, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, access, storage, security, listeners, override_policy, props, notices })
+        Ok(Self {
+            options,
+            rest,
+            storage,
+            session,
+            security,
+            listeners,
+            access,
+            override_policy,
+            props,
+            notices,
+        })
     }
 
     /// All that a worker can be told.
@@ -205,6 +216,7 @@ impl WorkerConfig {
             .merge(RestOptions::definition())
             .merge(&RestAccess::definition())
             .merge(StorageOptions::definition())
+            .merge(SessionOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)
     }

@@ -27,8 +27,7 @@ impl HerderTask {
             TargetState::Paused => self.connector_settled(&name, State::Paused),
             TargetState::Stopped => self.connector_settled(&name, State::Stopped),
             TargetState::Started => {
-                let is_leader = self.member.as_ref().is_some_and(|member| member.is_leader);
-                let asked = ask_connector(Arc::clone(&self.desk), name, connector, config, is_leader);
+                let asked = ask_connector(Arc::clone(&self.desk), name, connector, config);
                 let outcomes = self.outcomes.0.clone();
                 tokio::spawn(async move {
                     let started = Instant::now();
@@ -108,18 +107,16 @@ impl HerderTask {
     }
 }
 
-/// Asks a connector for its tasks, and writes them if they are new.
+/// Asks a connector for its tasks, and has them written if they are new.
 async fn ask_connector(
     desk: Arc<Desk>,
     name: String,
     connector: RunningConnector,
     config: Arc<Props>,
-    is_leader: bool,
 ) -> (String, Result<()>) {
     let answer = worker::task_configs(Arc::clone(&desk.context), &name, config).await;
     let outcome = match answer {
-        Ok(tasks) if is_leader => desk.publish_tasks(&name, connector.revision, tasks).await,
-        Ok(_) => Ok(()),
+        Ok(tasks) => desk.submit_tasks(&name, connector.revision, tasks).await,
         Err(error) => Err(error),
     };
     (name, outcome)

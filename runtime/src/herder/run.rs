@@ -19,7 +19,7 @@ use super::plan::{Action, Assignment, Running, RunningConnector, plan};
 use super::state::ClusterState;
 use super::supervision::{Supervision, trace};
 use super::{HerderError, HerderResult, State, TargetState, TaskId};
-use crate::membership::{Member, Membership, MembershipEvent, Work};
+use crate::membership::{GroupView, Member, Membership, MembershipEvent, Work};
 use crate::store::status_record::Status;
 use crate::worker::{self, Jitter, News, Report, TaskHandle};
 
@@ -58,6 +58,8 @@ pub(crate) struct HerderTask {
     pub(super) desk: Arc<Desk>,
     pub(super) membership: Box<dyn Membership>,
     pub(super) member: Option<Member>,
+    /// What others may know of it.
+    pub(super) group: watch::Sender<GroupView>,
     pub(super) changes: watch::Receiver<Arc<ClusterState>>,
     pub(super) state: Arc<ClusterState>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -79,6 +81,7 @@ impl HerderTask {
     pub(crate) fn new(
         desk: Arc<Desk>,
         membership: Box<dyn Membership>,
+        group: watch::Sender<GroupView>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let changes = desk.configs.watch();
@@ -86,6 +89,7 @@ impl HerderTask {
         Self {
             membership,
             member: None,
+            group,
             changes,
             restarts_heard: state.offset(),
             state,
@@ -123,6 +127,7 @@ impl HerderTask {
             self.settle();
         }
         self.stop_all().await;
+        self.membership.leave().await;
     }
 
     fn state_changed(&mut self) {
@@ -141,6 +146,8 @@ impl HerderTask {
             MembershipEvent::Assigned(member) => self.member = Some(member),
             MembershipEvent::Revoked => self.member = None,
         }
+        let stage = if self.member.is_some() { "herding" } else { "joining the group" };
+        self.group.send_replace(GroupView { member: self.member.clone(), stage });
     }
 
     /// Does what the plan says until it says nothing.
@@ -153,9 +160,20 @@ impl HerderTask {
             };
             let actions = plan(&self.state, &assignment, &self.running);
             if actions.is_empty() {
+                self.confirm_revocation(&assignment);
                 return;
             }
             actions.into_iter().for_each(|action| self.act(action));
+        }
+    }
+
+    /// Tells the group when nothing runs beyond what was assigned: others may have the rest then.
+    fn confirm_revocation(&mut self, assignment: &Assignment) {
+        let running = &self.running;
+        let ours = running.tasks.keys().all(|id| assignment.tasks.contains(id))
+            && running.connectors.keys().all(|name| assignment.connectors.contains(name));
+        if ours {
+            self.membership.revoked();
         }
     }
 

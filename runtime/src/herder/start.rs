@@ -13,11 +13,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
+use super::lead::Place;
+use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
-use super::{ConfigChecker, Herder};
+use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
 use crate::config::WorkerConfig;
-use crate::membership::Solo;
+use crate::membership::{GroupView, Solo};
 use crate::metrics::Metrics;
+use crate::rest::HttpPeers;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
 use crate::worker::{WorkerContext, note_panics};
 
@@ -78,14 +81,16 @@ async fn run(
     stop: CancellationToken,
 ) -> Result<()> {
     let (commands, requests) = mpsc::channel(COMMANDS_MAX);
+    let (group, view) = watch::channel(GroupView::default());
     let desk = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        desk = open(setup, &herder, commands) => Arc::new(desk?),
+        desk = open(setup, &herder, commands, view) => Arc::new(desk?),
     };
     tracing::info!(worker = desk.worker_id, cluster = desk.cluster_id, "the herder is ready");
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
-    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), requests).run(stop).await;
+    tokio::spawn(session_keys::keep_fresh(Arc::clone(&desk), stop.child_token()));
+    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), group, requests).run(stop).await;
     herder.set_stage("stopping");
     opened.send_replace(None);
     if !desk.context.statuses.flush(STATUS_FLUSH_MAX).await {
@@ -94,7 +99,12 @@ async fn run(
     Ok(())
 }
 
-async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Command>) -> Result<Desk> {
+async fn open(
+    setup: HerderSetup,
+    herder: &Herder,
+    commands: mpsc::Sender<Command>,
+    group: watch::Receiver<GroupView>,
+) -> Result<Desk> {
     let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
@@ -113,16 +123,27 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
     let (config_topic, offset_topic) = (config.config_topic(), config.offset_topic());
     let (status_topic, history_topic) = (config.status_topic(), config.history_topic());
     let (configs, offsets, statuses, history) = tokio::try_join!(
-        ConfigStore::open(&client, &config_topic),
+        ConfigStore::open(&client, &config_topic, leader_id(&config)),
         OffsetStore::open(&client, &offset_topic),
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
+    let configs = Arc::new(configs);
+    let peers: Arc<dyn Peers> = Arc::new(HttpPeers::new()?);
+    let fencing = GroupFencing {
+        local: LeaderFencing::new(&client, &configs, &config.storage.group_id),
+        place: Place::new(group.clone(), config.rest.request_timeout),
+        configs: Arc::clone(&configs),
+        session: config.session.clone(),
+        peers: Arc::clone(&peers),
+    };
     let context = WorkerContext {
         registry,
         config,
         checker,
         client,
+        configs: Arc::clone(&configs),
+        fencing: Arc::new(fencing),
         offsets: Arc::new(offsets),
         history: Arc::new(history),
         statuses: Arc::new(statuses),
@@ -130,10 +151,18 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
     };
     Ok(Desk {
         context: Arc::new(context),
-        configs: Arc::new(configs),
+        configs,
         worker_id,
         cluster_id: cluster.cluster_id.unwrap_or_default(),
         commands,
-        writes: Mutex::new(()),
+        group,
+        writes: Mutex::new(None),
+        peers,
     })
+}
+
+/// The transactional id with which the leader writes to the config topic (Connect's name), if sources are exactly-once.
+fn leader_id(config: &WorkerConfig) -> Option<String> {
+    let disabled = config.options.exactly_once_source_support.eq_ignore_ascii_case("disabled");
+    (!disabled).then(|| format!("connect-cluster-{}", config.storage.group_id))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use api::Props;
 
+use super::fencing::Round;
 use super::{TargetState, TaskId};
 use crate::store::config_record::{ConfigRecord, RestartRequest, SessionKey};
 
@@ -38,6 +39,8 @@ pub(crate) struct ConnectorState {
     tasks_revision: Option<i64>,
     inconsistent: bool,
     tasks_fenced: Option<u32>,
+    /// Tasks were committed since tasks were last counted for fencing.
+    pending_fencing: bool,
 }
 
 impl ClusterState {
@@ -59,7 +62,10 @@ impl ClusterState {
             }),
             ConfigRecord::Commit(name, tasks) => self.entry(name).commit(offset, tasks),
             ConfigRecord::Target(name, target) => self.change_or_make(name, target),
-            ConfigRecord::TasksFencing(name, count) => self.entry(name).tasks_fenced = count,
+            ConfigRecord::TasksFencing(name, count) => {
+                let state = self.entry(name);
+                (state.tasks_fenced, state.pending_fencing) = (count, false);
+            }
             ConfigRecord::Restart(name, request) => {
                 self.restarts.insert(name, (offset, request));
             }
@@ -121,6 +127,11 @@ impl ClusterState {
         self.connectors.get(name).filter(|state| state.config.is_some())
     }
 
+    /// The key with which workers sign their requests to each other.
+    pub(crate) const fn session_key(&self) -> Option<&SessionKey> {
+        self.session_key.as_ref()
+    }
+
     /// The last restart request of each connector, with its offset.
     pub(crate) fn restarts(&self) -> impl Iterator<Item = (&String, i64, RestartRequest)> {
         self.restarts.iter().map(|(name, (offset, request))| (name, *offset, *request))
@@ -129,8 +140,8 @@ impl ClusterState {
 
 impl ConnectorState {
     fn forget(&mut self) {
-        let (target, tasks_fenced) = (self.target, self.tasks_fenced);
-        *self = Self { target, tasks_fenced, ..Self::default() };
+        let Self { target, tasks_fenced, pending_fencing, .. } = *self;
+        *self = Self { target, tasks_fenced, pending_fencing, ..Self::default() };
     }
 
     fn is_empty(&self) -> bool {
@@ -145,6 +156,7 @@ impl ConnectorState {
     fn commit(&mut self, offset: i64, tasks: u32) {
         let mut deferred = std::mem::take(&mut self.deferred);
         self.task_count = tasks;
+        self.pending_fencing = true;
         self.inconsistent = !(0..tasks).all(|task| deferred.contains_key(&task));
         if self.inconsistent {
             return;
@@ -185,6 +197,11 @@ impl ConnectorState {
             Some(offset) => offset,
             None => -1,
         }
+    }
+
+    /// What is to be done before the tasks may write in transactions.
+    pub(crate) const fn fencing_round(&self) -> Round {
+        Round::of(self.pending_fencing, self.tasks_fenced, self.task_count)
     }
 
     /// Whether these task configurations would change anything: they differ from those in force, or those were made from an

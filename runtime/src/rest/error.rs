@@ -24,12 +24,18 @@ pub struct Failure {
     code: &'static str,
     message: String,
     retry_after: Option<Duration>,
+    /// The worker that can do it.
+    elsewhere: Option<String>,
 }
+
+/// Goes with an answer (not over the wire) whose request another worker must do: its URL.
+#[derive(Debug, Clone)]
+pub(super) struct Elsewhere(pub(super) String);
 
 impl Failure {
     /// A failure with this status; its code is the status in words, such as `not_found`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: code_of(status), message: message.into(), retry_after: None }
+        Self { status, code: code_of(status), message: message.into(), retry_after: None, elsewhere: None }
     }
 
     /// The same failure with a code of its own: what programs tell it by.
@@ -64,6 +70,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether another worker must do what was asked for.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
     /// The JSON that is answered.
     pub(super) fn body(&self) -> serde_json::Value {
         json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
@@ -92,21 +103,24 @@ const fn code_of(status: StatusCode) -> &'static str {
 
 impl From<HerderError> for Failure {
     fn from(error: HerderError) -> Self {
-        let (status, code) = match error.kind {
-            HerderErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            HerderErrorKind::AlreadyExists => (StatusCode::CONFLICT, "already_exists"),
-            HerderErrorKind::Conflict => (StatusCode::CONFLICT, "conflict"),
-            HerderErrorKind::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
-            HerderErrorKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            HerderErrorKind::Timeout => (StatusCode::INTERNAL_SERVER_ERROR, "timeout"),
-            HerderErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        let status = match error.kind {
+            HerderErrorKind::NotFound => StatusCode::NOT_FOUND,
+            HerderErrorKind::AlreadyExists
+            | HerderErrorKind::Conflict
+            | HerderErrorKind::Rebalancing
+            | HerderErrorKind::Elsewhere => StatusCode::CONFLICT,
+            HerderErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+            HerderErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            HerderErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            HerderErrorKind::ZombieTasks | HerderErrorKind::Timeout | HerderErrorKind::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
-        let failure = Self::new(status, error.message).coded(code);
-        // A conflict that passes says so; one that lasts ("already exists") has the same status but no such header.
-        match error.kind {
-            HerderErrorKind::Conflict | HerderErrorKind::Timeout => failure.passing(RETRY_AFTER),
-            _ => failure,
-        }
+        // A conflict that passes says so; one that lasts ("already exists") has the same status but neither code nor header.
+        let retry_after =
+            (error.kind.is_transient() || error.kind == HerderErrorKind::Timeout).then_some(RETRY_AFTER);
+        let code = error.kind.code();
+        Self { status, code, message: error.message, retry_after, elsewhere: error.elsewhere }
     }
 }
 
@@ -122,6 +136,9 @@ impl IntoResponse for Failure {
             tracing::error!(status = self.status.as_u16(), "a REST request failed: {}", self.message);
         }
         let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(url) = self.elsewhere {
+            response.extensions_mut().insert(Elsewhere(url));
+        }
         if let Some(after) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }

@@ -11,13 +11,16 @@ mod body;
 mod connectors;
 mod endpoints;
 mod error;
+mod forward;
 mod guard;
+mod internal;
 mod lifecycle;
 mod login;
 mod metrics;
 mod name;
 mod offsets;
 mod openapi;
+mod peers;
 mod plugins;
 mod rights;
 mod schemas;
@@ -40,6 +43,7 @@ use parking_lot::Mutex;
 
 pub use error::Failure;
 pub use guard::Access;
+pub(crate) use peers::HttpPeers;
 pub use serve::{BindError, Door, bind, serve};
 
 use crate::config::{Listener, Serves, WorkerConfig};
@@ -116,6 +120,7 @@ pub fn router(state: RestState, access: Access) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(forward::Forwarder::new(state.clone()), forward::forward))
         .layer(from_fn_with_state(Arc::new(rights), rights::check))
         .layer(from_fn_with_state(Arc::new(access), guard::check))
         .with_state(state)
@@ -149,7 +154,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/connectors/{name}/pause", put(lifecycle::pause)),
         ("/connectors/{name}/resume", put(lifecycle::resume)),
         ("/connectors/{name}/stop", put(lifecycle::stop)),
-        ("/connectors/{name}/tasks", get(lifecycle::tasks)),
+        ("/connectors/{name}/tasks", get(lifecycle::tasks).post(internal::put_tasks)),
+        ("/connectors/{name}/fence", put(internal::fence)),
         ("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status)),
         ("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task)),
         ("/connectors/{name}/topics", get(lifecycle::topics)),

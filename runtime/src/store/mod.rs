@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod flat_json;
 mod history;
 mod internal_topic;
+mod leader_writer;
 mod offset;
 mod offset_record;
 mod status;
