@@ -8,6 +8,7 @@ use super::assert_error;
 use super::described::unlike;
 use super::live::Worker;
 use crate::herder::TargetState;
+use crate::rest::name::encoded;
 use crate::store::config_record::ConfigRecord;
 
 fn connector(name: &str, more: &[(&str, &str)]) -> Value {
@@ -84,6 +85,26 @@ async fn a_connector_begins_where_it_is_told() {
         "Connector sink not found",
         "left behind",
     );
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn names_of_all_kinds_are_found_again_or_refused() {
+    let worker = Worker::start().await;
+    let long = "n".repeat(1000);
+    for name in ["%2F", "a/../b", "ä\u{202e}עברית", "?x=1#y", "{name}", "a\"b\\", "-", &long] {
+        let answer = worker.create(&connector(name, &[])).await;
+        assert_eq!(answer.status, 201, "{name}: {}", answer.body);
+        let location = format!("/connectors/{}", encoded(name));
+        assert!(answer.head.contains(&location.to_ascii_lowercase()), "{name}: {}", answer.head);
+        assert_eq!(worker.server.get(&location).await.json()["name"], name);
+        assert_eq!(worker.server.send("DELETE", &location, "", b"").await.status, 204, "{name}");
+    }
+    for name in ["", " ", ".", "..", "a\r\nX: y", "a\0b", "\u{7f}", "\u{85}"] {
+        let answer = worker.create(&connector(name, &[])).await;
+        assert_error(&answer, 400, "", name);
+    }
+    assert_eq!(worker.server.get("/connectors").await.json(), json!([]));
     worker.end().await;
 }
 
