@@ -14,6 +14,7 @@ mod java;
 mod kcat;
 mod pipeline;
 mod python_clients;
+mod rest_access;
 mod samples;
 mod servers;
 mod tidy;

@@ -5,6 +5,7 @@
 //! dropped in silence.
 
 mod accepted;
+mod access;
 mod client;
 mod connector;
 mod exactly_once;
@@ -21,12 +22,16 @@ mod topic_creation;
 mod worker;
 
 pub use accepted::notices;
+pub use access::{
+    AuditFile, ClientAuth, Grants, ListenerTls, Pem, ResponseHeaders, RestAccess, RestAccessOptions, Role,
+    Roles, Scope, Tokens, Users,
+};
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
 pub use exactly_once::{ExactlyOnce, ExactlyOnceSource};
 pub use group::GroupOptions;
 pub(crate) use listener::is_loopback_host;
-pub use listener::{Listener, ListenerError};
+pub use listener::{Listener, ListenerError, Serves};
 pub use policy::OverridePolicy;
 pub use security::SecurityOptions;
 pub use session::{HMAC_ALGORITHMS, SessionOptions};

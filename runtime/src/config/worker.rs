@@ -9,6 +9,7 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::access::RestAccess;
 use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::group::GroupOptions;
 use super::listener::Listener;
@@ -63,7 +64,7 @@ config! {
 config! {
     /// Options of the REST interface.
     pub struct RestOptions {
-        /// Where to listen: URLs of the form http://host:port. An empty host means every address of the machine.
+        /// Where to listen: URLs of the form http://host:port or https://host:port. An empty host means every address of the machine.
         listeners: Vec<String> = default("listeners", "http://127.0.0.1:8083").importance(Low).check(non_empty());
         /// The host by which others reach this worker; it stands in `worker_id`.
         advertised_host: Option<String> = optional("rest.advertised.host.name").importance(Low);
@@ -143,10 +144,12 @@ pub struct WorkerConfig {
     pub group: GroupOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
-    /// Where REST listens.
+    /// Where REST listens, for everyone and for admins.
     pub listeners: Vec<Listener>,
     /// Whether sources deliver exactly once.
     pub exactly_once: ExactlyOnce,
+    /// Who may reach REST, and what they may do.
+    pub access: RestAccess,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -171,10 +174,12 @@ impl WorkerConfig {
         let group = GroupOptions::parse_all(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
-        let listeners =
+        let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
+        let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(session), Some(group), Some(security)) = (session, group, security) else {
+        let (Some(session), Some(group), Some(security), Some(access)) = (session, group, security, access)
+        else {
             return Err(errors.mask(&resolved.secrets));
         };
         let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
@@ -195,6 +200,7 @@ impl WorkerConfig {
             security,
             listeners,
             exactly_once,
+            access,
             override_policy,
             props,
             notices,
@@ -220,6 +226,7 @@ impl WorkerConfig {
         let declared = ConfigDef::default()
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
+            .merge(&RestAccess::definition())
             .merge(StorageOptions::definition())
             .merge(SessionOptions::definition())
             .merge(GroupOptions::definition())

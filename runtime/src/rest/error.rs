@@ -50,21 +50,6 @@ impl Failure {
         Self { retry_after: Some(retry_after), ..self }
     }
 
-    /// What programs tell it by.
-    pub(super) const fn code(&self) -> &'static str {
-        self.code
-    }
-
-    /// What people are told.
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The status of the answer.
-    pub(super) const fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// The request is at fault.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
@@ -85,6 +70,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether another worker must do what was asked for.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
     /// The JSON that is answered.
     pub(super) fn body(&self) -> serde_json::Value {
         json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
@@ -126,13 +116,11 @@ impl From<HerderError> for Failure {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let failure =
-            Self { elsewhere: error.elsewhere, ..Self::new(status, error.message).coded(error.kind.code()) };
-        // A conflict that passes says so; one that lasts ("already exists") has the same status but no such header.
-        match error.kind.is_transient() {
-            true => failure.passing(RETRY_AFTER),
-            false => failure,
-        }
+        // A conflict that passes says so; one that lasts ("already exists") has the same status but neither code nor header.
+        let retry_after =
+            (error.kind.is_transient() || error.kind == HerderErrorKind::Timeout).then_some(RETRY_AFTER);
+        let code = error.kind.code();
+        Self { status, code, message: error.message, retry_after, elsewhere: error.elsewhere }
     }
 }
 

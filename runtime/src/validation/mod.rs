@@ -11,6 +11,7 @@ mod definition;
 mod mask;
 mod plugins;
 mod validator;
+pub(crate) mod version;
 
 pub use answer::{ConfigInfo, ConfigInfos, SaidConfig};
 pub use call::{CallError, PluginCalls};
