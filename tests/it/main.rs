@@ -10,6 +10,7 @@ mod clients;
 mod distributed;
 mod docs;
 mod drop_in;
+mod exactly_once;
 mod groups;
 mod java;
 mod kcat;
