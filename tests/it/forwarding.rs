@@ -26,7 +26,14 @@ impl Stage {
     }
 
     /// A call at one worker, which must be answered with this status.
-    async fn call(&self, worker: usize, method: Method, path: &str, body: Option<&Value>, expected: u16) -> Value {
+    async fn call(
+        &self,
+        worker: usize,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        expected: u16,
+    ) -> Value {
         let called = format!("{method} {path} at worker {worker}");
         let (status, body) = self.cluster.worker(worker).unwrap().call(method, path, body).await.unwrap();
         assert_eq!(status, expected, "{called}: {body}");
@@ -48,11 +55,15 @@ async fn every_worker_answers_every_request() {
     for worker in 0..3 {
         let refused = stage.call(worker, Method::POST, "/connectors", Some(&body("made-0")), 409).await;
         assert_eq!(refused["code"], "already_exists");
-        stage.call(worker, Method::PATCH, "/connectors/made-1/config", Some(&json!({"topic": "patched"})), 200).await;
+        stage
+            .call(worker, Method::PATCH, "/connectors/made-1/config", Some(&json!({"topic": "patched"})), 200)
+            .await;
         stage.call(worker, Method::DELETE, "/connectors/nope", None, 404).await;
         for number in 0..3 {
             stage.call(worker, Method::POST, &format!("/connectors/made-{number}/restart"), None, 204).await;
-            stage.call(worker, Method::POST, &format!("/connectors/made-{number}/tasks/0/restart"), None, 204).await;
+            stage
+                .call(worker, Method::POST, &format!("/connectors/made-{number}/tasks/0/restart"), None, 204)
+                .await;
         }
         let all = "/connectors/made-0/restart?includeTasks=true";
         let plan = stage.call(worker, Method::POST, all, None, 202).await;
@@ -72,7 +83,8 @@ async fn every_worker_answers_every_request() {
     // Two hops and no more, as in Connect: whoever is told not to hand on says so.
     let leader = stage.cluster.leader().await.unwrap();
     let follower = (leader + 1) % 3;
-    let refused = stage.call(follower, Method::POST, "/connectors?forward=false", Some(&body("made-0")), 409).await;
+    let refused =
+        stage.call(follower, Method::POST, "/connectors?forward=false", Some(&body("made-0")), 409).await;
     assert_eq!(refused["code"], "rebalancing");
     assert_eq!(
         refused["message"],
@@ -106,13 +118,19 @@ async fn what_workers_ask_each_other_must_be_signed() {
     for worker in 0..2 {
         let url = stage.cluster.worker(worker).unwrap().url();
         for (method, path) in [(Method::POST, "tasks"), (Method::PUT, "fence")] {
-            let request = || http.request(method.clone(), format!("{url}/connectors/signed/{path}")).body("[]");
+            let request =
+                || http.request(method.clone(), format!("{url}/connectors/signed/{path}")).body("[]");
             let signed = |algorithm: &str| {
                 request()
                     .header("X-Connect-Authorization", "S29uc3RhbnRpbm9wbGU=")
                     .header("X-Connect-Request-Signature-Algorithm", algorithm.to_owned())
             };
-            let rows = [(request(), 400), (signed("HmacSHA256"), 403), (signed("HmacSHA512"), 400), (signed("Rot13"), 400)];
+            let rows = [
+                (request(), 400),
+                (signed("HmacSHA256"), 403),
+                (signed("HmacSHA512"), 400),
+                (signed("Rot13"), 400),
+            ];
             for (request, expected) in rows {
                 let answer = request.send().await.unwrap();
                 let status = answer.status().as_u16();

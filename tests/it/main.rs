@@ -11,6 +11,7 @@ mod distributed;
 mod docs;
 mod drop_in;
 mod exactly_once;
+mod forwarding;
 mod groups;
 mod java;
 mod kcat;
