@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Exit, asked_to_stop, chain, distributed, files};
 use crate::config::{GroupOptions, Listener, WorkerConfig};
-use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
+use crate::herder::{Herder, HerderErrorKind, HerderSetup, Initial, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::rest::{self, Door, OwnBroker, RestState};
@@ -255,7 +255,10 @@ async fn submit(herder: &Herder, connectors: Vec<ConnectorFile>) -> Result<(), E
         };
         let outcome = match known {
             true => herder.put_config(&name, connector.config).await.map(drop),
-            false => herder.create(&name, connector.config, initial).await.map(drop),
+            false => herder
+                .create(&name, connector.config, Initial { target: initial, offsets: Vec::new() })
+                .await
+                .map(drop),
         };
         outcome.map_err(|error| refused(error.message))?;
         tracing::info!("{} connector {name}", if known { "updated" } else { "created" });

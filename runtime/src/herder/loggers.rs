@@ -40,6 +40,6 @@ impl Herder {
 impl Desk {
     async fn set_cluster_level(&self, logger: &str, level: &str) -> HerderResult<()> {
         let record = ConfigRecord::Logger(logger.to_owned(), Some(level.to_owned()));
-        self.configs.write(&[record]).await.map_err(failed)
+        self.configs.write_as_any(&[record]).await.map_err(failed)
     }
 }

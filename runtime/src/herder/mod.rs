@@ -36,7 +36,8 @@ pub use supervision::RestartPolicy;
 
 pub use types::{
     ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,
-    HerderErrorKind, HerderResult, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
+    HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus,
+    WorkerInfo,
 };
 
 use std::sync::Arc;
@@ -116,16 +117,12 @@ impl Herder {
         self.desk().await?.status(name)
     }
 
-    /// Creates a connector. The configuration is checked here ([`ConfigChecker`]); `name` is put into it if it is absent.
+    /// Creates a connector. The configuration is checked here ([`ConfigChecker`]); `name` is put into it if it is absent. The offsets
+    /// that it is to begin with are written before it is there.
     ///
     /// # Errors
     /// `AlreadyExists`, `BadRequest`.
-    pub async fn create(
-        &self,
-        name: &str,
-        config: Props,
-        initial: Option<TargetState>,
-    ) -> HerderResult<ConnectorInfo> {
+    pub async fn create(&self, name: &str, config: Props, initial: Initial) -> HerderResult<ConnectorInfo> {
         self.desk().await?.create(name, config, initial).await
     }
 

@@ -100,8 +100,12 @@ impl HerderTask {
         if let Some(trace) = trace.as_mut().filter(|trace| trace.len() > TRACE_BYTES_MAX) {
             trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
         }
-        let worker_id = self.desk.worker_id.clone();
-        let status = Some(Status { state, trace, worker_id, generation: self.generation, care });
+        let connector = match subject {
+            Subject::Connector(name) => name,
+            Subject::Task(id) => &id.connector,
+        };
+        let (worker_id, version) = (self.desk.worker_id.clone(), self.desk.version(connector));
+        let status = Some(Status { state, trace, worker_id, generation: self.generation, version, care });
         self.desk.context.statuses.set(match subject {
             Subject::Connector(name) => StatusRecord::Connector(name.clone(), status),
             Subject::Task(id) => StatusRecord::Task(id.clone(), status),

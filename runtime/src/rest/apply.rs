@@ -63,11 +63,23 @@ pub(super) async fn apply(
         caller.require(Role::Admin, Scope::Connector(name))?;
     }
     let names: Vec<String> = requests.iter().map(|(name, _)| name.clone()).collect();
-    let applied: Vec<Applied> = stream::iter(requests)
-        .map(|(name, request)| one(&rest, name, request, dry_run))
+    let outcomes: Vec<(String, Result<Outcome, Failure>)> = stream::iter(requests)
+        .map(|(name, request)| async {
+            let outcome = tried(&rest, &name, request, dry_run).await;
+            (name, outcome)
+        })
         .buffered(AT_ONCE)
         .collect()
         .await;
+    let mut applied = Vec::with_capacity(outcomes.len());
+    for (name, outcome) in outcomes {
+        applied.push(match outcome {
+            Ok(outcome) => Applied { name, outcome, error: None },
+            // The whole request is the leader's; what was done here before it changed will be found unchanged there.
+            Err(failure) if failure.is_elsewhere() => return Err(failure),
+            Err(failure) => Applied { name, outcome: Outcome::Failed, error: Some(failure.body()) },
+        });
+    }
     let any_failed = applied.iter().any(|applied| applied.outcome == Outcome::Failed);
     let status = if any_failed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
     Ok((status, Extension(Concerned(names)), Json(applied)).into_response())
@@ -91,13 +103,6 @@ fn named_requests(requests: Vec<RawCreateRequest>) -> Result<Vec<(String, Create
         }
     });
     named.collect()
-}
-
-async fn one(rest: &RestState, name: String, request: CreateRequest, dry_run: bool) -> Applied {
-    match tried(rest, &name, request, dry_run).await {
-        Ok(outcome) => Applied { name, outcome, error: None },
-        Err(failure) => Applied { name, outcome: Outcome::Failed, error: Some(failure.body()) },
-    }
 }
 
 async fn tried(

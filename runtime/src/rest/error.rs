@@ -70,6 +70,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether another worker must do what was asked for.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
     /// The JSON that is answered.
     pub(super) fn body(&self) -> serde_json::Value {
         json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
@@ -111,13 +116,11 @@ impl From<HerderError> for Failure {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let failure =
-            Self { elsewhere: error.elsewhere, ..Self::new(status, error.message).coded(error.kind.code()) };
-        // A conflict that passes says so; one that lasts ("already exists") has the same status but no such header.
-        match error.kind.is_transient() {
-            true => failure.passing(RETRY_AFTER),
-            false => failure,
-        }
+        // A conflict that passes says so; one that lasts ("already exists") has the same status but neither code nor header.
+        let retry_after =
+            (error.kind.is_transient() || error.kind == HerderErrorKind::Timeout).then_some(RETRY_AFTER);
+        let code = error.kind.code();
+        Self { status, code, message: error.message, retry_after, elsewhere: error.elsewhere }
     }
 }
 

@@ -121,32 +121,43 @@ impl Login {
     }
 
     async fn logged_in(&self, said: &HeaderValue, peer: Option<&Peer>) -> Result<String, Failure> {
-        let said_hash = digest::digest(&digest::SHA256, said.as_bytes()).as_ref().to_vec();
-        let known = self.remembered.lock().get(&said_hash).is_some_and(|until| *until > Instant::now());
-        let credentials = Credentials::parse(said);
-        if let (true, Some(Credentials::Basic(name, _))) = (known, &credentials) {
-            return Ok(name.clone());
-        }
-        if let Some(wait) = peer.and_then(|peer| self.attempts.lock().wait(peer.address, Instant::now())) {
-            let message = "Too many logins from this address failed: try again later";
-            return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, message).passing(wait));
-        }
-        let name = match credentials {
-            Some(Credentials::Basic(name, password)) => self.check(name, password).await?,
+        let found = match Credentials::parse(said) {
+            Some(Credentials::Basic(name, password)) => self.by_password(said, name, password, peer).await?,
+            // Nobody guesses a token, and looking one up costs nothing: no need to let its owner wait for others' failures.
             Some(Credentials::Bearer(token)) => {
                 self.access.tokens.as_ref().and_then(|tokens| tokens.owner(&token)).map(str::to_owned)
             }
             None => None,
         };
-        let Some(name) = name else {
+        found.ok_or_else(|| {
             if let Some(peer) = peer {
                 self.attempts.lock().failed(peer.address, Instant::now());
             }
             // Connect's own words, so that nobody learns which half was wrong.
-            return Err(refused("User cannot access the resource."));
-        };
-        self.remember(said_hash);
-        Ok(name)
+            refused("User cannot access the resource.")
+        })
+    }
+
+    async fn by_password(
+        &self,
+        said: &HeaderValue,
+        name: String,
+        password: String,
+        peer: Option<&Peer>,
+    ) -> Result<Option<String>, Failure> {
+        let hash = digest::digest(&digest::SHA256, said.as_bytes()).as_ref().to_vec();
+        if self.remembered.lock().get(&hash).is_some_and(|until| *until > Instant::now()) {
+            return Ok(Some(name));
+        }
+        if let Some(wait) = peer.and_then(|peer| self.attempts.lock().wait(peer.address, Instant::now())) {
+            let message = "Too many logins from this address failed: try again later";
+            return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, message).passing(wait));
+        }
+        let found = self.check(name, password).await?;
+        if found.is_some() {
+            self.remember(hash);
+        }
+        Ok(found)
     }
 
     /// The name, if the password is its.

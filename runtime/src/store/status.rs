@@ -274,7 +274,7 @@ mod tests {
 
     fn status(worker: &str, generation: i32, state: State) -> Option<Status> {
         let care = crate::herder::Care::default();
-        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation, care })
+        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation, version: None, care })
     }
 
     fn logged(record: &StatusRecord) -> LogRecord {

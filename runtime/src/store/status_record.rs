@@ -23,6 +23,8 @@ pub(crate) struct Status {
     pub(crate) generation: i32,
     /// What supervision knows of it.
     pub(crate) care: Care,
+    /// The version of the connector's plugin, if it is known (since Connect 4.1).
+    pub(crate) version: Option<String>,
 }
 
 /// A topic that a connector has used.
@@ -71,7 +73,7 @@ impl StatusRecord {
                 let status = status.as_ref()?;
                 let mut value = json!({
                     "state": status.state.name(), "trace": status.trace,
-                    "worker_id": status.worker_id, "generation": status.generation,
+                    "worker_id": status.worker_id, "generation": status.generation, "version": status.version,
                 });
                 if !status.care.is_empty() {
                     value["supervision"] = json!(status.care);
@@ -140,6 +142,7 @@ fn status(value: &Map<String, Value>, wrong: impl Fn(&str) -> String) -> Result<
             .and_then(|number| i32::try_from(number).ok())
             .ok_or_else(|| wrong("generation"))?,
         care: value.get("supervision").map(care).unwrap_or_default(),
+        version: value.get("version").and_then(Value::as_str).map(str::to_owned),
     }))
 }
 
@@ -177,6 +180,7 @@ mod tests {
                 worker_id: "127.0.0.1:8083".to_owned(),
                 generation: 3,
                 care: Care::default(),
+                version: trace.is_none().then(|| "4.3.0".to_owned()),
             })
         };
         let topic = TopicStatus {
@@ -189,12 +193,16 @@ mod tests {
             (
                 StatusRecord::Connector("a-b".to_owned(), status(State::Running, None)),
                 "status-connector-a-b",
-                Some(r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":3}"#),
+                Some(
+                    r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":3,"version":"4.3.0"}"#,
+                ),
             ),
             (
                 StatusRecord::Task(TaskId::new("a-b", 1), status(State::Failed, Some("no\nway"))),
                 "status-task-a-b-1",
-                Some(r#"{"state":"FAILED","trace":"no\nway","worker_id":"127.0.0.1:8083","generation":3}"#),
+                Some(
+                    r#"{"state":"FAILED","trace":"no\nway","worker_id":"127.0.0.1:8083","generation":3,"version":null}"#,
+                ),
             ),
             (StatusRecord::Task(TaskId::new("a-b", 1), None), "status-task-a-b-1", None),
             (
@@ -214,8 +222,14 @@ mod tests {
     fn what_supervision_knows_is_one_more_field() {
         let mut care = Care { attempts: 2, next_try: Some(9), ..Care::default() };
         care.failed("no way", 7);
-        let status =
-            Status { state: State::Failed, trace: None, worker_id: "w".to_owned(), generation: 3, care };
+        let status = Status {
+            state: State::Failed,
+            trace: None,
+            worker_id: "w".to_owned(),
+            generation: 3,
+            version: None,
+            care,
+        };
         let record = StatusRecord::Task(TaskId::new("c", 0), Some(status));
         let expected = concat!(
             r#"{"state":"FAILED","trace":null,"worker_id":"w","generation":3,"#,

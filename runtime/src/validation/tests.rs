@@ -1,4 +1,4 @@
-//! Kafka Connect's own table of bad configurations (`ConnectorValidationIntegrationTest`), and what it lacks.
+//! Bad configurations: what each error says. (Kafka Connect's own cases, by name and number of errors: `connect`.)
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::*;
 use crate::config::WorkerConfig;
 use crate::herder::ConfigChecker;
 
+mod connect;
 mod plugins;
 
 pub(crate) use plugins::PLUGINS;

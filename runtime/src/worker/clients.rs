@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use api::{Error, Props, Result};
 use broker_client::{
-    Acks, Assignor, Client, ClientConfig, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation,
-    OffsetReset, Producer, ProducerConfig, Subscription,
+    Acks, Assignor, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset,
+    Producer, ProducerConfig, Subscription,
 };
 
 use super::settings::parse;
@@ -20,7 +20,7 @@ use crate::config::{
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The connections of a connector's clients of one kind (`producer.`, `consumer.`, `admin.`): the worker's own, unless the worker
-/// or the connector says something else about their security. What is not said is as for the worker itself.
+/// or the connector says something else about their brokers or their security. What is not said is as for the worker itself.
 pub(crate) fn connections(
     client: &Client,
     worker: &WorkerConfig,
@@ -30,12 +30,29 @@ pub(crate) fn connections(
 ) -> Result<Client> {
     let common = SecurityOptions::select(&worker.props);
     let mut own = common.clone();
-    own.extend(SecurityOptions::select(&layered(&worker.props, connector, prefix)));
-    if own == common {
+    let said = layered(&worker.props, connector, prefix);
+    own.extend(SecurityOptions::select(&said));
+    let mut config = (**client.config()).clone();
+    let brokers = said.get("bootstrap.servers").filter(|brokers| !brokers.trim().is_empty());
+    if let Some(brokers) = brokers {
+        config.bootstrap_servers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+    }
+    if own == common && config.bootstrap_servers == client.config().bootstrap_servers {
         return Ok(client.clone());
     }
-    let security = parse(name, SecurityOptions::parse(&own).and_then(|options| options.security()))?;
-    Ok(Client::new(ClientConfig { security, ..(**client.config()).clone() }))
+    config.security = parse(name, SecurityOptions::parse(&own).and_then(|options| options.security()))?;
+    Ok(Client::new(config))
+}
+
+/// The way to the cluster of a sink's consumer group: `admin.override.` counts, then `consumer.override.`, whose group it is.
+pub(crate) fn sink_admin(
+    client: &Client,
+    worker: &WorkerConfig,
+    connector: &Props,
+    name: &str,
+) -> Result<Client> {
+    let consumer = connections(client, worker, connector, "consumer.", name)?;
+    connections(&consumer, worker, connector, "admin.", name)
 }
 
 /// A producer with a connector's settings.

@@ -37,7 +37,7 @@ use api::Registry;
 use broker_client::Client;
 
 pub(crate) use backoff::{Jitter, restart_delay};
-pub(crate) use clients::{producer_config, sink_group};
+pub(crate) use clients::{producer_config, sink_admin, sink_group};
 pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
 pub(crate) use isolated::{note_panics, spawn_isolated};
 pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};

@@ -159,7 +159,7 @@ impl TestWorker {
     }
 
     pub(crate) async fn create(&self, name: &str, config: &[(&str, &str)]) {
-        self.herder.create(name, props(config), None).await.unwrap();
+        self.herder.create(name, props(config), Default::default()).await.unwrap();
     }
 
     /// Waits until a connector's tasks are all in this state, as many as these.

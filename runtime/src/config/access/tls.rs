@@ -98,8 +98,8 @@ impl ListenerTls {
             (None, None) => None,
         };
         if client_auth != ClientAuth::None && trusted.is_none() {
-            let sentence = "ssl.client.auth needs the certificates of those who sign clients' certificates: set ssl.truststore.location or ssl.truststore.certificates";
-            errors.push(ConfigError::other("ssl.truststore.location", sentence));
+            let reason = "ssl.client.auth needs the certificates of those who sign clients' certificates: set it, or ssl.truststore.certificates";
+            errors.push(ConfigError::invalid("ssl.truststore.location", "null", reason));
         }
         let (certificates, key) = identity(&options, errors)?;
         let speaks = |version: &str| options.enabled_protocols.iter().any(|said| said == version);
@@ -146,8 +146,8 @@ fn identity(options: &SecurityOptions, errors: &mut ConfigErrors) -> Option<(Pem
             None
         }
         (None, None) => {
-            let sentence = "an https listener needs a certificate and its key: set ssl.keystore.location to a PEM file with both, or ssl.keystore.certificate.chain and ssl.keystore.key";
-            errors.push(ConfigError::other("ssl.keystore.location", sentence));
+            let reason = "an https listener needs a certificate and its key: set it to a PEM file with both, or set ssl.keystore.certificate.chain and ssl.keystore.key";
+            errors.push(ConfigError::invalid("ssl.keystore.location", "null", reason));
             None
         }
     }

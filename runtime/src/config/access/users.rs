@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -21,16 +22,15 @@ const PBKDF2: &str = "pbkdf2-sha256:";
 const SHA256: &str = "sha256:";
 
 /// What a password is checked against.
-#[derive(Clone)]
 enum Known {
     Plain(Password),
     Hashed { iterations: NonZeroU32, salt: Vec<u8>, hash: Vec<u8> },
 }
 
-/// The users and what their passwords are checked against.
+/// The users and what their passwords are checked against. Clones share it.
 #[derive(Clone)]
 pub struct Users {
-    known: BTreeMap<String, Known>,
+    known: Arc<BTreeMap<String, Known>>,
 }
 
 impl std::fmt::Debug for Users {
@@ -49,7 +49,7 @@ impl Users {
             let known = Known::parse(text).map_err(|reason| format!("user {name}: {reason}"))?;
             Ok((name, known))
         });
-        Ok(Self { known: known.collect::<Result<_, String>>()? })
+        Ok(Self { known: Arc::new(known.collect::<Result<_, String>>()?) })
     }
 
     /// Whether this is the user's password. Takes a while where hashes say so: call it where that harms nobody.
@@ -104,10 +104,10 @@ impl Known {
     }
 }
 
-/// The bearer tokens, by their hashes, each with the name of who has it.
+/// The bearer tokens, by their hashes, each with the name of who has it. Clones share it.
 #[derive(Clone)]
 pub struct Tokens {
-    names: HashMap<Vec<u8>, String>,
+    names: Arc<HashMap<Vec<u8>, String>>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -138,7 +138,7 @@ impl Tokens {
                 return Err(format!("{other} and {name} have the same token"));
             }
         }
-        Ok(Self { names })
+        Ok(Self { names: Arc::new(names) })
     }
 
     /// Whose token this is. Looked up by its hash, so that how long it takes says nothing about tokens.

@@ -63,7 +63,8 @@ fn all_errors_come_at_once_and_name_their_setting() {
     ]);
     let text = WorkerConfig::parse(&said).unwrap_err().to_string();
     for name in [
-        "https://a:1 for configuration listeners",
+        "b for configuration listeners",
+        "ssl.keystore.location: an https listener needs a certificate",
         "exactly.once",
         "offset.flush.interval.ms",
         "config.storage.topic",
