@@ -41,18 +41,6 @@ const ACCEPTED: &[(&[&str], &str)] = &[
     (&["rest.advertised.listener"], "the first of listeners is what others are told"),
     (
         &[
-            "session.timeout.ms",
-            "rebalance.timeout.ms",
-            "heartbeat.interval.ms",
-            "worker.sync.timeout.ms",
-            "worker.unsync.backoff.ms",
-            "connect.protocol",
-            "scheduled.rebalance.max.delay.ms",
-        ],
-        "a standalone worker is a group of one",
-    ),
-    (
-        &[
             "client.dns.lookup",
             "send.buffer.bytes",
             "receive.buffer.bytes",

@@ -8,6 +8,8 @@ mod accepted;
 mod access;
 mod client;
 mod connector;
+mod exactly_once;
+mod group;
 mod jaas;
 mod listener;
 mod policy;
@@ -26,6 +28,8 @@ pub use access::{
 };
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub use exactly_once::{ExactlyOnce, ExactlyOnceSource};
+pub use group::GroupOptions;
 pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError, Serves};
 pub use policy::OverridePolicy;

@@ -84,7 +84,9 @@ impl HerderTask {
         self.count_connectors();
         self.supervision.forget(&Subject::Connector(name.to_owned()));
         self.answer_waiting(name, &Err(not_found(name)));
-        if self.state.connector(name).is_none() {
+        if self.state.connector(name).is_some() {
+            self.connector_is_unassigned(name);
+        } else {
             self.desk.context.statuses.set(StatusRecord::Connector(name.to_owned(), None));
             self.desk.context.statuses.reset_topics(name);
             for (task, _) in self.desk.context.statuses.tasks(name) {
@@ -96,8 +98,15 @@ impl HerderTask {
         }
     }
 
+    /// Says that nobody runs a connector, unless somebody else has begun to.
+    pub(super) fn connector_is_unassigned(&self, name: &str) {
+        if self.has_the_word(self.desk.context.statuses.connector(name).as_ref()) {
+            self.set_connector_status(name, State::Unassigned, None);
+        }
+    }
+
     pub(super) fn set_connector_status(&self, name: &str, state: State, trace: Option<String>) {
-        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(state, trace)));
+        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(name, state, trace)));
         self.desk.context.statuses.set(record);
     }
 

@@ -13,7 +13,7 @@ use super::peers::Peers;
 use super::state::{ClusterState, ConnectorState};
 use super::{
     ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorStatus, HerderError, HerderErrorKind, HerderResult,
-    State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
+    Initial, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
 };
 use crate::membership::GroupView;
 use crate::store::ConfigStore;
@@ -116,7 +116,15 @@ impl Desk {
 
     /// What is said of something that nobody has started yet.
     fn unassigned(&self) -> Status {
-        Status { state: State::Unassigned, trace: None, worker_id: self.worker_id.clone(), generation: 0 }
+        let worker_id = self.worker_id.clone();
+        Status { state: State::Unassigned, trace: None, worker_id, generation: 0, version: None }
+    }
+
+    /// The version of a connector's plugin, if there is such a connector and this worker knows its class.
+    pub(crate) fn version(&self, name: &str) -> Option<String> {
+        let config = self.state().connector(name)?.config();
+        let class = config.get("connector.class")?.trim();
+        self.context.registry.find(&CONNECTOR_KINDS, class).ok().map(|plugin| plugin.version.to_owned())
     }
 
     pub(crate) fn task_status(&self, name: &str, task: u32) -> HerderResult<TaskStatus> {
@@ -138,7 +146,7 @@ impl Desk {
         &self,
         name: &str,
         config: Props,
-        initial: Option<TargetState>,
+        initial: Initial,
     ) -> HerderResult<ConnectorInfo> {
         let config = named(name, config)?;
         self.leading().await?;
@@ -150,8 +158,9 @@ impl Desk {
         if self.connector(name).is_ok() {
             return Err(exists(name));
         }
+        self.write_initial_offsets(name, config.clone(), initial.offsets).await?;
         // The target state first: a worker that sees the connector must not start it before it knows (KIP-980).
-        let target = initial.map(|target| ConfigRecord::Target(name.to_owned(), Some(target)));
+        let target = initial.target.map(|target| ConfigRecord::Target(name.to_owned(), Some(target)));
         let records: Vec<_> =
             target.into_iter().chain([ConfigRecord::Connector(name.to_owned(), Some(config))]).collect();
         lead.write(&records).await?;

@@ -194,3 +194,81 @@ fn is_fenced(error: &api::Error) -> bool {
 pub(super) fn led_generation(view: &GroupView) -> Option<i32> {
     view.member.as_ref().filter(|member| member.is_leader).map(|member| member.generation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::herder::Assignment;
+    use crate::membership::Owners;
+    use std::sync::Arc;
+
+    fn member(is_leader: bool, leader_url: Option<&str>) -> Member {
+        let owners = Owners {
+            connectors: [("far".to_owned(), "http://owner/".to_owned())].into(),
+            tasks: [(TaskId::new("far", 0), "http://owner/".to_owned())].into(),
+        };
+        let share =
+            Assignment { connectors: ["near".to_owned()].into(), tasks: [TaskId::new("near", 0)].into() };
+        Member {
+            generation: 3,
+            is_leader,
+            leader_url: leader_url.map(str::to_owned),
+            config_offset: 0,
+            owners: Arc::new(owners),
+            work: Work::Share(share),
+        }
+    }
+
+    fn view(member: Option<Member>) -> GroupView {
+        GroupView { member, stage: "joining the group" }
+    }
+
+    fn place(member: Option<Member>) -> (watch::Sender<GroupView>, Place) {
+        let (sender, receiver) = watch::channel(view(member));
+        (sender, Place::new(receiver, Duration::from_secs(100)))
+    }
+
+    fn elsewhere(outcome: HerderResult<()>) -> Option<String> {
+        outcome.unwrap_err().elsewhere
+    }
+
+    #[tokio::test]
+    async fn a_leader_decides_and_a_follower_says_who_does() {
+        let (_leader, leads) = place(Some(member(true, None)));
+        leads.leading().await.unwrap();
+        let (_follower, follows) = place(Some(member(false, Some("http://leader/"))));
+        assert_eq!(elsewhere(follows.leading().await).as_deref(), Some("http://leader/"));
+        follows.owning_connector("near").await.unwrap();
+        follows.owning_task(&TaskId::new("near", 0)).await.unwrap();
+        let asked = elsewhere(follows.owning_connector("far").await);
+        assert_eq!(asked.as_deref(), Some("http://leader/"), "the leader knows whose it is");
+        let asked = elsewhere(leads.owning_connector("far").await);
+        assert_eq!(asked.as_deref(), Some("http://owner/"));
+        assert_eq!(
+            elsewhere(leads.owning_task(&TaskId::new("far", 0)).await).as_deref(),
+            Some("http://owner/")
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_wait_through_a_rebalance_and_fail_only_in_the_end() {
+        let (group, place) = place(None);
+        let waiting = tokio::spawn({
+            let place = place.clone();
+            async move { place.leading().await }
+        });
+        tokio::task::yield_now().await;
+        group.send_replace(view(Some(member(true, None))));
+        waiting.await.unwrap().unwrap();
+        group.send_replace(view(None));
+        let place = Place { patience: Duration::from_millis(20), ..place };
+        let error = place.leading().await.unwrap_err();
+        assert_eq!(error.kind, HerderErrorKind::Rebalancing);
+        assert!(error.message.starts_with("Cannot complete request momentarily due to no known leader URL"));
+        assert!(error.message.ends_with("joining the group."), "{}", error.message);
+        // What nobody owns yet is waited for, too.
+        group.send_replace(view(Some(member(true, None))));
+        let error = place.owning_connector("new").await.unwrap_err();
+        assert_eq!((error.kind, error.elsewhere), (HerderErrorKind::Rebalancing, None));
+    }
+}

@@ -58,6 +58,8 @@ pub(crate) struct HerderTask {
     pub(super) desk: Arc<Desk>,
     pub(super) membership: Box<dyn Membership>,
     pub(super) member: Option<Member>,
+    /// The last generation that it had a place in.
+    pub(super) generation: i32,
     /// What others may know of it.
     pub(super) group: watch::Sender<GroupView>,
     pub(super) changes: watch::Receiver<Arc<ClusterState>>,
@@ -89,6 +91,7 @@ impl HerderTask {
         Self {
             membership,
             member: None,
+            generation: 0,
             group,
             changes,
             restarts_heard: state.offset(),
@@ -131,7 +134,9 @@ impl HerderTask {
     }
 
     fn state_changed(&mut self) {
-        self.state = Arc::clone(&self.changes.borrow_and_update());
+        let now = Arc::clone(&self.changes.borrow_and_update());
+        let before = std::mem::replace(&mut self.state, now);
+        self.ask_for_a_round(Some(&before));
         let state = Arc::clone(&self.state);
         for (name, offset, request) in state.restarts() {
             if offset >= self.restarts_heard {
@@ -143,21 +148,61 @@ impl HerderTask {
 
     fn membership_changed(&mut self, event: MembershipEvent) {
         match event {
-            MembershipEvent::Assigned(member) => self.member = Some(member),
+            MembershipEvent::Assigned(member) => {
+                self.generation = member.generation;
+                self.member = Some(member);
+                self.ask_for_a_round(None);
+            }
             MembershipEvent::Revoked => self.member = None,
         }
         let stage = if self.member.is_some() { "herding" } else { "joining the group" };
         self.group.send_replace(GroupView { member: self.member.clone(), stage });
     }
 
+    /// Has the work given out anew if connectors or tasks came or went since it was. The leader knows what it gave out; the
+    /// others see that something changed, and come at once instead of with their next heartbeat.
+    fn ask_for_a_round(&mut self, before: Option<&ClusterState>) {
+        let Some(Member { work: Work::Share(_), is_leader, config_offset, owners, .. }) = &self.member else {
+            return;
+        };
+        if self.state.offset() <= *config_offset {
+            return;
+        }
+        let now = Assignment::everything(&self.state);
+        let is_new = match before {
+            _ if *is_leader => {
+                !now.connectors.iter().eq(owners.connectors.keys())
+                    || !now.tasks.iter().eq(owners.tasks.keys())
+            }
+            Some(before) => Assignment::everything(before) != now,
+            None => false,
+        };
+        if is_new {
+            self.membership.rejoin();
+        }
+    }
+
+    /// What is to run here now. Work of a configuration that has not been read yet is not begun; what runs already runs on.
+    fn assignment(&self) -> Assignment {
+        let Some(member) = &self.member else { return Assignment::default() };
+        match &member.work {
+            Work::Everything => Assignment::everything(&self.state),
+            Work::Share(share) if self.state.offset() >= member.config_offset => share.clone(),
+            Work::Share(share) => {
+                let running = &self.running;
+                let of = |name: &&String| running.connectors.contains_key(*name);
+                Assignment {
+                    connectors: share.connectors.iter().filter(of).cloned().collect(),
+                    tasks: share.tasks.iter().filter(|id| running.tasks.contains_key(*id)).cloned().collect(),
+                }
+            }
+        }
+    }
+
     /// Does what the plan says until it says nothing.
     fn settle(&mut self) {
         loop {
-            let assignment = match self.member.as_ref().map(|member| &member.work) {
-                Some(Work::Everything) => Assignment::everything(&self.state),
-                Some(Work::Share(share)) => share.clone(),
-                None => Assignment::default(),
-            };
+            let assignment = self.assignment();
             let actions = plan(&self.state, &assignment, &self.running);
             if actions.is_empty() {
                 self.confirm_revocation(&assignment);
@@ -259,15 +304,27 @@ impl HerderTask {
         }
     }
 
-    pub(super) fn generation(&self) -> i32 {
-        self.member.as_ref().map_or(0, |member| member.generation)
+    /// Whether something is part of this worker's share.
+    pub(super) fn is_ours(&self, is_in: impl FnOnce(&Assignment) -> bool) -> bool {
+        match self.member.as_ref().map(|member| &member.work) {
+            Some(Work::Everything) => true,
+            Some(Work::Share(share)) => is_in(share),
+            None => false,
+        }
     }
 
-    pub(super) fn status(&self, state: State, mut trace: Option<String>) -> Status {
+    /// Whether this worker's word on something still counts: no other's is of a newer generation.
+    pub(super) fn has_the_word(&self, known: Option<&Status>) -> bool {
+        known
+            .is_none_or(|known| known.worker_id == self.desk.worker_id || known.generation <= self.generation)
+    }
+
+    pub(super) fn status(&self, connector: &str, state: State, mut trace: Option<String>) -> Status {
         if let Some(trace) = trace.as_mut().filter(|trace| trace.len() > TRACE_BYTES_MAX) {
             trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
         }
-        Status { state, trace, worker_id: self.desk.worker_id.clone(), generation: self.generation() }
+        let (worker_id, version) = (self.desk.worker_id.clone(), self.desk.version(connector));
+        Status { state, trace, worker_id, generation: self.generation, version }
     }
 
     /// Stops every task and waits for them, all at once; each is gone within its deadline.
@@ -282,14 +339,14 @@ impl HerderTask {
             if current && matches!(news, News::Exited { .. }) {
                 self.running.tasks.remove(&id);
                 self.runs.remove(&id);
-                self.set_task_status(&id, State::Unassigned, None);
+                self.task_is_unassigned(&id);
             }
         }
         for name in self.running.connectors.keys() {
             let stopped =
                 self.state.connector(name).is_some_and(|state| state.target() == TargetState::Stopped);
             if !stopped {
-                self.set_connector_status(name, State::Unassigned, None);
+                self.connector_is_unassigned(name);
             }
         }
     }

@@ -13,12 +13,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
+use super::fencing;
 use super::lead::Place;
 use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
-use crate::config::WorkerConfig;
-use crate::membership::{GroupView, Solo};
+use crate::config::{ExactlyOnceSource, Listener, WorkerConfig};
+use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
 use crate::rest::HttpPeers;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
@@ -29,6 +30,11 @@ const COMMANDS_MAX: usize = 1_024;
 
 /// How long the last statuses may take to be written.
 const STATUS_FLUSH_MAX: Duration = Duration::from_secs(2);
+
+/// How others speak with this worker: as its first listener does.
+fn scheme(config: &WorkerConfig) -> &'static str {
+    config.listeners.first().map_or("http", Listener::scheme)
+}
 
 /// What a herder is made from.
 pub struct HerderSetup {
@@ -44,6 +50,8 @@ pub struct HerderSetup {
     pub worker_id: String,
     /// Brokers to ask first: those of the settings, or the one inside this process.
     pub bootstrap_servers: Vec<String>,
+    /// Whether it is one of several workers that share the work of their group.
+    pub in_group: bool,
 }
 
 impl std::fmt::Debug for HerderSetup {
@@ -63,7 +71,7 @@ pub struct RunningHerder {
 }
 
 impl Herder {
-    /// Starts a herder, alone in its group. Cancelling `stop` stops every task, commits, and ends it.
+    /// Starts a herder. Cancelling `stop` stops every task, commits, and ends it.
     #[must_use]
     pub fn start(setup: HerderSetup, stop: CancellationToken) -> RunningHerder {
         note_panics();
@@ -80,6 +88,7 @@ async fn run(
     opened: watch::Sender<Option<Arc<Desk>>>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let in_group = setup.in_group;
     let (commands, requests) = mpsc::channel(COMMANDS_MAX);
     let (group, view) = watch::channel(GroupView::default());
     let desk = tokio::select! {
@@ -90,7 +99,8 @@ async fn run(
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
     tokio::spawn(session_keys::keep_fresh(Arc::clone(&desk), stop.child_token()));
-    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), group, requests).run(stop).await;
+    let membership = membership(&desk, in_group);
+    HerderTask::new(Arc::clone(&desk), membership, group, requests).run(stop).await;
     herder.set_stage("stopping");
     opened.send_replace(None);
     if !desk.context.statuses.flush(STATUS_FLUSH_MAX).await {
@@ -99,13 +109,27 @@ async fn run(
     Ok(())
 }
 
+fn membership(desk: &Desk, in_group: bool) -> Box<dyn Membership> {
+    if !in_group {
+        return Box::new(Solo::default());
+    }
+    let context = &desk.context;
+    let settings = GroupSettings {
+        group: context.config.storage.group_id.clone(),
+        options: context.config.group.clone(),
+        session_is_said: context.config.props.contains_key("session.timeout.ms"),
+        url: format!("{}://{}/", scheme(&desk.context.config), desk.worker_id),
+    };
+    Box::new(Group::start(&context.client, &desk.configs, &context.metrics, settings))
+}
+
 async fn open(
     setup: HerderSetup,
     herder: &Herder,
     commands: mpsc::Sender<Command>,
     group: watch::Receiver<GroupView>,
 ) -> Result<Desk> {
-    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers } = setup;
+    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers, .. } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
     let client = Client::new(ClientConfig {
@@ -119,12 +143,13 @@ async fn open(
     });
     let cluster = client.cluster().await;
     let cluster = cluster.map_err(|error| broker_error("cannot reach the Kafka cluster", error))?;
+    fencing::check_broker(&client, &config).await?;
     herder.set_stage("reading the internal topics");
     let (config_topic, offset_topic) = (config.config_topic(), config.offset_topic());
     let (status_topic, history_topic) = (config.status_topic(), config.history_topic());
     let (configs, offsets, statuses, history) = tokio::try_join!(
         ConfigStore::open(&client, &config_topic, leader_id(&config)),
-        OffsetStore::open(&client, &offset_topic),
+        OffsetStore::open(&client, &offset_topic, "offset.storage.topic"),
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
@@ -163,6 +188,6 @@ async fn open(
 
 /// The transactional id with which the leader writes to the config topic (Connect's name), if sources are exactly-once.
 fn leader_id(config: &WorkerConfig) -> Option<String> {
-    let disabled = config.options.exactly_once_source_support.eq_ignore_ascii_case("disabled");
+    let disabled = config.options.exactly_once_source_support == ExactlyOnceSource::Disabled;
     (!disabled).then(|| format!("connect-cluster-{}", config.storage.group_id))
 }

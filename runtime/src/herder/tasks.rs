@@ -25,6 +25,7 @@ impl HerderTask {
             run: self.next_run,
             connector: connector.config(),
             task: Arc::clone(config),
+            revision: task.revision,
             target: task.target,
         };
         let handle = worker::start(&self.desk.context, spec, self.reports.0.clone());
@@ -61,6 +62,15 @@ impl HerderTask {
         let exists = connector.is_some_and(|connector| connector.tasks().any(|(task, _)| task == id.task));
         if !exists {
             self.desk.context.statuses.set(StatusRecord::Task(id.clone(), None));
+        } else if !self.is_ours(|share| share.tasks.contains(id)) {
+            self.task_is_unassigned(id);
+        }
+    }
+
+    /// Says that nobody runs a task, unless somebody else has begun to.
+    pub(super) fn task_is_unassigned(&self, id: &TaskId) {
+        if self.has_the_word(self.desk.context.statuses.task(id).as_ref()) {
+            self.set_task_status(id, State::Unassigned, None);
         }
     }
 
@@ -130,6 +140,7 @@ impl HerderTask {
     }
 
     pub(super) fn set_task_status(&self, id: &TaskId, state: State, trace: Option<String>) {
-        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(self.status(state, trace))));
+        let status = self.status(&id.connector, state, trace);
+        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(status)));
     }
 }

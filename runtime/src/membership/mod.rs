@@ -4,8 +4,15 @@
 //! Invariant: work that was taken away is given to nobody else before the herder has said that it is gone
 //! ([`Membership::revoked`]), so nothing runs twice.
 
+mod assignor;
+mod group;
+mod leading;
+mod place;
+mod protocol;
+mod reserve;
 mod solo;
 
+pub(crate) use group::{Group, GroupSettings};
 pub(crate) use solo::Solo;
 
 use std::collections::BTreeMap;
@@ -22,7 +29,6 @@ pub(crate) enum MembershipEvent {
     /// once it is gone. What it runs already runs on undisturbed.
     Assigned(Member),
     /// The group went on without it, or it cannot prove that it did not: all of its work is to be stopped, at once.
-    #[allow(dead_code, reason = "a worker that is alone is never told so; a group's member will be")]
     Revoked,
 }
 
@@ -58,10 +64,6 @@ pub(crate) enum Work {
     /// Whatever there is.
     Everything,
     /// This.
-    #[allow(
-        dead_code,
-        reason = "a worker that is alone runs everything; a group's member will be given this"
-    )]
     Share(Assignment),
 }
 
@@ -82,7 +84,6 @@ pub(crate) trait Membership: Send {
     async fn next(&mut self) -> MembershipEvent;
 
     /// Connectors or tasks came or went: they are to be given out anew.
-    #[allow(dead_code, reason = "a worker that is alone has nothing to give out")]
     fn rejoin(&mut self);
 
     /// Nothing runs here beyond what was assigned last. Said again and again; it counts when something was to be given up.

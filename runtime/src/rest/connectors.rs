@@ -20,7 +20,7 @@ use super::name::{Asked, Name, encoded};
 use super::rights::Concerned;
 use super::views::{InfoView, StatusView};
 use crate::config::{Role, Scope};
-use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult, TargetState};
+use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult, Initial};
 use crate::validation::SaidConfig;
 
 /// What `expand` adds to a name.
@@ -93,37 +93,10 @@ pub(super) async fn create(
     caller.require(Role::Admin, Scope::Connector(&name))?;
     let mut config = checked(&rest, named(std::mem::take(&mut request.config), &name)).await?;
     restore(&rest, &mut config, None)?;
-    let outcome = create_from(&rest, &name, config, &request).await;
+    let initial = Initial { target: request.initial_state, offsets: request.initial_offsets };
+    let outcome = rest.ask(rest.herder.create(&name, config, initial)).await;
     let response = outcome.map_or_else(IntoResponse::into_response, |info| created(&rest, info));
     Ok((Extension(Concerned(vec![name])), response).into_response())
-}
-
-/// Creates a connector, from its initial offsets if it has any (KIP-995): it is created stopped, gets its offsets, and does what it
-/// is to do only then.
-pub(super) async fn create_from(
-    rest: &RestState,
-    name: &str,
-    config: Props,
-    request: &CreateRequest,
-) -> Result<ConnectorInfo, Failure> {
-    if request.initial_offsets.is_empty() {
-        return rest.ask(rest.herder.create(name, config, request.initial_state)).await;
-    }
-    let target = request.initial_state.unwrap_or_default();
-    let steps = async {
-        rest.herder.create(name, config, Some(TargetState::Stopped)).await?;
-        if let Err(error) = rest.herder.alter_offsets(name, request.initial_offsets.clone()).await {
-            rest.herder.delete(name).await?;
-            return Err(error);
-        }
-        match target {
-            TargetState::Started => rest.herder.resume(name).await?,
-            TargetState::Paused => rest.herder.pause(name).await?,
-            TargetState::Stopped => {}
-        }
-        rest.herder.info(name).await
-    };
-    rest.ask(steps).await
 }
 
 /// `GET /connectors/{name}`

@@ -25,7 +25,8 @@ pub(super) struct OffsetsRequest {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OffsetEntry {
-    partition: Map<String, Value>,
+    /// Missing is empty, which the connector refuses in its own words.
+    partition: Option<Map<String, Value>>,
     offset: Option<Map<String, Value>>,
 }
 
@@ -74,5 +75,5 @@ fn one(entry: OffsetEntry) -> Result<ConnectorOffset, Failure> {
             .map_err(|reason| Failure::bad_request(format!("Malformed {what}: {reason}")))
     };
     let offset = entry.offset.map(|offset| flat(offset, "offset")).transpose()?;
-    Ok(ConnectorOffset { partition: flat(entry.partition, "partition")?, offset })
+    Ok(ConnectorOffset { partition: flat(entry.partition.unwrap_or_default(), "partition")?, offset })
 }

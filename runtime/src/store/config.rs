@@ -76,7 +76,7 @@ impl ConfigStore {
     pub(crate) async fn write(&self, records: &[ConfigRecord]) -> Result<()> {
         let Some(leader) = &self.leader else { return self.write_as_any(records).await };
         leader.write(&changes(records)).await?;
-        self.log.read_to_last().await
+        self.log.read_to_end().await
     }
 
     /// Writes records that any worker may write, in order, and waits until the state contains them.
@@ -85,7 +85,7 @@ impl ConfigStore {
     /// `Retriable` when they may not have been written.
     pub(crate) async fn write_as_any(&self, records: &[ConfigRecord]) -> Result<()> {
         self.log.write(&changes(records)).await?;
-        self.log.read_to_last().await
+        self.log.read_to_end().await
     }
 
     /// Waits until everything that is in the topic now is in the state.

@@ -3,7 +3,7 @@
 //! Below every store; the only user of the client for internal topics. One task reads and folds, so a fold sees records in
 //! order, partition by partition, and needs no lock against another. Invariants: [`TopicLog::open`] returns once everything that
 //! was there has been folded; [`TopicLog::write`] once the broker has acknowledged; [`TopicLog::read_to_end`] once everything
-//! acknowledged before the call has been folded.
+//! acknowledged before the call has been folded, but for what was written in transactions that were aborted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,28 +88,25 @@ impl TopicLog {
             positions,
             _follower: stop.drop_guard(),
         };
-        log.read_to_end().await?;
+        // Not beyond a transaction that a killed producer left open: only its successor, who is not started yet, ends it.
+        log.read_to(Isolation::ReadCommitted).await?;
         Ok(log)
     }
 
-    /// Waits until everything that is in the topic now, and decided, has been folded: a transaction that is still open may be so for
-    /// long.
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Waits until everything that is in the topic now has been folded, and open transactions have been ended.
     ///
     /// # Errors
     /// `Retriable` when the broker cannot be asked or does not deliver in time.
     pub(crate) async fn read_to_end(&self) -> Result<()> {
-        self.read_to(Isolation::ReadCommitted).await
-    }
-
-    /// Waits until everything that is in the topic now has been folded, and open transactions have been decided. For whoever has just
-    /// committed one: brokers say so before readers can see it.
-    ///
-    /// # Errors
-    /// As [`TopicLog::read_to_end`].
-    pub(crate) async fn read_to_last(&self) -> Result<()> {
         self.read_to(Isolation::ReadUncommitted).await
     }
 
+    /// Reads to the end as readers of this kind see it.
     async fn read_to(&self, isolation: Isolation) -> Result<()> {
         let partitions = i32::try_from(self.positions.borrow().len()).unwrap_or(i32::MAX);
         let ends: Vec<_> =
@@ -131,8 +128,8 @@ impl TopicLog {
     }
 
     async fn end_of(&self, partition: i32, isolation: Isolation) -> Result<i64> {
-        let (topic, latest) = (&self.topic, OffsetSpec::Latest);
-        let end = self.client.list_offsets_isolated(topic, partition, latest, isolation).await;
+        let latest = OffsetSpec::Latest;
+        let end = self.client.list_offsets_isolated(&self.topic, partition, latest, isolation).await;
         end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
     }
 
