@@ -8,6 +8,7 @@
 pub mod arrivals;
 pub mod broker;
 pub mod checker;
+pub mod cluster;
 pub mod database;
 pub mod far_end;
 pub mod kcat;
@@ -17,5 +18,6 @@ pub mod pipeline;
 pub mod places;
 pub mod process;
 pub mod receiver;
+pub mod sequence;
 pub mod shop;
 pub mod wait;

@@ -94,7 +94,7 @@ pub(super) async fn run_worker(
         in_group: mode == Mode::Distributed,
     };
     let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
-    tokio::spawn(rest::follow_levels(herder.clone(), levels.clone()));
+    tokio::spawn(herder.clone().follow_levels(levels.clone()));
     let state = RestState {
         herder,
         validator,

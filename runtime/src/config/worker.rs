@@ -146,10 +146,10 @@ pub struct WorkerConfig {
     pub security: Security,
     /// Where REST listens, for everyone and for admins.
     pub listeners: Vec<Listener>,
-    /// Who may reach REST, and what they may do.
-    pub access: RestAccess,
     /// Whether sources deliver exactly once.
     pub exactly_once: ExactlyOnce,
+    /// Who may reach REST, and what they may do.
+    pub access: RestAccess,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -199,8 +199,8 @@ impl WorkerConfig {
             group,
             security,
             listeners,
-            access,
             exactly_once,
+            access,
             override_policy,
             props,
             notices,

@@ -5,7 +5,6 @@
 //! follows from the config topic alone (`state`), is decided by a pure function (`plan`), and done by one task (`run`).
 //! Invariant: no method waits for connector code, but for a deadline.
 
-mod apply;
 mod connectors;
 mod desk;
 mod fencing;
@@ -32,11 +31,10 @@ pub use start::{HerderSetup, RunningHerder};
 pub(crate) use state::ClusterState;
 pub use supervision::RestartPolicy;
 
-pub use loggers::ClusterLoggers;
 pub use types::{
-    Applied, ApplyMode, ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset,
-    ConnectorStatus, HerderError, HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState,
-    TaskId, TaskInfo, TaskStatus, Wanted, WorkerInfo,
+    ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,
+    HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus,
+    WorkerInfo,
 };
 
 use std::sync::Arc;
@@ -131,29 +129,6 @@ impl Herder {
     /// `BadRequest`.
     pub async fn put_config(&self, name: &str, config: Props) -> HerderResult<(bool, ConnectorInfo)> {
         self.desk().await?.put_config(name, config).await
-    }
-
-    /// Makes many connectors what they are to be: idempotent, and one failure holds nobody else up. Answers come in the order of the
-    /// names asked for, then those of deleted connectors.
-    ///
-    /// # Errors
-    /// `BadRequest` when a name is there twice; those of writing.
-    pub async fn apply(&self, wanted: Vec<Wanted>, mode: ApplyMode) -> HerderResult<Vec<(String, Applied)>> {
-        self.desk().await?.apply(wanted, mode).await
-    }
-
-    /// Sets a log level on every worker of the group (KIP-976); each applies it as it reads it.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub async fn set_cluster_logger(&self, namespace: &str, level: &str) -> HerderResult<()> {
-        self.desk().await?.set_cluster_logger(namespace, level).await
-    }
-
-    /// The log levels that are set for the group from now on, namespace and level, one after the other; those of before this worker's
-    /// time count no more, as in Connect. `None` when the worker is on its way out.
-    pub async fn cluster_loggers(&self) -> HerderResult<ClusterLoggers> {
-        Ok(ClusterLoggers::from_now(self.desk().await?.configs.watch()))
     }
 
     /// Changes some settings of a connector.

@@ -23,7 +23,7 @@ pub(crate) struct ClusterState {
     /// The last restart request per connector, with its offset.
     restarts: BTreeMap<String, (i64, RestartRequest)>,
     session_key: Option<SessionKey>,
-    /// The level of each logger of the cluster, with its offset.
+    /// The level of each logger for the cluster, with its offset.
     loggers: BTreeMap<String, (i64, String)>,
 }
 
@@ -111,6 +111,12 @@ impl ClusterState {
         self.offset
     }
 
+    /// The loggers whose levels were set for the cluster at or after an offset, with their levels.
+    pub(crate) fn loggers_since(&self, since: i64) -> impl Iterator<Item = (&str, &str)> {
+        let set_since = self.loggers.iter().filter(move |(_, (offset, _))| *offset >= since);
+        set_since.map(|(logger, (_, level))| (&**logger, &**level))
+    }
+
     /// The connectors that are configured, by name.
     pub(crate) fn connectors(&self) -> impl Iterator<Item = (&String, &Arc<ConnectorState>)> {
         self.connectors.iter().filter(|(_, state)| state.config.is_some())
@@ -119,11 +125,6 @@ impl ClusterState {
     /// A connector that is configured.
     pub(crate) fn connector(&self, name: &str) -> Option<&Arc<ConnectorState>> {
         self.connectors.get(name).filter(|state| state.config.is_some())
-    }
-
-    /// The level of each logger of the cluster, with its offset.
-    pub(crate) fn loggers(&self) -> impl Iterator<Item = (&String, i64, &String)> {
-        self.loggers.iter().map(|(namespace, (offset, level))| (namespace, *offset, level))
     }
 
     /// The key with which workers sign their requests to each other.

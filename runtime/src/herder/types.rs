@@ -201,41 +201,6 @@ pub struct Initial {
     pub offsets: Vec<ConnectorOffset>,
 }
 
-/// A connector as it is to be: one of many that are applied at once.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// Its name.
-    pub name: String,
-    /// Its whole configuration.
-    pub config: Props,
-    /// What it is to do; as it is (or, a new one, to run) if nothing is said.
-    pub target: Option<TargetState>,
-}
-
-/// How many connectors are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ApplyMode {
-    /// Nothing is changed: only what would be is said.
-    pub dry_run: bool,
-    /// Connectors that are not wanted are deleted.
-    pub prune: bool,
-}
-
-/// What became of a connector that was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
-    /// There was none.
-    Created,
-    /// Its configuration or what it is to do was another.
-    Updated,
-    /// It was as wanted.
-    Unchanged,
-    /// It was not wanted.
-    Deleted,
-    /// It stays as it was.
-    Failed(HerderError),
-}
-
 /// What the worker says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerInfo {

@@ -12,7 +12,6 @@ use super::RestState;
 use super::body::Body;
 use super::error::Failure;
 use super::name::{Asked, Name};
-use crate::herder::Herder;
 use crate::logging::{LevelError, Levels, Logger};
 
 /// A logger's level.
@@ -62,7 +61,7 @@ pub(super) async fn set_level(
     let scope = asked.values("scope").last().unwrap_or("worker");
     if scope.eq_ignore_ascii_case("cluster") {
         Levels::check(&name, &level).map_err(refused)?;
-        rest.ask(rest.herder.set_cluster_logger(&name, &level.to_ascii_uppercase())).await?;
+        rest.ask(rest.herder.set_cluster_level(&name, &level.to_ascii_uppercase())).await?;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if !scope.eq_ignore_ascii_case("worker") {
@@ -78,17 +77,5 @@ fn refused(error: LevelError) -> Failure {
         LevelError::UnknownLevel(_) => Failure::not_found(error.to_string()),
         LevelError::InvalidName(_) | LevelError::TooMany => Failure::bad_request(error.to_string()),
         LevelError::Reload(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
-
-/// Takes over the levels that are set for the cluster from now on, by whichever worker, until this one ends.
-pub async fn follow_levels(herder: Herder, levels: Levels) {
-    let Ok(mut loggers) = herder.cluster_loggers().await else { return };
-    while let Some(set) = loggers.next().await {
-        for (logger, level) in set {
-            if let Err(error) = levels.set(&logger, &level) {
-                tracing::warn!("the level of logger {logger} was set for the cluster, but not here: {error}");
-            }
-        }
     }
 }

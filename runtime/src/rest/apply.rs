@@ -1,36 +1,51 @@
 //! `PUT /connectors`: many connectors brought to what is written down, in one request. Applying the same again changes nothing.
 //!
-//! Ours, beyond Kafka Connect; the herder does it. Each connector is created, updated or left as it is by itself: one that is
-//! refused says why and keeps no other from being applied. Invariant: nobody changes or deletes here what they may not change
-//! one by one.
+//! Ours, beyond Kafka Connect. Each connector is created, updated or left as it is by itself: one that is refused says why and
+//! keeps no other from being applied. Invariant: a connector whose configuration is what was sent already is not touched, so
+//! its tasks do not restart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use axum::Extension;
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::RestState;
 use super::body::{Body, CreateRequest, RawCreateRequest};
-use super::connectors::{agreed_name, checked, named, restore, stored};
+use super::connectors::{agreed_name, checked, create_from, named, restore, stored};
 use super::error::Failure;
 use super::login::Caller;
 use super::name::Asked;
 use super::rights::Concerned;
 use crate::config::{Role, Scope};
-use crate::herder::{Applied, ApplyMode, Wanted};
+use crate::validation::SaidConfig;
 
 /// How many connectors one request may bring.
 const CONNECTORS_MAX: usize = 10_000;
 
+/// How many are checked and written at once: each writes to a topic, and writes that wait together are written together.
+const AT_ONCE: usize = 16;
+
+/// What became of a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Failed,
+}
+
 /// What is said of a connector.
 #[derive(Debug, Serialize)]
-struct AppliedView {
+struct Applied {
     name: String,
-    outcome: &'static str,
+    outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
 }
@@ -42,52 +57,32 @@ pub(super) async fn apply(
     asked: Asked,
     Body(requests): Body<Vec<RawCreateRequest>>,
 ) -> Result<Response, Failure> {
-    let mode = ApplyMode { dry_run: asked.flag("dryRun")?, prune: asked.flag("prune")? };
-    if mode.prune {
-        caller.require(Role::Admin, Scope::Everything)?;
-    }
+    let dry_run = asked.flag("dryRun")?;
     let requests = named_requests(requests)?;
     for (name, _) in &requests {
         caller.require(Role::Admin, Scope::Connector(name))?;
     }
-    // What cannot be asked for at all is refused as a whole when others would be deleted for it.
-    let (mut wanted, mut refused) = (Vec::new(), BTreeMap::new());
     let names: Vec<String> = requests.iter().map(|(name, _)| name.clone()).collect();
-    for (name, request) in requests {
-        match wanted_of(&rest, &name, request).await {
-            Ok(connector) => wanted.push(connector),
-            Err(failure) if mode.prune => return Err(failure),
-            Err(failure) => drop(refused.insert(name, failure)),
-        }
+    let outcomes: Vec<(String, Result<Outcome, Failure>)> = stream::iter(requests)
+        .map(|(name, request)| async {
+            let outcome = tried(&rest, &name, request, dry_run).await;
+            (name, outcome)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut applied = Vec::with_capacity(outcomes.len());
+    for (name, outcome) in outcomes {
+        applied.push(match outcome {
+            Ok(outcome) => Applied { name, outcome, error: None },
+            // The whole request is the leader's; what was done here before it changed will be found unchanged there.
+            Err(failure) if failure.is_elsewhere() => return Err(failure),
+            Err(failure) => Applied { name, outcome: Outcome::Failed, error: Some(failure.body()) },
+        });
     }
-    let mut done: BTreeMap<String, Applied> =
-        rest.ask(rest.herder.apply(wanted, mode)).await?.into_iter().collect();
-    let in_order = names.iter().map(|name| {
-        let outcome = done.remove(name).map(view);
-        let refusal = refused.remove(name).map(|failure| ("failed", Some(failure.body())));
-        let (outcome, error) = outcome.or(refusal).unwrap_or(("failed", None));
-        AppliedView { name: name.clone(), outcome, error }
-    });
-    let mut views: Vec<AppliedView> = in_order.collect();
-    views.extend(done.into_iter().map(|(name, applied)| {
-        let (outcome, error) = view(applied);
-        AppliedView { name, outcome, error }
-    }));
-    let any_failed = views.iter().any(|view| view.outcome == "failed");
+    let any_failed = applied.iter().any(|applied| applied.outcome == Outcome::Failed);
     let status = if any_failed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
-    let concerned = views.iter().map(|view| view.name.clone()).collect();
-    Ok((status, Extension(Concerned(concerned)), Json(views)).into_response())
-}
-
-/// The word for what became of a connector, and what kept it as it was.
-fn view(applied: Applied) -> (&'static str, Option<Value>) {
-    match applied {
-        Applied::Created => ("created", None),
-        Applied::Updated => ("updated", None),
-        Applied::Unchanged => ("unchanged", None),
-        Applied::Deleted => ("deleted", None),
-        Applied::Failed(error) => ("failed", Some(Failure::from(error).body())),
-    }
+    Ok((status, Extension(Concerned(names)), Json(applied)).into_response())
 }
 
 /// The requests with their names, of which none may stand twice: which of them would win?
@@ -110,16 +105,31 @@ fn named_requests(requests: Vec<RawCreateRequest>) -> Result<Vec<(String, Create
     named.collect()
 }
 
-/// A connector as the herder takes it: without masks, and without what only a creation can have.
-async fn wanted_of(rest: &RestState, name: &str, request: CreateRequest) -> Result<Wanted, Failure> {
-    if !request.initial_offsets.is_empty() {
-        let message = format!(
-            "Connector {name}: initial_offsets are for POST /connectors; applying again would set it back again"
-        );
-        return Err(Failure::bad_request(message));
-    }
-    let mut config = checked(rest, named(request.config, name)).await?;
+async fn tried(
+    rest: &RestState,
+    name: &str,
+    mut request: CreateRequest,
+    dry_run: bool,
+) -> Result<Outcome, Failure> {
+    let said: SaidConfig = named(std::mem::take(&mut request.config), name);
+    let mut config = checked(rest, said).await?;
     let stored = stored(rest, name).await?;
     restore(rest, &mut config, stored.as_ref())?;
-    Ok(Wanted { name: name.to_owned(), config, target: request.initial_state })
+    if stored.as_ref() == Some(&config) {
+        return Ok(Outcome::Unchanged);
+    }
+    if dry_run {
+        let said = config.into_iter().map(|(key, text)| (key, Some(text))).collect();
+        let infos = rest.validator.validate(said).await?;
+        return match infos.error_count() {
+            0 => Ok(if stored.is_some() { Outcome::Updated } else { Outcome::Created }),
+            _ => Err(Failure::bad_request(infos.refusal())),
+        };
+    }
+    if stored.is_none() {
+        create_from(rest, name, config, &request).await?;
+        return Ok(Outcome::Created);
+    }
+    let (created, _) = rest.ask(rest.herder.put_config(name, config)).await?;
+    Ok(if created { Outcome::Created } else { Outcome::Updated })
 }

@@ -93,10 +93,20 @@ pub(super) async fn create(
     caller.require(Role::Admin, Scope::Connector(&name))?;
     let mut config = checked(&rest, named(std::mem::take(&mut request.config), &name)).await?;
     restore(&rest, &mut config, None)?;
-    let initial = Initial { target: request.initial_state, offsets: request.initial_offsets };
-    let outcome = rest.ask(rest.herder.create(&name, config, initial)).await;
+    let outcome = create_from(&rest, &name, config, &request).await;
     let response = outcome.map_or_else(IntoResponse::into_response, |info| created(&rest, info));
     Ok((Extension(Concerned(vec![name])), response).into_response())
+}
+
+/// Creates a connector, which begins with its initial offsets if it has any (KIP-995).
+pub(super) async fn create_from(
+    rest: &RestState,
+    name: &str,
+    config: Props,
+    request: &CreateRequest,
+) -> Result<ConnectorInfo, Failure> {
+    let initial = Initial { target: request.initial_state, offsets: request.initial_offsets.clone() };
+    rest.ask(rest.herder.create(name, config, initial)).await
 }
 
 /// `GET /connectors/{name}`

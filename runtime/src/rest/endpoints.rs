@@ -74,10 +74,7 @@ const CONNECTORS_ONLY: &[Parameter] =
 const VERSION: &[Parameter] =
     &[("version", "string", "A version, a range in Maven's syntax, or `latest`; the latest by default")];
 const SCOPE: &[Parameter] = &[("scope", "string", "`worker` (default): this one; `cluster`: all of them")];
-const APPLY: &[Parameter] = &[
-    ("dryRun", "boolean", "Check, and say what would be done, but do nothing"),
-    ("prune", "boolean", "Delete the connectors that are not in the list"),
-];
+const DRY_RUN: &[Parameter] = &[("dryRun", "boolean", "Check, and say what would be done, but do nothing")];
 
 /// All of them.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -103,7 +100,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .answers(&[(201, "ConnectorInfo")]),
     Endpoint::new("PUT", "/connectors", "Create or update many connectors, each only if that changes it")
         .needs(Role::Admin, Over::Body)
-        .query(APPLY)
+        .query(DRY_RUN)
         .body("ApplyConnectors")
         .answers(&[(200, "Applied"), (207, "Applied")]),
     Endpoint::new("GET", "/connectors/{name}", "A connector as it is configured")

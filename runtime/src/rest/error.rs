@@ -70,6 +70,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether another worker must do what was asked for.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
     /// The JSON that is answered.
     pub(super) fn body(&self) -> serde_json::Value {
         json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })

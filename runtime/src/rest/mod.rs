@@ -41,7 +41,6 @@ use axum::routing::{MethodRouter, get, post, put};
 use broker_server::Broker;
 use parking_lot::Mutex;
 
-pub use admin::follow_levels;
 pub use error::Failure;
 pub use guard::Access;
 pub(crate) use peers::HttpPeers;

@@ -122,7 +122,7 @@ fn answers() -> Value {
         "Applied": list(&object(
             json!({
                 "name": text(),
-                "outcome": {"enum": ["created", "updated", "unchanged", "deleted", "failed"]},
+                "outcome": {"enum": ["created", "updated", "unchanged", "failed"]},
                 "error": named("Error"),
             }),
             &["name", "outcome"],

@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod definition;
+mod exactly_once;
 mod mask;
 mod plugins;
 mod validator;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use api::{Error, Props, Result};
 use broker_client::{
-    Acks, Assignor, Client, ClientConfig, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation,
-    OffsetReset, Producer, ProducerConfig, Subscription,
+    Acks, Assignor, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset,
+    Producer, ProducerConfig, Subscription,
 };
 
 use super::settings::parse;

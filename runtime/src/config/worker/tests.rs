@@ -56,7 +56,7 @@ fn another_broker_is_used_as_it_is() {
 fn all_errors_come_at_once_and_name_their_setting() {
     let said = props(&[
         ("listeners", "https://a:1,b"),
-        ("exactly.once.source.support", "enabled"),
+        ("exactly.once.source.support", "maybe"),
         ("offset.flush.interval.ms", "soon"),
         ("connector.client.config.override.policy", "Some"),
         ("config.storage.topic", "a b"),

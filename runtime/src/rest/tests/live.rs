@@ -12,7 +12,6 @@ use super::described::unlike;
 use super::{Answer, Server, assert_error, registry, state, validator, worker_config};
 use crate::herder::{Herder, HerderSetup, RunningHerder};
 use crate::metrics::Metrics;
-use crate::rest::follow_levels;
 use crate::store::ConfigStore;
 
 /// How long something that happens soon may take.
@@ -51,12 +50,11 @@ impl Worker {
             metrics: Metrics::default(),
             worker_id: "127.0.0.1:8083".to_owned(),
             bootstrap_servers: vec![broker.addresses()[0].to_string()],
-            in_group: false,
         };
         let stop = CancellationToken::new();
         let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
         let state = state(&config, herder.clone());
-        tokio::spawn(follow_levels(herder.clone(), state.levels.clone()));
+        tokio::spawn(herder.clone().follow_levels(state.levels.clone()));
         let server = Server::serve(&config, state).await;
         Self { server, herder, broker, stop, task, _folder: folder }
     }
@@ -65,7 +63,7 @@ impl Worker {
     pub(super) async fn config_topic(&self) -> ConfigStore {
         let bootstrap_servers = vec![self.broker.addresses()[0].to_string()];
         let client = Client::new(ClientConfig { bootstrap_servers, ..ClientConfig::default() });
-        ConfigStore::open(&client, &worker_config(&[]).config_topic(), None).await.unwrap()
+        ConfigStore::open(&client, &worker_config(&[]).config_topic()).await.unwrap()
     }
 
     pub(super) async fn create(&self, body: &Value) -> Answer {

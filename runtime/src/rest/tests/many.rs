@@ -55,14 +55,6 @@ async fn applying_twice_changes_nothing_and_a_refusal_keeps_no_other_back() {
     assert_eq!(worker.herder.config("b").await.unwrap()["tasks.max"], "3");
     assert!(!worker.herder.config("c").await.unwrap().contains_key("tasks.max"));
 
-    let (status, answer) = apply(&worker, &wanted[..2], "?prune=true").await;
-    assert_eq!(
-        (status, outcomes(&answer)),
-        (200, ["unchanged", "unchanged", "deleted"].map(str::to_owned).to_vec())
-    );
-    assert_eq!(answer[2]["name"], "c");
-    assert_eq!(worker.server.get("/connectors").await.json(), json!(["a", "b"]));
-
     let twice = format!("[{},{}]", wanted[0], wanted[0]);
     let refused = worker.server.json("PUT", "/connectors", twice.as_bytes()).await;
     assert_error(&refused, 400, "Connector a stands in the request twice", "twice");
