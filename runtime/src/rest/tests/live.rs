@@ -50,6 +50,7 @@ impl Worker {
             metrics: Metrics::default(),
             worker_id: "127.0.0.1:8083".to_owned(),
             bootstrap_servers: vec![broker.addresses()[0].to_string()],
+            in_group: false,
         };
         let stop = CancellationToken::new();
         let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
@@ -63,7 +64,7 @@ impl Worker {
     pub(super) async fn config_topic(&self) -> ConfigStore {
         let bootstrap_servers = vec![self.broker.addresses()[0].to_string()];
         let client = Client::new(ClientConfig { bootstrap_servers, ..ClientConfig::default() });
-        ConfigStore::open(&client, &worker_config(&[]).config_topic()).await.unwrap()
+        ConfigStore::open(&client, &worker_config(&[]).config_topic(), None).await.unwrap()
     }
 
     pub(super) async fn create(&self, body: &Value) -> Answer {
