@@ -18,7 +18,7 @@ use super::lead::Place;
 use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
-use crate::config::{ExactlyOnceSource, WorkerConfig};
+use crate::config::{ExactlyOnceSource, Listener, WorkerConfig};
 use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
 use crate::rest::HttpPeers;
@@ -30,6 +30,11 @@ const COMMANDS_MAX: usize = 1_024;
 
 /// How long the last statuses may take to be written.
 const STATUS_FLUSH_MAX: Duration = Duration::from_secs(2);
+
+/// How others speak with this worker: as its first listener does.
+fn scheme(config: &WorkerConfig) -> &'static str {
+    config.listeners.first().map_or("http", Listener::scheme)
+}
 
 /// What a herder is made from.
 pub struct HerderSetup {
@@ -113,7 +118,7 @@ fn membership(desk: &Desk, in_group: bool) -> Box<dyn Membership> {
         group: context.config.storage.group_id.clone(),
         options: context.config.group.clone(),
         session_is_said: context.config.props.contains_key("session.timeout.ms"),
-        url: format!("http://{}/", desk.worker_id),
+        url: format!("{}://{}/", scheme(&desk.context.config), desk.worker_id),
     };
     Box::new(Group::start(&context.client, &desk.configs, &context.metrics, settings))
 }
