@@ -25,6 +25,7 @@ mod record;
 mod schema;
 mod sink;
 mod source;
+mod transaction;
 mod transform;
 mod validate;
 mod value;
@@ -46,6 +47,7 @@ pub use sink::{
     AssignedPartition, ErrantRecordReporter, OffsetAndMetadata, SinkConnector, SinkContext, SinkOffsets,
     SinkTask, consumed_offsets,
 };
-pub use source::{History, OffsetReader, SourceConnector, SourceContext, SourceTask};
+pub use source::{ExactlyOnceSupport, History, OffsetReader, SourceConnector, SourceContext, SourceTask};
+pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};
 pub use value::{SchemaAndValue, Struct, Text, Value};

@@ -14,6 +14,7 @@ use configs::{ConfigErrors, Props};
 use crate::error::Result;
 use crate::gauges::Gauges;
 use crate::record::{FlatMap, SourceRecord};
+use crate::transaction::TransactionContext;
 use crate::value::Text;
 
 /// A source connector: checks a configuration, splits the work, makes tasks.
@@ -37,6 +38,19 @@ pub trait SourceConnector: Send + Sync {
     /// Makes a task. It does nothing before [`SourceTask::start`].
     fn task(&self) -> Box<dyn SourceTask>;
 
+    /// Whether records come exactly once with this configuration, if the worker writes them and their offsets in transactions: whether
+    /// after a restart the source goes on right behind the offset that was committed, without repeating or leaving out a record.
+    /// `None` when the connector does not know.
+    fn exactly_once_support(&self, _config: &Props) -> Option<ExactlyOnceSupport> {
+        None
+    }
+
+    /// Whether the tasks say themselves where transactions end (`transaction.boundary=connector`), through
+    /// [`SourceContext::transactions`].
+    fn can_define_transaction_boundaries(&self, _config: &Props) -> bool {
+        false
+    }
+
     /// Checks offsets that a user wants to set over REST (`None` resets that partition).
     ///
     /// # Errors
@@ -44,6 +58,15 @@ pub trait SourceConnector: Send + Sync {
     fn check_offsets(&self, _config: &Props, _offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {
         Ok(())
     }
+}
+
+/// What a connector promises of its own part in exactly-once delivery (KIP-618).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExactlyOnceSupport {
+    /// No record is repeated or left out over restarts.
+    Supported,
+    /// Some may be.
+    Unsupported,
 }
 
 /// What a source task is given at its start.
@@ -61,6 +84,8 @@ pub struct SourceContext {
     pub history: Arc<dyn History>,
     /// Where to put numbers that `/metrics` shall show.
     pub gauges: Gauges,
+    /// Where the task says that a transaction ends; only with `transaction.boundary=connector` on a worker that delivers exactly once.
+    pub transactions: Option<TransactionContext>,
 }
 
 impl fmt::Debug for SourceContext {

@@ -110,6 +110,7 @@ async fn main() -> Result<()> {
         offsets: Arc::new(Beginning(beginning(&arguments))),
         history: Arc::new(Nothing),
         gauges: Gauges::default(),
+        transactions: None,
     };
     task.start(context).await?;
     let mut lines = Lines::new(has("--schemas"))?;

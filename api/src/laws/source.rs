@@ -166,6 +166,7 @@ pub fn source_context(config: Props, offsets: CommittedOffsets) -> SourceContext
         offsets: Arc::new(offsets),
         history: Arc::new(RememberedTexts::default()),
         gauges: Gauges::default(),
+        transactions: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`Client`] holds connections and knowledge of the cluster; it reconnects by itself.
 //! - [`Producer`] batches, compresses and delivers records, in order and without duplicates.
 //! - [`PartitionConsumer`] reads partitions of one's choice; [`GroupConsumer`] shares a topic's partitions with others.
+//! - [`GroupMembership`] is a place in a group of any other kind.
 //!
 //! The crate depends on `broker_protocol` and knows nothing of whose broker it talks to.
 
@@ -11,6 +12,7 @@ mod client;
 mod config;
 mod consumer;
 mod error;
+mod group;
 mod metadata;
 mod net;
 mod producer;
@@ -28,6 +30,7 @@ pub use config::{
 };
 pub use consumer::{GroupConsumer, PartitionConsumer, Subscription};
 pub use error::{Error, Result};
+pub use group::{GroupMembership, GroupProtocol, JoinedGroup, MembershipConfig, Standing};
 pub use producer::{Delivery, Producer};
 pub use security::{Identity, Sasl, SaslMechanism, Secret, Security, Tls, TlsError, TlsOptions};
 pub use types::{

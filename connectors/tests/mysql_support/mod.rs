@@ -261,6 +261,7 @@ impl Run {
             offsets: Arc::clone(worker) as Arc<dyn OffsetReader>,
             history: Arc::clone(worker) as Arc<dyn History>,
             gauges: gauges.clone(),
+            transactions: None,
         };
         task.start(context).await.unwrap();
         Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new() }

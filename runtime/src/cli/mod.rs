@@ -1,4 +1,4 @@
-//! The command line: what runs (`standalone`, `broker`), and what people and programs ask of a cluster (`topics`, `groups`, `produce`,
+//! The command line: what runs (`standalone`, `distributed`, `broker`), and what people and programs ask of a cluster (`topics`, `groups`, `produce`,
 //! `consume`), of a worker (`connectors`) or of the binary (`plugins`).
 //!
 //! The outermost room: reads files, sets up logging and threads, and hands over. Invariants: an error ends the process with
@@ -10,6 +10,7 @@ mod confirm;
 mod connection;
 mod connectors;
 mod consume;
+mod distributed;
 mod exit;
 mod files;
 mod groups;
@@ -61,6 +62,8 @@ enum Command {
     /// Run one worker, with a broker of its own unless bootstrap.servers is set. Without files: REST on 127.0.0.1:8083, the broker
     /// on 127.0.0.1:9092, data under ./millrace-data
     Standalone(StandaloneArgs),
+    /// Run one of several workers that share the work of a group; the brokers that they meet at are said by bootstrap.servers
+    Distributed(DistributedArgs),
     /// Run the broker alone
     Broker(BrokerArgs),
     /// List, create, describe, alter, delete and follow topics of any Kafka-protocol cluster
@@ -84,6 +87,12 @@ struct StandaloneArgs {
     worker: Option<PathBuf>,
     /// Connectors to create or update: .properties files, or JSON (a flat object with a "name", or {"name", "config"})
     connectors: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DistributedArgs {
+    /// The worker's settings, as for connect-distributed
+    worker: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +128,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     if let Err(failed) = error.print() {
         complain(&format!("cannot print: {failed}"));
     }
-    let runs_connectors = std::env::args().any(|argument| argument == "standalone");
+    let runs_connectors =
+        std::env::args().any(|argument| argument == "standalone" || argument == "distributed");
     match (error.use_stderr(), runs_connectors) {
         (false, _) => ExitCode::SUCCESS,
         (true, true) => ExitCode::FAILURE,
@@ -131,7 +141,7 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise: commands that answer and end have nothing to tell but troubles.
     fn log_levels(&self) -> &'static str {
         match self {
-            Self::Standalone(_) | Self::Broker(_) | Self::Plugins(_) => "info",
+            Self::Standalone(_) | Self::Distributed(_) | Self::Broker(_) | Self::Plugins(_) => "info",
             Self::Topics(_) | Self::Groups(_) | Self::Produce(_) | Self::Consume(_) | Self::Connectors(_) => {
                 "warn"
             }
@@ -164,6 +174,7 @@ fn run(cli: Cli, registry: Registry) -> Result<(), Exit> {
             Command::Standalone(arguments) => {
                 standalone::run(registry, levels, arguments.worker, arguments.connectors).await
             }
+            Command::Distributed(arguments) => distributed::run(registry, levels, arguments.worker).await,
             Command::Broker(arguments) => broker::run(arguments.broker).await,
             Command::Topics(arguments) => topics::run(arguments).await,
             Command::Groups(arguments) => groups::run(arguments).await,

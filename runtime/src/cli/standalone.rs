@@ -1,4 +1,4 @@
-//! `millrace standalone`: one worker, with REST and, unless it uses another, a broker of its own.
+//! `millrace standalone`: one worker, with REST and, unless it uses another, a broker of its own; and what `distributed` shares with it.
 //!
 //! Only wires: what is opened first is what fails most (files, ports), so that a mistake is told before anything is written.
 //! Invariant: things stop in the opposite order of their start: REST first, then connectors, the broker last.
@@ -18,8 +18,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Exit, asked_to_stop, chain, files};
-use crate::config::{Listener, WorkerConfig};
+use super::{Exit, asked_to_stop, chain, distributed, files};
+use crate::config::{GroupOptions, Listener, WorkerConfig};
 use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
@@ -32,8 +32,28 @@ const VALIDATION_DEADLINE: Duration = Duration::from_secs(60);
 /// How long requests under way may take to end at the stop.
 const REST_GRACE: Duration = Duration::from_secs(2);
 
-/// Runs a worker with these files.
+/// Whether a worker is alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A group of one.
+    Standalone,
+    /// One of a group.
+    Distributed,
+}
+
+/// Runs a worker that is alone with these files.
 pub(super) async fn run(
+    registry: Registry,
+    levels: Levels,
+    worker: Option<PathBuf>,
+    connectors: Vec<PathBuf>,
+) -> Result<(), Exit> {
+    run_worker(Mode::Standalone, registry, levels, worker, connectors).await
+}
+
+/// Runs a worker with these files.
+pub(super) async fn run_worker(
+    mode: Mode,
     registry: Registry,
     levels: Levels,
     worker: Option<PathBuf>,
@@ -48,6 +68,14 @@ pub(super) async fn run(
     let config = WorkerConfig::parse(&props).map_err(in_file)?;
     for notice in &config.notices {
         tracing::warn!("{notice}");
+    }
+    match mode {
+        Mode::Standalone => {
+            for name in GroupOptions::said(&config.props) {
+                tracing::warn!("{name} has no effect here: a standalone worker is a group of one");
+            }
+        }
+        Mode::Distributed => distributed::check(&config)?,
     }
     check_converters(&config, &registry).map_err(in_file)?;
     let connectors = files::read_connectors(&connectors)?;
@@ -64,6 +92,7 @@ pub(super) async fn run(
         metrics: metrics.clone(),
         worker_id: worker_id(&config, &sockets),
         bootstrap_servers: bootstrap_servers(&config, &broker),
+        in_group: mode == Mode::Distributed,
     };
     let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
     let state = RestState {

@@ -45,19 +45,7 @@ const ACCEPTED: &[(&[&str], &str)] = &[
         "this worker speaks http only",
     ),
     (&["response.http.headers.config"], "no headers are added to answers yet"),
-    (
-        &[
-            "session.timeout.ms",
-            "rebalance.timeout.ms",
-            "heartbeat.interval.ms",
-            "worker.sync.timeout.ms",
-            "worker.unsync.backoff.ms",
-            "connect.protocol",
-            "scheduled.rebalance.max.delay.ms",
-            "inter.worker.",
-        ],
-        "a standalone worker is a group of one",
-    ),
+    (&["inter.worker."], "a standalone worker is a group of one"),
     (
         &[
             "client.dns.lookup",

@@ -7,6 +7,7 @@
 mod accepted;
 mod client;
 mod connector;
+mod group;
 mod jaas;
 mod listener;
 mod policy;
@@ -20,6 +21,7 @@ mod worker;
 pub use accepted::notices;
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub use group::GroupOptions;
 pub(crate) use listener::is_loopback_host;
 pub use listener::{Listener, ListenerError};
 pub use policy::OverridePolicy;

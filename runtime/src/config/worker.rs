@@ -9,6 +9,7 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::group::GroupOptions;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
@@ -133,6 +134,8 @@ pub struct WorkerConfig {
     pub rest: RestOptions,
     /// The group and the topics.
     pub storage: StorageOptions,
+    /// How it is a member of its group, if it is not alone.
+    pub group: GroupOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
     /// Where REST listens.
@@ -157,20 +160,28 @@ impl WorkerConfig {
         let options = WorkerOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
+        let group = GroupOptions::parse_all(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
         let listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (Some(options), Some(rest), Some(storage), Some(security), Some(override_policy), true) =
-            (options, rest, storage, security, override_policy, errors.is_empty())
+        let (
+            Some(options),
+            Some(rest),
+            Some(storage),
+            Some(group),
+            Some(security),
+            Some(override_policy),
+            true,
+        ) = (options, rest, storage, group, security, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, storage, security, listeners, override_policy, props, notices })
+        Ok(Self { options, rest, storage, group, security, listeners, override_policy, props, notices })
     }
 
     /// All that a worker can be told.
@@ -193,6 +204,7 @@ impl WorkerConfig {
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
             .merge(StorageOptions::definition())
+            .merge(GroupOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)
     }

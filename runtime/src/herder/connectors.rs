@@ -27,8 +27,7 @@ impl HerderTask {
             TargetState::Paused => self.connector_settled(&name, State::Paused),
             TargetState::Stopped => self.connector_settled(&name, State::Stopped),
             TargetState::Started => {
-                let is_leader = self.member.as_ref().is_some_and(|member| member.is_leader);
-                let asked = ask_connector(Arc::clone(&self.desk), name, connector, config, is_leader);
+                let asked = ask_connector(Arc::clone(&self.desk), name, connector, config);
                 let outcomes = self.outcomes.0.clone();
                 tokio::spawn(async move {
                     let started = Instant::now();
@@ -50,6 +49,7 @@ impl HerderTask {
 
     pub(super) fn connector_answered(&mut self, outcome: Outcome) {
         let Outcome { name, run, connector, result, ran } = outcome;
+        self.touched.add(&name);
         if self.connector_runs.get(&name) != Some(&run)
             || self.running.connectors.get(&name) != Some(&connector)
         {
@@ -84,7 +84,9 @@ impl HerderTask {
         self.count_connectors();
         self.supervision.forget(&Subject::Connector(name.to_owned()));
         self.answer_waiting(name, &Err(not_found(name)));
-        if self.state.connector(name).is_none() {
+        if self.state.connector(name).is_some() {
+            self.connector_is_unassigned(name);
+        } else {
             self.desk.context.statuses.set(StatusRecord::Connector(name.to_owned(), None));
             self.desk.context.statuses.reset_topics(name);
             for (task, _) in self.desk.context.statuses.tasks(name) {
@@ -93,6 +95,13 @@ impl HerderTask {
                     self.desk.context.statuses.set(StatusRecord::Task(id, None));
                 }
             }
+        }
+    }
+
+    /// Says that nobody runs a connector, unless somebody else has begun to.
+    pub(super) fn connector_is_unassigned(&self, name: &str) {
+        if self.has_the_word(self.desk.context.statuses.connector(name).as_ref()) {
+            self.set_connector_status(name, State::Unassigned, None);
         }
     }
 
@@ -108,12 +117,10 @@ async fn ask_connector(
     name: String,
     connector: RunningConnector,
     config: Arc<Props>,
-    is_leader: bool,
 ) -> (String, Result<()>) {
     let answer = worker::task_configs(Arc::clone(&desk.context), &name, config).await;
     let outcome = match answer {
-        Ok(tasks) if is_leader => desk.publish_tasks(&name, connector.revision, tasks).await,
-        Ok(_) => Ok(()),
+        Ok(tasks) => desk.publish_tasks(&name, connector.revision, tasks).await,
         Err(error) => Err(error),
     };
     (name, outcome)

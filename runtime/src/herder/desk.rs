@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use api::{Error, Props};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::state::{ClusterState, ConnectorState};
 use super::{
     Care, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorStatus, HerderError, HerderErrorKind,
     HerderResult, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
 };
+use crate::membership::GroupView;
 use crate::store::ConfigStore;
 use crate::store::config_record::{ConfigRecord, RestartRequest};
 use crate::store::status_record::Status;
@@ -44,6 +45,9 @@ pub(crate) struct Desk {
     pub(crate) cluster_id: String,
     /// The way to the herder's task.
     pub(crate) commands: mpsc::Sender<Command>,
+    /// This worker's place in the group; the herder's task keeps it up to date.
+    #[allow(dead_code, reason = "read by whoever asks who leads")]
+    pub(crate) group: watch::Receiver<GroupView>,
     /// Held from check to write.
     pub(crate) writes: Mutex<()>,
 }

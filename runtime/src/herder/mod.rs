@@ -7,6 +7,7 @@
 
 mod connectors;
 mod desk;
+mod fencing;
 mod health;
 mod offsets;
 mod plan;
@@ -16,8 +17,10 @@ mod state;
 mod statuses;
 mod supervision;
 mod tasks;
+mod touched;
 mod types;
 
+pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};
 pub use health::{Care, Health, LastError, Stalled};
 pub(crate) use plan::Assignment;
 pub use start::{HerderSetup, RunningHerder};

@@ -18,8 +18,10 @@ use super::desk::{Command, Desk, not_found};
 use super::plan::{Action, Assignment, Running, RunningConnector, plan};
 use super::state::ClusterState;
 use super::supervision::Supervision;
+use super::touched::Touched;
 use super::{HerderError, HerderResult, State, TargetState, TaskId};
-use crate::membership::{Member, Membership, MembershipEvent, Work};
+use crate::membership::{GroupView, Member, Membership, MembershipEvent, Work};
+use crate::store::status_record::Status;
 use crate::worker::{Jitter, News, Report, TaskHandle};
 
 /// Reports and outcomes that may wait to be heard.
@@ -54,6 +56,10 @@ pub(crate) struct HerderTask {
     pub(super) desk: Arc<Desk>,
     pub(super) membership: Box<dyn Membership>,
     pub(super) member: Option<Member>,
+    /// The last generation that it had a place in.
+    pub(super) generation: i32,
+    /// What others may know of it.
+    pub(super) group: watch::Sender<GroupView>,
     pub(super) changes: watch::Receiver<Arc<ClusterState>>,
     pub(super) state: Arc<ClusterState>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -66,6 +72,8 @@ pub(crate) struct HerderTask {
     pub(super) supervision: Supervision<Subject>,
     /// Who waits for a connector to have started.
     pub(super) waiting: HashMap<String, Vec<oneshot::Sender<HerderResult<()>>>>,
+    /// What the plan is to be made for again.
+    pub(super) touched: Touched,
     /// Restart requests up to this offset have been heard.
     pub(super) restarts_heard: i64,
 }
@@ -75,6 +83,7 @@ impl HerderTask {
     pub(crate) fn new(
         desk: Arc<Desk>,
         membership: Box<dyn Membership>,
+        group: watch::Sender<GroupView>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let changes = desk.configs.watch();
@@ -82,6 +91,8 @@ impl HerderTask {
         Self {
             membership,
             member: None,
+            generation: 0,
+            group,
             changes,
             restarts_heard: state.offset(),
             state,
@@ -94,6 +105,7 @@ impl HerderTask {
             next_run: 0,
             supervision: Supervision::new(Jitter::unique()),
             waiting: HashMap::new(),
+            touched: Touched::All,
             desk,
         }
     }
@@ -119,10 +131,18 @@ impl HerderTask {
             self.settle();
         }
         self.stop_all().await;
+        self.membership.leave().await;
     }
 
     fn state_changed(&mut self) {
-        self.state = Arc::clone(&self.changes.borrow_and_update());
+        let now = Arc::clone(&self.changes.borrow_and_update());
+        let before = std::mem::replace(&mut self.state, now);
+        self.ask_for_a_round(Some(&before));
+        match &self.member {
+            // What was assigned and could not begin before this was read, begins.
+            Some(member) if before.offset() < member.config_offset => self.touched = Touched::All,
+            _ => self.touched.extend(self.state.changed_since(&before)),
+        }
         let state = Arc::clone(&self.state);
         for (name, offset, request) in state.restarts() {
             if offset >= self.restarts_heard {
@@ -133,25 +153,86 @@ impl HerderTask {
     }
 
     fn membership_changed(&mut self, event: MembershipEvent) {
+        self.touched = Touched::All;
         match event {
-            MembershipEvent::Assigned(member) => self.member = Some(member),
+            MembershipEvent::Assigned(member) => {
+                self.generation = member.generation;
+                self.member = Some(member);
+                self.ask_for_a_round(None);
+            }
             MembershipEvent::Revoked => self.member = None,
+        }
+        let stage = if self.member.is_some() { "herding" } else { "joining the group" };
+        self.group.send_replace(GroupView { member: self.member.clone(), stage });
+    }
+
+    /// Has the work given out anew if connectors or tasks came or went since it was. The leader knows what it gave out; the
+    /// others see that something changed, and come at once instead of with their next heartbeat.
+    fn ask_for_a_round(&mut self, before: Option<&ClusterState>) {
+        let Some(Member { work: Work::Share(_), is_leader, config_offset, owners, .. }) = &self.member else {
+            return;
+        };
+        if self.state.offset() <= *config_offset {
+            return;
+        }
+        let now = Assignment::everything(&self.state);
+        let is_new = match before {
+            _ if *is_leader => {
+                !now.connectors.iter().eq(owners.connectors.keys())
+                    || !now.tasks.iter().eq(owners.tasks.keys())
+            }
+            Some(before) => Assignment::everything(before) != now,
+            None => false,
+        };
+        if is_new {
+            self.membership.rejoin();
+        }
+    }
+
+    /// What is to run here now, of what was touched. Work of a configuration that has not been read yet is not begun; what runs already runs on.
+    fn assignment(&self) -> Assignment {
+        let Some(member) = &self.member else { return Assignment::default() };
+        match &member.work {
+            Work::Everything => self.touched.of_everything(&self.state),
+            Work::Share(share) if self.state.offset() >= member.config_offset => self.touched.of_share(share),
+            Work::Share(share) => {
+                let (running, share) = (&self.running, self.touched.of_share(share));
+                let of = |name: &&String| running.connectors.contains_key(*name);
+                Assignment {
+                    connectors: share.connectors.iter().filter(of).cloned().collect(),
+                    tasks: share.tasks.iter().filter(|id| running.tasks.contains_key(*id)).cloned().collect(),
+                }
+            }
         }
     }
 
     /// Does what the plan says until it says nothing.
     fn settle(&mut self) {
         loop {
-            let assignment = match self.member.as_ref().map(|member| &member.work) {
-                Some(Work::Everything) => Assignment::everything(&self.state),
-                Some(Work::Share(share)) => share.clone(),
-                None => Assignment::default(),
-            };
-            let actions = plan(&self.state, &assignment, &self.running);
+            let running = self.touched.of_running(&self.running);
+            let actions = plan(&self.state, &self.assignment(), &running);
             if actions.is_empty() {
+                self.touched = Touched::default();
+                self.confirm_revocation();
                 return;
             }
             actions.into_iter().for_each(|action| self.act(action));
+        }
+    }
+
+    /// Tells the group when nothing runs beyond what was assigned: others may have the rest then.
+    fn confirm_revocation(&mut self) {
+        let running = &self.running;
+        let nothing = Assignment::default();
+        let assignment = match self.member.as_ref().map(|member| &member.work) {
+            Some(Work::Everything) => return,
+            Some(Work::Share(share)) => share,
+            None => &nothing,
+        };
+        let ours = running.tasks.keys().all(|id| assignment.tasks.contains(id))
+            && running.connectors.keys().all(|name| assignment.connectors.contains(name));
+        if ours {
+            self.membership.revoked();
         }
     }
 
@@ -170,10 +251,12 @@ impl HerderTask {
         for subject in self.supervision.take_due(Instant::now()) {
             match subject {
                 Subject::Connector(name) => {
+                    self.touched.add(&name);
                     self.running.connectors.remove(&name);
                 }
                 Subject::Task(id) if self.runs.get(&id).is_some_and(|run| run.handle.is_none()) => {
                     self.desk.context.metrics.worker().task_restarts.fetch_add(1, Relaxed);
+                    self.touched.add(&id.connector);
                     self.forget_failed_run(&id);
                 }
                 Subject::Task(_) => {}
@@ -182,6 +265,7 @@ impl HerderTask {
     }
 
     fn restart_requested(&mut self, name: &str, request: crate::store::config_record::RestartRequest) {
+        self.touched.add(name);
         let statuses = Arc::clone(&self.desk.context.statuses);
         let state = statuses.connector(name).map(|status| status.state);
         if self.running.connectors.contains_key(name) && state.is_some_and(|state| request.concerns(state)) {
@@ -211,6 +295,7 @@ impl HerderTask {
                     true => Ok(()),
                     false => Err(HerderError::not_found(format!("Task {id} does not run on this worker"))),
                 };
+                self.touched.add(&id.connector);
                 self.restart_task(&id);
                 reply_to(reply, answer);
             }
@@ -219,14 +304,26 @@ impl HerderTask {
                     reply_to(reply, Err(not_found(&name)));
                     return;
                 }
+                self.touched.add(&name);
                 self.supervision.forget(&Subject::Connector(name.clone()));
                 self.waiting.entry(name).or_default().push(reply);
             }
         }
     }
 
-    pub(super) fn generation(&self) -> i32 {
-        self.member.as_ref().map_or(0, |member| member.generation)
+    /// Whether something is part of this worker's share.
+    pub(super) fn is_ours(&self, is_in: impl FnOnce(&Assignment) -> bool) -> bool {
+        match self.member.as_ref().map(|member| &member.work) {
+            Some(Work::Everything) => true,
+            Some(Work::Share(share)) => is_in(share),
+            None => false,
+        }
+    }
+
+    /// Whether this worker's word on something still counts: no other's is of a newer generation.
+    pub(super) fn has_the_word(&self, known: Option<&Status>) -> bool {
+        known
+            .is_none_or(|known| known.worker_id == self.desk.worker_id || known.generation <= self.generation)
     }
 
     /// Stops every task and waits for them, all at once; each is gone within its deadline.
@@ -241,14 +338,14 @@ impl HerderTask {
             if current && matches!(news, News::Exited { .. }) {
                 self.running.tasks.remove(&id);
                 self.runs.remove(&id);
-                self.set_task_status(&id, State::Unassigned, None);
+                self.task_is_unassigned(&id);
             }
         }
         for name in self.running.connectors.keys() {
             let stopped =
                 self.state.connector(name).is_some_and(|state| state.target() == TargetState::Stopped);
             if !stopped {
-                self.set_connector_status(name, State::Unassigned, None);
+                self.connector_is_unassigned(name);
             }
         }
     }

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
 use super::run::HerderTask;
-use super::{ConfigChecker, Herder};
+use super::{ConfigChecker, Herder, LeaderFencing};
 use crate::config::WorkerConfig;
-use crate::membership::Solo;
+use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
 use crate::worker::{WorkerContext, note_panics};
@@ -41,6 +41,8 @@ pub struct HerderSetup {
     pub worker_id: String,
     /// Brokers to ask first: those of the settings, or the one inside this process.
     pub bootstrap_servers: Vec<String>,
+    /// Whether it is one of several workers that share the work of their group.
+    pub in_group: bool,
 }
 
 impl std::fmt::Debug for HerderSetup {
@@ -60,7 +62,7 @@ pub struct RunningHerder {
 }
 
 impl Herder {
-    /// Starts a herder, alone in its group. Cancelling `stop` stops every task, commits, and ends it.
+    /// Starts a herder. Cancelling `stop` stops every task, commits, and ends it.
     #[must_use]
     pub fn start(setup: HerderSetup, stop: CancellationToken) -> RunningHerder {
         note_panics();
@@ -77,15 +79,18 @@ async fn run(
     opened: watch::Sender<Option<Arc<Desk>>>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let in_group = setup.in_group;
     let (commands, requests) = mpsc::channel(COMMANDS_MAX);
+    let (group, view) = watch::channel(GroupView::default());
     let desk = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        desk = open(setup, &herder, commands) => Arc::new(desk?),
+        desk = open(setup, &herder, commands, view) => Arc::new(desk?),
     };
     tracing::info!(worker = desk.worker_id, cluster = desk.cluster_id, "the herder is ready");
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
-    HerderTask::new(Arc::clone(&desk), Box::new(Solo::default()), requests).run(stop).await;
+    let membership = membership(&desk, in_group);
+    HerderTask::new(Arc::clone(&desk), membership, group, requests).run(stop).await;
     herder.set_stage("stopping");
     opened.send_replace(None);
     if !desk.context.statuses.flush(STATUS_FLUSH_MAX).await {
@@ -94,8 +99,27 @@ async fn run(
     Ok(())
 }
 
-async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Command>) -> Result<Desk> {
-    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers } = setup;
+fn membership(desk: &Desk, in_group: bool) -> Box<dyn Membership> {
+    if !in_group {
+        return Box::new(Solo::default());
+    }
+    let context = &desk.context;
+    let settings = GroupSettings {
+        group: context.config.storage.group_id.clone(),
+        options: context.config.group.clone(),
+        session_is_said: context.config.props.contains_key("session.timeout.ms"),
+        url: format!("http://{}/", desk.worker_id),
+    };
+    Box::new(Group::start(&context.client, &desk.configs, &context.metrics, settings))
+}
+
+async fn open(
+    setup: HerderSetup,
+    herder: &Herder,
+    commands: mpsc::Sender<Command>,
+    group: watch::Receiver<GroupView>,
+) -> Result<Desk> {
+    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers, .. } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
     let client = Client::new(ClientConfig {
@@ -118,11 +142,15 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
+    let configs = Arc::new(configs);
+    let fencing = LeaderFencing::new(&client, &configs, &config.storage.group_id);
     let context = WorkerContext {
         registry,
         config,
         checker,
         client,
+        configs: Arc::clone(&configs),
+        fencing: Arc::new(fencing),
         offsets: Arc::new(offsets),
         history: Arc::new(history),
         statuses: Arc::new(statuses),
@@ -130,10 +158,11 @@ async fn open(setup: HerderSetup, herder: &Herder, commands: mpsc::Sender<Comman
     };
     Ok(Desk {
         context: Arc::new(context),
-        configs: Arc::new(configs),
+        configs,
         worker_id,
         cluster_id: cluster.cluster_id.unwrap_or_default(),
         commands,
+        group,
         writes: Mutex::new(()),
     })
 }

@@ -5,11 +5,13 @@
 //! records) leaves the connector inconsistent, without tasks, until they are written anew. Invariant: the same records in the
 //! same order give the same state, on every worker.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::Props;
 
+use super::fencing::Round;
 use super::{TargetState, TaskId};
 use crate::store::config_record::{ConfigRecord, RestartRequest, SessionKey};
 
@@ -37,6 +39,8 @@ pub(crate) struct ConnectorState {
     tasks_revision: Option<i64>,
     inconsistent: bool,
     tasks_fenced: Option<u32>,
+    /// Tasks were committed since tasks were last counted for fencing.
+    pending_fencing: bool,
 }
 
 impl ClusterState {
@@ -56,9 +60,17 @@ impl ClusterState {
             ConfigRecord::Task(id, None) => self.change(&id.connector, |state| {
                 state.deferred.remove(&id.task);
             }),
+            // Tasks of a connector that was deleted, whose end compaction has eaten: they must not come back with a newer
+            // connector of that name (KAFKA-16838).
+            ConfigRecord::Commit(name, _) if self.connector(&name).is_none() => {
+                self.change(&name, ConnectorState::forget);
+            }
             ConfigRecord::Commit(name, tasks) => self.entry(name).commit(offset, tasks),
             ConfigRecord::Target(name, target) => self.change_or_make(name, target),
-            ConfigRecord::TasksFencing(name, count) => self.entry(name).tasks_fenced = count,
+            ConfigRecord::TasksFencing(name, count) => {
+                let state = self.entry(name);
+                (state.tasks_fenced, state.pending_fencing) = (count, false);
+            }
             ConfigRecord::Restart(name, request) => {
                 self.restarts.insert(name, (offset, request));
             }
@@ -99,6 +111,26 @@ impl ClusterState {
         }
     }
 
+    /// The connectors of which anything is different in these two, sorted. Cheap where little is: what is shared is not compared.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
+        let (mut now, mut then) = (self.connectors.iter().peekable(), before.connectors.iter().peekable());
+        let mut changed = Vec::new();
+        loop {
+            let order = match (now.peek(), then.peek()) {
+                (None, None) => return changed,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((new, _)), Some((old, _))) => new.cmp(old),
+            };
+            let new = if order == Ordering::Greater { None } else { now.next() };
+            let old = if order == Ordering::Less { None } else { then.next() };
+            let same = matches!((new, old), (Some((_, new)), Some((_, old))) if Arc::ptr_eq(new, old));
+            if !same {
+                changed.extend(new.or(old).map(|(name, _)| name.clone()));
+            }
+        }
+    }
+
     /// The offset of the next record: how far the fold got.
     pub(crate) const fn offset(&self) -> i64 {
         self.offset
@@ -122,8 +154,8 @@ impl ClusterState {
 
 impl ConnectorState {
     fn forget(&mut self) {
-        let (target, tasks_fenced) = (self.target, self.tasks_fenced);
-        *self = Self { target, tasks_fenced, ..Self::default() };
+        let Self { target, tasks_fenced, pending_fencing, .. } = *self;
+        *self = Self { target, tasks_fenced, pending_fencing, ..Self::default() };
     }
 
     fn is_empty(&self) -> bool {
@@ -138,6 +170,7 @@ impl ConnectorState {
     fn commit(&mut self, offset: i64, tasks: u32) {
         let mut deferred = std::mem::take(&mut self.deferred);
         self.task_count = tasks;
+        self.pending_fencing = true;
         self.inconsistent = !(0..tasks).all(|task| deferred.contains_key(&task));
         if self.inconsistent {
             return;
@@ -178,6 +211,11 @@ impl ConnectorState {
             Some(offset) => offset,
             None => -1,
         }
+    }
+
+    /// What is to be done before the tasks may write in transactions.
+    pub(crate) const fn fencing_round(&self) -> Round {
+        Round::of(self.pending_fencing, self.tasks_fenced, self.task_count)
     }
 
     /// Whether these task configurations would change anything: they differ from those in force, or those were made from an

@@ -101,7 +101,7 @@ impl HerderTask {
             trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
         }
         let worker_id = self.desk.worker_id.clone();
-        let status = Some(Status { state, trace, worker_id, generation: self.generation(), care });
+        let status = Some(Status { state, trace, worker_id, generation: self.generation, care });
         self.desk.context.statuses.set(match subject {
             Subject::Connector(name) => StatusRecord::Connector(name.clone(), status),
             Subject::Task(id) => StatusRecord::Task(id.clone(), status),

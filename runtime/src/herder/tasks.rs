@@ -61,11 +61,21 @@ impl HerderTask {
         let exists = connector.is_some_and(|connector| connector.tasks().any(|(task, _)| task == id.task));
         if !exists {
             self.desk.context.statuses.set(StatusRecord::Task(id.clone(), None));
+        } else if !self.is_ours(|share| share.tasks.contains(id)) {
+            self.task_is_unassigned(id);
+        }
+    }
+
+    /// Says that nobody runs a task, unless somebody else has begun to.
+    pub(super) fn task_is_unassigned(&self, id: &TaskId) {
+        if self.has_the_word(self.desk.context.statuses.task(id).as_ref()) {
+            self.set_task_status(id, State::Unassigned, None);
         }
     }
 
     pub(super) fn heard(&mut self, report: Report) {
         let Report { id, run, news } = report;
+        self.touched.add(&id.connector);
         if self.runs.get(&id).is_none_or(|known| known.number != run) {
             return;
         }

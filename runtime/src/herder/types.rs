@@ -235,10 +235,46 @@ pub enum HerderErrorKind {
     Forbidden,
     /// Another operation is in the way: try again.
     Conflict,
+    /// The group is giving out its work anew, and nobody may decide until that is done: try again.
+    Rebalancing,
+    /// Another worker must do it: the leader, or the owner of what it is about.
+    Elsewhere,
+    /// The worker is not ready for this yet: try again.
+    Unavailable,
+    /// Tasks of a stopped connector are not gone yet, so its offsets cannot be changed: try again.
+    ZombieTasks,
     /// The answer did not come in time; the operation may still happen.
     Timeout,
     /// Something else went wrong.
     Internal,
+}
+
+impl HerderErrorKind {
+    /// The word for programs, which stands beside the message: conflicts that pass and those that last have the same status.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::BadRequest => "bad_request",
+            Self::Forbidden => "forbidden",
+            Self::Conflict => "conflict",
+            Self::Rebalancing | Self::Elsewhere => "rebalancing",
+            Self::Unavailable => "unavailable",
+            Self::ZombieTasks => "zombie_tasks",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the same request may succeed in a moment.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Conflict | Self::Rebalancing | Self::Elsewhere | Self::Unavailable | Self::ZombieTasks
+        )
+    }
 }
 
 /// Why the herder did not do what it was asked.
@@ -248,13 +284,22 @@ pub struct HerderError {
     pub kind: HerderErrorKind,
     /// What a person should know.
     pub message: String,
+    /// The worker that can do it (`http://host:port/`), if the kind is [`HerderErrorKind::Elsewhere`].
+    pub elsewhere: Option<String>,
 }
 
 impl HerderError {
     /// An error of a kind.
     #[must_use]
     pub fn new(kind: HerderErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), elsewhere: None }
+    }
+
+    /// The worker at this URL must do it. The message is for the case that it cannot be asked.
+    #[must_use]
+    pub(crate) fn elsewhere(url: impl Into<String>) -> Self {
+        let message = "Cannot complete request because of a conflicting operation (e.g. worker rebalance)";
+        Self { elsewhere: Some(url.into()), ..Self::new(HerderErrorKind::Elsewhere, message) }
     }
 
     /// There is no such thing.

@@ -1,8 +1,10 @@
 //! A group of one: it leads, owns everything, and nothing ever changes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::{Member, Membership, MembershipEvent, Work};
+use super::{Member, Membership, MembershipEvent, Owners, Work};
 
 /// The membership of a worker that is alone.
 #[derive(Debug, Default)]
@@ -17,6 +19,19 @@ impl Membership for Solo {
             return std::future::pending().await;
         }
         self.told = true;
-        MembershipEvent::Assigned(Member { generation: 1, is_leader: true, work: Work::Everything })
+        MembershipEvent::Assigned(Member {
+            generation: 1,
+            is_leader: true,
+            leader_url: None,
+            config_offset: 0,
+            owners: Arc::new(Owners::default()),
+            work: Work::Everything,
+        })
     }
+
+    fn rejoin(&mut self) {}
+
+    fn revoked(&mut self) {}
+
+    async fn leave(&mut self) {}
 }

@@ -3,9 +3,11 @@
 //! Beside the data path: the loops add to atomics once per batch, reading walks the tasks that are there. Names are Kafka
 //! Connect's in Prometheus' form. Invariant: when a task goes, its numbers go.
 
+mod group;
 mod task;
 mod timing;
 
+pub use group::GroupMetrics;
 pub use task::{SinkMetrics, SourceMetrics, TaskMetrics};
 pub use timing::Timing;
 
@@ -49,6 +51,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     tasks: RwLock<BTreeMap<TaskId, Arc<TaskMetrics>>>,
     worker: WorkerMetrics,
+    group: GroupMetrics,
 }
 
 /// How often connectors and tasks were started and restarted on this worker.
@@ -96,11 +99,18 @@ impl Metrics {
         &self.0.worker
     }
 
+    /// The numbers of the worker's place in its group.
+    #[must_use]
+    pub fn group(&self) -> &GroupMetrics {
+        &self.0.group
+    }
+
     /// Every number as it stands, the worker's first, then by name and task.
     #[must_use]
     pub fn samples(&self) -> Vec<Sample> {
         let tasks = self.0.tasks.read().clone();
         let mut samples = self.0.worker.samples(tasks.len());
+        self.0.group.samples(&mut samples);
         for (id, task) in &tasks {
             task.samples(id, &mut samples);
         }

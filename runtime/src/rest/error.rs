@@ -1,4 +1,4 @@
-//! Errors as Connect tells them: a status and `{"error_code", "message"}`.
+//! Errors as Connect tells them: a status and `{"error_code", "message"}`; and, beyond Connect, a `"code"` for programs.
 //!
 //! The end of every handler that did not succeed. Invariant: no other shape of error leaves, be it for a path that does not
 //! exist, a method, a body or a herder that does not answer.
@@ -16,13 +16,20 @@ use crate::validation::ValidationError;
 pub struct Failure {
     status: StatusCode,
     message: String,
+    code: &'static str,
     retry: bool,
+    /// The worker that can do it.
+    elsewhere: Option<String>,
 }
+
+/// Goes with an answer (not over the wire) whose request another worker must do: its URL.
+#[derive(Debug, Clone)]
+pub(super) struct Elsewhere(pub(super) String);
 
 impl Failure {
     /// A failure with this status.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry: false }
+        Self { status, message: message.into(), code: code_of(status), retry: false, elsewhere: None }
     }
 
     /// The request is at fault.
@@ -48,13 +55,20 @@ impl From<HerderError> for Failure {
     fn from(error: HerderError) -> Self {
         let status = match error.kind {
             HerderErrorKind::NotFound => StatusCode::NOT_FOUND,
-            HerderErrorKind::AlreadyExists | HerderErrorKind::Conflict => StatusCode::CONFLICT,
+            HerderErrorKind::AlreadyExists
+            | HerderErrorKind::Conflict
+            | HerderErrorKind::Rebalancing
+            | HerderErrorKind::Elsewhere => StatusCode::CONFLICT,
             HerderErrorKind::BadRequest => StatusCode::BAD_REQUEST,
             HerderErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            HerderErrorKind::Timeout | HerderErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            HerderErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            HerderErrorKind::ZombieTasks | HerderErrorKind::Timeout | HerderErrorKind::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
-        // A conflict that passes says so; one that lasts ("already exists") has the same code but no such header.
-        Self { status, message: error.message, retry: error.kind == HerderErrorKind::Conflict }
+        // A conflict that passes says so; one that lasts ("already exists") has the same status but neither code nor header.
+        let (code, retry) = (error.kind.code(), error.kind.is_transient());
+        Self { status, message: error.message, code, retry, elsewhere: error.elsewhere }
     }
 }
 
@@ -69,12 +83,33 @@ impl IntoResponse for Failure {
         if self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(status = self.status.as_u16(), "a REST request failed: {}", self.message);
         }
-        let body = Json(json!({ "error_code": self.status.as_u16(), "message": self.message }));
-        let mut response = (self.status, body).into_response();
+        let body = json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code });
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(url) = self.elsewhere {
+            response.extensions_mut().insert(Elsewhere(url));
+        }
         if self.retry {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+/// The word for programs when nothing more is known than the status.
+const fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        408 => "timeout",
+        409 => "conflict",
+        413 => "too_large",
+        415 => "unsupported_media_type",
+        429 => "too_many_requests",
+        503 => "unavailable",
+        400..=499 => "bad_request",
+        _ => "internal",
     }
 }
 

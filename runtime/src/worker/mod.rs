@@ -42,9 +42,9 @@ pub(crate) use threads::{left_behind, thread_count};
 pub use tolerance::ErrorPolicy;
 
 use crate::config::WorkerConfig;
-use crate::herder::ConfigChecker;
+use crate::herder::{ConfigChecker, ZombieFencing};
 use crate::metrics::Metrics;
-use crate::store::{HistoryStore, OffsetStore, StatusStore};
+use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore};
 
 /// What connectors and tasks run on.
 pub(crate) struct WorkerContext {
@@ -56,6 +56,10 @@ pub(crate) struct WorkerContext {
     pub(crate) checker: Arc<dyn ConfigChecker>,
     /// The way to the broker.
     pub(crate) client: Client,
+    /// What is configured: source tasks see here whether their configuration is still the newest.
+    pub(crate) configs: Arc<ConfigStore>,
+    /// Shuts out the producers of earlier tasks.
+    pub(crate) fencing: Arc<dyn ZombieFencing>,
     /// How far sources got.
     pub(crate) offsets: Arc<OffsetStore>,
     /// What connectors remember.

@@ -38,6 +38,7 @@ pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SourceTask>, setup: Ta
         offsets: setup.context.offsets.reader(&life.id.connector),
         history: setup.context.history.of_connector(&life.id.connector),
         gauges: setup.metrics.gauges.clone(),
+        transactions: None,
     };
     let mut source = SourceLoop::new(life, &setup)?;
     let outcome = match source.life.unless_stopped(task.start(context)).await {

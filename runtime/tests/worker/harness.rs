@@ -137,6 +137,7 @@ impl TestWorker {
         let setup = HerderSetup {
             registry,
             bootstrap_servers: config.options.bootstrap_servers.clone(),
+            in_group: false,
             config,
             checker: Arc::new(checker),
             metrics: metrics.clone(),

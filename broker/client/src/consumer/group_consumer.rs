@@ -17,10 +17,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::fetcher::Fetcher;
-use super::membership::{Health, Holding, Joined, Membership, Subscription};
+use super::membership::{Holding, Joined, Membership, Subscription};
 use crate::client::Client;
 use crate::config::GroupConfig;
 use crate::error::{Error, Result};
+use crate::group::coordination::Pulse;
 use crate::types::{
     AssignedPartition, FetchedRecords, GroupEvent, GroupMetadata, OffsetAndMetadata, TopicPartition,
 };
@@ -58,7 +59,7 @@ enum State {
 struct Stable {
     topics: BTreeMap<ByteString, i32>,
     is_leader: bool,
-    health: watch::Receiver<Health>,
+    health: watch::Receiver<Pulse>,
     /// The subscription came to something else than when the member joined, or what was given up is to be given out.
     outdated: bool,
 }
@@ -92,7 +93,7 @@ impl GroupConsumer {
         GroupMetadata {
             group: self.group().to_owned(),
             generation: self.generation,
-            member_id: self.membership.member_id().to_string(),
+            member_id: self.membership.coordination.member_id().to_string(),
             instance_id: self.membership.config.instance_id.clone(),
         }
     }
@@ -144,7 +145,7 @@ impl GroupConsumer {
     fn start_generation(&mut self, joined: Joined) -> Option<GroupEvent> {
         let Joined { generation, assigned, topics, is_leader } = joined;
         self.generation = generation;
-        let (sender, health) = watch::channel(Health::Stable);
+        let (sender, health) = watch::channel(Pulse::Stable);
         let membership = Arc::clone(&self.membership);
         self.heartbeats = JoinSet::new();
         self.heartbeats.spawn(async move { membership.keep_alive(generation, sender).await });
@@ -208,12 +209,12 @@ impl GroupConsumer {
             return None;
         };
         let lost = match *stable.health.borrow() {
-            Health::Lost(code) => Some(code),
-            Health::Stable | Health::Rebalancing => None,
+            Pulse::Lost(code) => Some(code),
+            Pulse::Stable | Pulse::Rebalancing => None,
         };
         if let Some(code) = lost {
             tracing::warn!(group = self.group(), %code, "the group went on without this member");
-            self.membership.forget_member(code);
+            self.membership.coordination.forget_member(code);
         }
         self.watching = JoinSet::new();
         self.placing = JoinSet::new();
@@ -296,7 +297,7 @@ impl GroupConsumer {
         self.joining.shutdown().await;
         self.placing.shutdown().await;
         self.heartbeats.shutdown().await;
-        self.membership.leave().await
+        self.membership.coordination.leave().await
     }
 }
 
@@ -307,7 +308,7 @@ impl Stable {
 
     /// Whether the group wants everyone to join again, or went on.
     fn is_called(&self) -> bool {
-        *self.health.borrow() != Health::Stable || self.health.has_changed().is_err()
+        *self.health.borrow() != Pulse::Stable || self.health.has_changed().is_err()
     }
 
     /// New topics concern every member that wants them; new partitions of known ones concern the leader, who shares them out.

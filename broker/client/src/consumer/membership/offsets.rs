@@ -15,14 +15,14 @@ impl Membership {
         }
         let committed = loop {
             let attempt = async {
-                let connection = self.connection().await?;
+                let connection = self.coordination.connection().await?;
                 fetch_group_offsets(&connection, &self.config.group, Some(&partitions)).await
             };
             match attempt.await {
                 Ok(committed) => break committed,
                 Err(error) if error.is_retriable() => {
                     tracing::debug!(group = self.config.group, %error, "asking for committed offsets again");
-                    self.learn_from(&error);
+                    self.coordination.learn_from(&error);
                 }
                 Err(error) => return Err(error),
             }
@@ -48,12 +48,12 @@ impl Membership {
         }
         let mut request = commit_request(&self.config.group, offsets);
         request.generation_id_or_member_epoch = generation;
-        request.member_id = self.member_id();
-        request.group_instance_id = self.instance_id();
+        request.member_id = self.coordination.member_id();
+        request.group_instance_id = self.coordination.instance_id();
         let deadline = Instant::now() + self.client.config().operation_timeout;
         loop {
             let attempt = async {
-                let connection = self.connection().await?;
+                let connection = self.coordination.connection().await?;
                 let response = connection.call(&request, OFFSET_VERSION_MAX, None).await?;
                 check_commit(&connection, &self.config.group, &response)
             };
@@ -61,7 +61,7 @@ impl Membership {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            self.learn_from(&error);
+            self.coordination.learn_from(&error);
             if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) || !error.is_retriable() {
                 return Err(error);
             }
