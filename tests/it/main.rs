@@ -7,6 +7,7 @@ mod checker;
 mod cli;
 mod client_transactions;
 mod clients;
+mod distributed;
 mod docs;
 mod drop_in;
 mod groups;

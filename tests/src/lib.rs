@@ -8,6 +8,7 @@
 pub mod arrivals;
 pub mod broker;
 pub mod checker;
+pub mod cluster;
 pub mod database;
 pub mod far_end;
 pub mod kcat;

@@ -1,4 +1,4 @@
-//! The built binary as a user runs it: `millrace standalone` with a worker file, reached over REST.
+//! The built binary as a user runs it: `millrace standalone` or `millrace distributed` with a worker file, reached over REST.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,13 @@ use crate::{places, wait};
 /// How long a started worker may take until REST answers.
 const START_LIMIT: Duration = wait::PATIENCE;
 
-/// A worker with its own broker, folder and ports.
+/// A worker with its own folder and ports, and its own broker unless it is one of several.
 #[derive(Debug)]
 pub struct Millrace {
     folder: PathBuf,
     rest_port: u16,
-    broker_port: u16,
+    command: &'static str,
+    bootstrap_servers: String,
     connectors: Vec<String>,
     process: Option<Process>,
     http: reqwest::Client,
@@ -57,10 +58,39 @@ impl Millrace {
     /// # Errors
     /// When the file cannot be written.
     pub fn prepare(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        let (rest_port, broker_port) = (places::free_port()?, places::free_port()?);
-        let mut text = format!("listeners=http://127.0.0.1:{rest_port}\n");
-        text += &format!("broker.listeners=PLAINTEXT://127.0.0.1:{broker_port}\n");
-        text += &format!("broker.log.dirs={}\n", folder.join("data").display());
+        let broker_port = places::free_port()?;
+        let text = format!(
+            "broker.listeners=PLAINTEXT://127.0.0.1:{broker_port}\nbroker.log.dirs={}\n",
+            folder.join("data").display()
+        );
+        Self::prepare_as("standalone", format!("127.0.0.1:{broker_port}"), text, folder, settings)
+    }
+
+    /// Starts a worker in this folder as one of a group that meets at these brokers, and waits until REST answers.
+    ///
+    /// # Errors
+    /// As [`Millrace::standalone`].
+    pub async fn distributed(
+        folder: &Path,
+        bootstrap_servers: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let text = format!("bootstrap.servers={bootstrap_servers}\n");
+        let mut millrace =
+            Self::prepare_as("distributed", bootstrap_servers.to_owned(), text, folder, settings)?;
+        millrace.start().await?;
+        Ok(millrace)
+    }
+
+    fn prepare_as(
+        command: &'static str,
+        bootstrap_servers: String,
+        mut text: String,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let rest_port = places::free_port()?;
+        text += &format!("listeners=http://127.0.0.1:{rest_port}\n");
         text += "offset.flush.interval.ms=500\n";
         for (name, value) in settings {
             text += &format!("{name}={value}\n");
@@ -71,7 +101,8 @@ impl Millrace {
         Ok(Self {
             folder: folder.to_path_buf(),
             rest_port,
-            broker_port,
+            command,
+            bootstrap_servers,
             connectors: Vec::new(),
             process: None,
             http,
@@ -84,7 +115,7 @@ impl Millrace {
     /// When it ends or does not answer, with the end of its log.
     pub async fn start(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        let mut arguments = vec!["standalone", "worker.properties"];
+        let mut arguments = vec![self.command, "worker.properties"];
         arguments.extend(self.connectors.iter().map(String::as_str));
         let process = self.process.insert(Process::start(&self.folder, &arguments)?);
         while began.elapsed() < START_LIMIT {
@@ -107,10 +138,16 @@ impl Millrace {
         self.process.as_mut().context("millrace does not run")
     }
 
-    /// `127.0.0.1:port` of its broker.
+    /// `127.0.0.1:port` of its brokers.
     #[must_use]
     pub fn bootstrap_servers(&self) -> String {
-        format!("127.0.0.1:{}", self.broker_port)
+        self.bootstrap_servers.clone()
+    }
+
+    /// What it is called in statuses.
+    #[must_use]
+    pub fn worker_id(&self) -> String {
+        format!("127.0.0.1:{}", self.rest_port)
     }
 
     /// `http://127.0.0.1:port` of its REST interface.
