@@ -257,8 +257,7 @@ impl Desk {
     ) -> HerderResult<Option<ConnectorStatus>> {
         self.connector(name)?;
         if !include_tasks && !only_failed {
-            self.command(|reply| Command::RestartConnector(name.to_owned(), reply)).await??;
-            return Ok(None);
+            return self.restart_connector(name).await.map(|()| None);
         }
         let mut status = self.status(name)?;
         let request = RestartRequest { include_tasks, only_failed };
@@ -271,6 +270,22 @@ impl Desk {
         let _one_at_a_time = self.writes.lock().await;
         self.write(&[ConfigRecord::Restart(name.to_owned(), request)]).await?;
         Ok(Some(status))
+    }
+
+    /// Has a connector restarted, and says what it does when it does not come back in time.
+    async fn restart_connector(&self, name: &str) -> HerderResult<()> {
+        let began = jiff::Timestamp::now();
+        // Before REST gives up, who can only say that it took too long.
+        let limit = self.context.config.rest.request_timeout * 9 / 10;
+        let restarted = self.command(|reply| Command::RestartConnector(name.to_owned(), reply));
+        tokio::time::timeout(limit, restarted).await.unwrap_or_else(|_elapsed| {
+            Err(HerderError::new(
+                HerderErrorKind::Timeout,
+                format!(
+                    "Request timed out. The worker is currently starting connector {name}, which began at {began:.3}"
+                ),
+            ))
+        })?
     }
 
     pub(crate) async fn restart_task(&self, name: &str, task: u32) -> HerderResult<()> {

@@ -97,9 +97,10 @@ async fn test_skip_and_log_to_dlq() {
         stage.create(name, stage.sink("skip-input", config)).await;
         assert_eq!(stage.values(&format!("{name}-dead"), 1).await, ["{broken"]);
         stage.is(name, "RUNNING", &[state]).await;
-        let expected = if tolerance == "all" { 2 } else { 1 };
-        stage.received_so_many(name, expected).await;
-        assert_eq!(stage.received(name).len(), expected);
+        if tolerance == "all" {
+            stage.received_so_many(name, 2).await;
+        }
+        assert!(!stage.received(name).iter().any(|line| line.contains("broken")));
         stage.delete(name).await;
     }
 }

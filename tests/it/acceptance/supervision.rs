@@ -39,7 +39,7 @@ async fn a_failed_task_comes_back_by_itself_and_says_when() {
 }
 
 /// Blocks or hangs a call until it is told of, then lets it go on.
-async fn stalls(stage: &Stage, name: &str, place: &str, config: Value) {
+async fn stalls(stage: &Stage, name: &str, place: &str, operation: &str, config: Value) {
     stage.block(name, place);
     stage.create(name, config).await;
     let stalled = |status: &Value| status["tasks"][0]["stalled"].clone();
@@ -50,7 +50,7 @@ async fn stalls(stage: &Stage, name: &str, place: &str, config: Value) {
             Ok(status)
         })
         .await;
-    assert_eq!(stalled(&status)["operation"], place, "{status}");
+    assert_eq!(stalled(&status)["operation"], operation, "{status}");
     assert!(stalled(&status)["since"].is_i64(), "{status}");
     assert_eq!(
         (&status["health"], &status["tasks"][0]["state"]),
@@ -75,10 +75,10 @@ async fn stalls(stage: &Stage, name: &str, place: &str, config: Value) {
 async fn a_task_that_hangs_is_named_until_it_goes_on() {
     let stage = Stage::shared().await;
     let short = json!({"task.stall.timeout.ms": "300"});
-    stalls(&stage, "stalls-poll", "poll", stage.source("stalls-poll", short.clone())).await;
+    stalls(&stage, "stalls-poll", "poll", "poll", stage.source("stalls-poll", short.clone())).await;
     stage.produce("stalls-input", None, &["a"]).await;
-    stalls(&stage, "stalls-put", "put", stage.sink("stalls-input", short.clone())).await;
-    stalls(&stage, "stalls-flush", "pre_commit", stage.sink("stalls-input", short)).await;
+    stalls(&stage, "stalls-put", "put", "put", stage.sink("stalls-input", short.clone())).await;
+    stalls(&stage, "stalls-flush", "pre_commit", "flush", stage.sink("stalls-input", short)).await;
 }
 
 #[tokio::test]
