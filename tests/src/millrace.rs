@@ -22,6 +22,7 @@ pub struct Millrace {
     command: &'static str,
     bootstrap_servers: String,
     connectors: Vec<String>,
+    binary: Option<PathBuf>,
     process: Option<Process>,
     http: reqwest::Client,
 }
@@ -104,9 +105,22 @@ impl Millrace {
             command,
             bootstrap_servers,
             connectors: Vec::new(),
+            binary: None,
             process: None,
             http,
         })
+    }
+
+    /// Has another binary of this repository run, which takes the same arguments. Tests on several runtimes may share it:
+    /// no connection outlives its request.
+    ///
+    /// # Errors
+    /// When the binary was not built.
+    pub fn run_binary(&mut self, name: &str) -> Result<()> {
+        self.binary = Some(places::binary(name)?);
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0);
+        self.http = http.build()?;
+        Ok(())
     }
 
     /// Starts the process (again) and waits until REST answers. Gives the time that took.
@@ -115,9 +129,8 @@ impl Millrace {
     /// When it ends or does not answer, with the end of its log.
     pub async fn start(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        let mut arguments = vec![self.command, "worker.properties"];
-        arguments.extend(self.connectors.iter().map(String::as_str));
-        let process = self.process.insert(Process::start(&self.folder, &arguments)?);
+        self.launch()?;
+        let process = self.process.as_mut().context("millrace does not run")?;
         while began.elapsed() < START_LIMIT {
             if let Some(status) = process.exited()? {
                 bail!("millrace ended with {status} at its start:\n{}", process.log_tail());
@@ -128,6 +141,21 @@ impl Millrace {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         bail!("millrace did not answer within {START_LIMIT:?}:\n{}", process.log_tail())
+    }
+
+    /// Starts the process without waiting for anything.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
+        let mut arguments = vec![self.command, "worker.properties"];
+        arguments.extend(self.connectors.iter().map(String::as_str));
+        let process = match &self.binary {
+            Some(binary) => Process::start_binary(binary, &self.folder, &arguments)?,
+            None => Process::start(&self.folder, &arguments)?,
+        };
+        self.process = Some(process);
+        Ok(())
     }
 
     /// The process, while it runs.

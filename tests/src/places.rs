@@ -30,13 +30,21 @@ pub fn millrace_binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MILLRACE_BINARY") {
         return Ok(PathBuf::from(path));
     }
+    binary("millrace")
+}
+
+/// A binary of this repository that was built beside the running program.
+///
+/// # Errors
+/// When it is not there, which command builds it.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe().context("finding the running program")?;
     let folder = here.parent().context("the running program has no folder")?;
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-    let binary = folder.join("millrace");
+    let binary = folder.join(name);
     ensure!(
         binary.exists(),
-        "{} is not built; run `cargo build -p millrace` (or `make test`)",
+        "{} is not built; run `cargo build --bin {name}` (or `make test`)",
         binary.display()
     );
     Ok(binary)

@@ -26,9 +26,17 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_binary(&places::millrace_binary()?, folder, arguments)
+    }
+
+    /// Runs another binary in the same way.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_binary(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<Self> {
         let log = folder.join("millrace.log");
         let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut command = Command::new(places::millrace_binary()?);
+        let mut command = Command::new(binary);
         // A group of its own: Ctrl-C is for whoever runs the harness, which then stops the process itself.
         command.args(arguments).current_dir(folder).process_group(0);
         let child =

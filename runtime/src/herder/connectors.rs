@@ -49,6 +49,7 @@ impl HerderTask {
 
     pub(super) fn connector_answered(&mut self, outcome: Outcome) {
         let Outcome { name, run, connector, result, ran } = outcome;
+        self.touched.add(&name);
         if self.connector_runs.get(&name) != Some(&run)
             || self.running.connectors.get(&name) != Some(&connector)
         {

@@ -252,8 +252,7 @@ impl Desk {
         if !include_tasks && !only_failed {
             self.connector(name).map_err(|_| unknown_to_restart(name))?;
             self.place().owning_connector(name).await?;
-            self.command(|reply| Command::RestartConnector(name.to_owned(), reply)).await??;
-            return Ok(None);
+            return self.restart_connector(name).await.map(|()| None);
         }
         let lead = self.lead().await?;
         self.connector(name).map_err(|_| unknown_to_restart(name))?;
@@ -267,6 +266,22 @@ impl Desk {
         }
         lead.write(&[ConfigRecord::Restart(name.to_owned(), request)]).await?;
         Ok(Some(status))
+    }
+
+    /// Has a connector restarted, and says what it does when it does not come back in time.
+    async fn restart_connector(&self, name: &str) -> HerderResult<()> {
+        let began = jiff::Timestamp::now();
+        // Before REST gives up, who can only say that it took too long.
+        let limit = self.context.config.rest.request_timeout * 9 / 10;
+        let restarted = self.command(|reply| Command::RestartConnector(name.to_owned(), reply));
+        tokio::time::timeout(limit, restarted).await.unwrap_or_else(|_elapsed| {
+            Err(HerderError::new(
+                HerderErrorKind::Timeout,
+                format!(
+                    "Request timed out. The worker is currently starting connector {name}, which began at {began:.3}"
+                ),
+            ))
+        })?
     }
 
     pub(crate) async fn restart_task(&self, name: &str, task: u32) -> HerderResult<()> {

@@ -23,6 +23,7 @@ mod statuses;
 mod supervision;
 mod task_configs;
 mod tasks;
+mod touched;
 mod types;
 
 pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};

@@ -18,6 +18,7 @@ use super::desk::{Command, Desk, not_found};
 use super::plan::{Action, Assignment, Running, RunningConnector, plan};
 use super::state::ClusterState;
 use super::supervision::Supervision;
+use super::touched::Touched;
 use super::{HerderError, HerderResult, State, TargetState, TaskId};
 use crate::membership::{GroupView, Member, Membership, MembershipEvent, Work};
 use crate::store::status_record::Status;
@@ -71,6 +72,8 @@ pub(crate) struct HerderTask {
     pub(super) supervision: Supervision<Subject>,
     /// Who waits for a connector to have started.
     pub(super) waiting: HashMap<String, Vec<oneshot::Sender<HerderResult<()>>>>,
+    /// What the plan is to be made for again.
+    pub(super) touched: Touched,
     /// Restart requests up to this offset have been heard.
     pub(super) restarts_heard: i64,
 }
@@ -102,6 +105,7 @@ impl HerderTask {
             next_run: 0,
             supervision: Supervision::new(Jitter::unique()),
             waiting: HashMap::new(),
+            touched: Touched::All,
             desk,
         }
     }
@@ -134,6 +138,11 @@ impl HerderTask {
         let now = Arc::clone(&self.changes.borrow_and_update());
         let before = std::mem::replace(&mut self.state, now);
         self.ask_for_a_round(Some(&before));
+        match &self.member {
+            // What was assigned and could not begin before this was read, begins.
+            Some(member) if before.offset() < member.config_offset => self.touched = Touched::All,
+            _ => self.touched.extend(self.state.changed_since(&before)),
+        }
         let state = Arc::clone(&self.state);
         for (name, offset, request) in state.restarts() {
             if offset >= self.restarts_heard {
@@ -144,6 +153,7 @@ impl HerderTask {
     }
 
     fn membership_changed(&mut self, event: MembershipEvent) {
+        self.touched = Touched::All;
         match event {
             MembershipEvent::Assigned(member) => {
                 self.generation = member.generation;
@@ -179,14 +189,14 @@ impl HerderTask {
         }
     }
 
-    /// What is to run here now. Work of a configuration that has not been read yet is not begun; what runs already runs on.
+    /// What is to run here now, of what was touched. Work of a configuration that has not been read yet is not begun; what runs already runs on.
     fn assignment(&self) -> Assignment {
         let Some(member) = &self.member else { return Assignment::default() };
         match &member.work {
-            Work::Everything => Assignment::everything(&self.state),
-            Work::Share(share) if self.state.offset() >= member.config_offset => share.clone(),
+            Work::Everything => self.touched.of_everything(&self.state),
+            Work::Share(share) if self.state.offset() >= member.config_offset => self.touched.of_share(share),
             Work::Share(share) => {
-                let running = &self.running;
+                let (running, share) = (&self.running, self.touched.of_share(share));
                 let of = |name: &&String| running.connectors.contains_key(*name);
                 Assignment {
                     connectors: share.connectors.iter().filter(of).cloned().collect(),
@@ -199,10 +209,11 @@ impl HerderTask {
     /// Does what the plan says until it says nothing.
     fn settle(&mut self) {
         loop {
-            let assignment = self.assignment();
-            let actions = plan(&self.state, &assignment, &self.running);
+            let running = self.touched.of_running(&self.running);
+            let actions = plan(&self.state, &self.assignment(), &running);
             if actions.is_empty() {
-                self.confirm_revocation(&assignment);
+                self.touched = Touched::default();
+                self.confirm_revocation();
                 return;
             }
             actions.into_iter().for_each(|action| self.act(action));
@@ -210,8 +221,14 @@ impl HerderTask {
     }
 
     /// Tells the group when nothing runs beyond what was assigned: others may have the rest then.
-    fn confirm_revocation(&mut self, assignment: &Assignment) {
+    fn confirm_revocation(&mut self) {
         let running = &self.running;
+        let nothing = Assignment::default();
+        let assignment = match self.member.as_ref().map(|member| &member.work) {
+            Some(Work::Everything) => return,
+            Some(Work::Share(share)) => share,
+            None => &nothing,
+        };
         let ours = running.tasks.keys().all(|id| assignment.tasks.contains(id))
             && running.connectors.keys().all(|name| assignment.connectors.contains(name));
         if ours {
@@ -234,10 +251,12 @@ impl HerderTask {
         for subject in self.supervision.take_due(Instant::now()) {
             match subject {
                 Subject::Connector(name) => {
+                    self.touched.add(&name);
                     self.running.connectors.remove(&name);
                 }
                 Subject::Task(id) if self.runs.get(&id).is_some_and(|run| run.handle.is_none()) => {
                     self.desk.context.metrics.worker().task_restarts.fetch_add(1, Relaxed);
+                    self.touched.add(&id.connector);
                     self.forget_failed_run(&id);
                 }
                 Subject::Task(_) => {}
@@ -246,6 +265,7 @@ impl HerderTask {
     }
 
     fn restart_requested(&mut self, name: &str, request: crate::store::config_record::RestartRequest) {
+        self.touched.add(name);
         let statuses = Arc::clone(&self.desk.context.statuses);
         let state = statuses.connector(name).map(|status| status.state);
         if self.running.connectors.contains_key(name) && state.is_some_and(|state| request.concerns(state)) {
@@ -275,6 +295,7 @@ impl HerderTask {
                     true => Ok(()),
                     false => Err(HerderError::not_found(format!("Task {id} does not run on this worker"))),
                 };
+                self.touched.add(&id.connector);
                 self.restart_task(&id);
                 reply_to(reply, answer);
             }
@@ -283,6 +304,7 @@ impl HerderTask {
                     reply_to(reply, Err(not_found(&name)));
                     return;
                 }
+                self.touched.add(&name);
                 self.supervision.forget(&Subject::Connector(name.clone()));
                 self.waiting.entry(name).or_default().push(reply);
             }

@@ -5,6 +5,7 @@
 //! records) leaves the connector inconsistent, without tasks, until they are written anew. Invariant: the same records in the
 //! same order give the same state, on every worker.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,6 +61,11 @@ impl ClusterState {
             ConfigRecord::Task(id, None) => self.change(&id.connector, |state| {
                 state.deferred.remove(&id.task);
             }),
+            // Tasks of a connector that was deleted, whose end compaction has eaten: they must not come back with a newer
+            // connector of that name (KAFKA-16838).
+            ConfigRecord::Commit(name, _) if self.connector(&name).is_none() => {
+                self.change(&name, ConnectorState::forget);
+            }
             ConfigRecord::Commit(name, tasks) => self.entry(name).commit(offset, tasks),
             ConfigRecord::Target(name, target) => self.change_or_make(name, target),
             ConfigRecord::TasksFencing(name, count) => {
@@ -103,6 +109,26 @@ impl ClusterState {
         match target {
             Some(_) => self.entry(name).target = target,
             None => self.change(&name, |state| state.target = None),
+        }
+    }
+
+    /// The connectors of which anything is different in these two, sorted. Cheap where little is: what is shared is not compared.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<String> {
+        let (mut now, mut then) = (self.connectors.iter().peekable(), before.connectors.iter().peekable());
+        let mut changed = Vec::new();
+        loop {
+            let order = match (now.peek(), then.peek()) {
+                (None, None) => return changed,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((new, _)), Some((old, _))) => new.cmp(old),
+            };
+            let new = if order == Ordering::Greater { None } else { now.next() };
+            let old = if order == Ordering::Less { None } else { then.next() };
+            let same = matches!((new, old), (Some((_, new)), Some((_, old))) if Arc::ptr_eq(new, old));
+            if !same {
+                changed.extend(new.or(old).map(|(name, _)| name.clone()));
+            }
         }
     }
 

@@ -76,6 +76,7 @@ impl HerderTask {
 
     pub(super) fn heard(&mut self, report: Report) {
         let Report { id, run, news } = report;
+        self.touched.add(&id.connector);
         if self.runs.get(&id).is_none_or(|known| known.number != run) {
             return;
         }
