@@ -8,7 +8,8 @@ use api::{Error, ErrorKind, Result};
 use mysql_async::Conn;
 
 use super::binlog::stream::host_name;
-use super::config::{LockingMode, MySqlConfig, SnapshotMode};
+use super::config::MySqlConfig;
+use super::config::snapshot::{LockingMode, SnapshotMode, SnapshotSettings};
 use super::filter::Filter;
 use super::server::{self, ServerInfo, about, cell, maybe, rows};
 use super::snapshot;
@@ -17,13 +18,17 @@ use super::snapshot;
 ///
 /// # Errors
 /// All that is wrong.
-pub async fn preflight(config: &MySqlConfig, filter: &Filter) -> std::result::Result<(), ConfigErrors> {
+pub async fn preflight(
+    config: &MySqlConfig,
+    settings: &SnapshotSettings,
+    filter: &Filter,
+) -> std::result::Result<(), ConfigErrors> {
     let mut conn = server::connect(config).await.map_err(|error| about(setting_of(&error), &error))?;
     let server = server::info(&mut conn).await.map_err(|error| about("database.hostname", &error))?;
     let mut found = Vec::new();
     found.extend(check_binlog(&mut conn).await);
     found.extend(check_server_id(config, &mut conn, &server).await);
-    found.extend(check_privileges(config, &mut conn, &server).await);
+    found.extend(check_privileges(config, settings, &mut conn, &server).await);
     found.extend(check_tables(filter, &mut conn).await);
     if let Err(error) = conn.disconnect().await {
         tracing::debug!(%error, "closing the session of a check");
@@ -81,12 +86,17 @@ async fn check_server_id(config: &MySqlConfig, conn: &mut Conn, server: &ServerI
     })
 }
 
-async fn check_privileges(config: &MySqlConfig, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+async fn check_privileges(
+    config: &MySqlConfig,
+    settings: &SnapshotSettings,
+    conn: &mut Conn,
+    server: &ServerInfo,
+) -> Vec<ConfigError> {
     let grants = match rows(conn, "SHOW GRANTS").await {
         Ok(grants) => grants.iter().filter_map(|row| cell(row, 0)).collect::<Vec<_>>(),
         Err(error) => return vec![about("database.user", &error)],
     };
-    let missing = missing_privileges(&grants, config, server.mariadb);
+    let missing = missing_privileges(&grants, settings, server);
     let user = &config.user;
     let sentence = |grant: &String| {
         let sentence = format!("database.user: {user} lacks a privilege: run GRANT {grant} TO '{user}'@'%'");
@@ -96,7 +106,8 @@ async fn check_privileges(config: &MySqlConfig, conn: &mut Conn, server: &Server
 }
 
 /// What the grants lack, as the GRANT that mends it.
-fn missing_privileges(grants: &[String], config: &MySqlConfig, mariadb: bool) -> Vec<String> {
+fn missing_privileges(grants: &[String], settings: &SnapshotSettings, server: &ServerInfo) -> Vec<String> {
+    let mariadb = server.mariadb;
     let upper: Vec<_> = grants.iter().map(|grant| grant.to_uppercase()).collect();
     // A role may hold anything; what it lacks shows at the start.
     let has_roles = upper.iter().any(|grant| grant.starts_with("GRANT ") && !grant.contains(" ON "));
@@ -124,8 +135,17 @@ fn missing_privileges(grants: &[String], config: &MySqlConfig, mariadb: bool) ->
     if !anywhere("SELECT") {
         missing.push("SELECT ON *.*".to_owned());
     }
-    let locks = config.locking_mode == LockingMode::Minimal && config.snapshot_mode != SnapshotMode::Recovery;
-    if locks && !mariadb && !global(&["RELOAD", "FLUSH_TABLES"]) && !anywhere("LOCK TABLES") {
+    let needs_lock = match settings.config.locking_mode {
+        // Where it lacks, the view's place is found without (see `snapshot`).
+        LockingMode::Minimal => !mariadb && !server.gtids,
+        LockingMode::Extended | LockingMode::MinimalAtLeastOnce => true,
+        _ => false,
+    };
+    if needs_lock
+        && settings.config.mode != SnapshotMode::Recovery
+        && !global(&["RELOAD", "FLUSH_TABLES"])
+        && !anywhere("LOCK TABLES")
+    {
         missing.push("RELOAD ON *.*".to_owned());
     }
     missing
@@ -156,9 +176,18 @@ mod tests {
             ("topic.prefix", "p"),
         ];
         let props = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (config, _) = MySqlConfig::load(&props).unwrap();
+        let settings = SnapshotSettings::load(&props).unwrap();
+        let server = ServerInfo {
+            version: "9".to_owned(),
+            mariadb,
+            uuid: None,
+            server_id: 1,
+            gtids: mariadb,
+            charset: "utf8mb4".to_owned(),
+            lower_case: false,
+        };
         let grants: Vec<_> = grants.iter().map(|grant| (*grant).to_owned()).collect();
-        missing_privileges(&grants, &config, mariadb)
+        missing_privileges(&grants, &settings, &server)
     }
 
     #[test]

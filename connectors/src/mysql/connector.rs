@@ -7,6 +7,7 @@ use api::{
 };
 
 use super::checks;
+use super::config::snapshot::SnapshotSettings;
 use super::config::{self, MySqlConfig};
 use super::envelope::Flavour;
 use super::position::StoredOffset;
@@ -39,8 +40,9 @@ pub struct MySqlConnector(Flavour);
 #[async_trait]
 impl SourceConnector for MySqlConnector {
     async fn validate(&self, config: &Props) -> std::result::Result<(), ConfigErrors> {
+        let settings = SnapshotSettings::load(config);
         let (config, filter) = MySqlConfig::load(config)?;
-        checks::preflight(&config, &filter).await
+        checks::preflight(&config, &settings?, &filter).await
     }
 
     fn task_configs(&self, config: &Props, _tasks_max: usize) -> Result<Vec<Props>> {

@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod filter;
 pub mod gtid;
 pub mod history;
+pub mod notification;
 pub mod outbox;
 pub mod position;
 pub mod queue;

@@ -26,6 +26,20 @@ pub struct Position {
     pub skip: Skip,
 }
 
+impl Position {
+    /// Whether reading that got here, between transactions, has everything before another place of the same server.
+    #[must_use]
+    pub fn has_reached(&self, other: &Self) -> bool {
+        if let (Some(ours), Some(theirs)) = (&self.gtids, &other.gtids)
+            && ours.covers(theirs)
+        {
+            return true;
+        }
+        let order = compare_places((&self.file, self.pos), (&other.file, other.pos));
+        order.is_some_and(|order| order != std::cmp::Ordering::Less)
+    }
+}
+
 /// The part of a transaction that was handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Skip {

@@ -242,6 +242,8 @@ pub struct Run {
     pub worker: Arc<Worker>,
     pub gauges: Gauges,
     pub errors: Vec<api::Error>,
+    /// The last offset that came without a record.
+    pub progress: Option<FlatMap>,
 }
 
 impl Run {
@@ -263,7 +265,32 @@ impl Run {
             gauges: gauges.clone(),
         };
         task.start(context).await.unwrap();
-        Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new() }
+        Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new(), progress: None }
+    }
+
+    /// What a poll gave, without offsets that come alone: those are kept in `progress`.
+    fn keep(&mut self, polled: Vec<SourceRecord>) -> Vec<SourceRecord> {
+        let (alone, records): (Vec<_>, Vec<_>) = polled.into_iter().partition(SourceRecord::is_progress);
+        if let Some(last) = alone.last() {
+            self.progress = Some(last.source_offset.to_map());
+        }
+        records
+    }
+
+    /// Polls until an offset comes without a record.
+    pub async fn offset_alone(&mut self) -> FlatMap {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no offset, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(polled) => assert!(self.keep(polled).is_empty(), "records instead of an offset"),
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+            if let Some(offset) = self.progress.take() {
+                return offset;
+            }
+        }
     }
 
     /// Polls until there are so many records; retriable errors are kept in `errors`.
@@ -278,7 +305,7 @@ impl Run {
                 self.errors
             );
             match self.task.poll().await {
-                Ok(more) => records.extend(more),
+                Ok(more) => records.extend(self.keep(more)),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }
@@ -293,8 +320,12 @@ impl Run {
         loop {
             assert!(Instant::now() < deadline, "no records, errors {:?}", self.errors);
             match self.task.poll().await {
-                Ok(records) if records.is_empty() => {}
-                Ok(records) => return records,
+                Ok(polled) => {
+                    let records = self.keep(polled);
+                    if !records.is_empty() {
+                        return records;
+                    }
+                }
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }

@@ -7,7 +7,8 @@
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, check, optional};
 
 /// Whole families of options that are accepted, whatever follows.
-pub const EXPLAINED_PREFIXES: [&str; 3] = ["schema.history.internal.", "driver.", "database.jdbc."];
+pub const EXPLAINED_PREFIXES: [&str; 4] =
+    ["schema.history.internal.", "driver.", "database.jdbc.", "snapshot.select.statement.overrides."];
 
 /// Options that are accepted and do nothing, each with the reason.
 const ACCEPTED: &[(&str, &str)] = &[
@@ -28,7 +29,26 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("connect.keep.alive", "Accepted: a dead connection is always noticed and opened again."),
     ("use.nongraceful.disconnect", "Accepted and not needed: connections are closed without waiting."),
     ("min.row.count.to.stream.results", "Accepted and not needed: rows are always streamed."),
-    ("snapshot.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
+    (
+        "legacy.snapshot.max.threads",
+        "Accepted: rows come in the same order either way; see snapshot.max.threads.",
+    ),
+    (
+        "signal.emit.failure.max.retries",
+        "Accepted: what cannot be written to the signal table is tried again.",
+    ),
+    (
+        "signal.emit.failure.backoff.ms",
+        "Accepted: what cannot be written to the signal table is tried again.",
+    ),
+    (
+        "incremental.snapshot.allow.schema.changes",
+        "Accepted either way: a chunk whose table is altered meanwhile is read again.",
+    ),
+    (
+        "snapshot.mode.configuration.based.snapshot.on.schema.error",
+        "Accepted either way: a shape that is not remembered is read from the server.",
+    ),
     ("query.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
     ("ddl.parser.type", "Accepted: there is one DDL reader."),
     ("connection.validation.timeout.ms", "Accepted: see connect.timeout.ms."),
@@ -37,10 +57,6 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("statistics.metrics.enabled", "Accepted: metrics cost nothing until they are read."),
     ("advanced.metrics.enable", "Accepted: metrics cost nothing until they are read."),
     ("offset.activity.monitor.interval.ms", "Accepted: /metrics shows how far behind the source is."),
-    ("signal.poll.interval.ms", "Accepted: there are no signal channels yet."),
-    ("incremental.snapshot.chunk.size", "Accepted: there are no incremental snapshots yet."),
-    ("incremental.snapshot.allow.schema.changes", "Accepted: there are no incremental snapshots yet."),
-    ("incremental.snapshot.watermarking.strategy", "Accepted: there are no incremental snapshots yet."),
     (
         "retriable.restart.connector.wait.ms",
         "Accepted: errors.retry.* of the worker count, and lost connections are opened again.",
@@ -86,19 +102,13 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("post.processors", &[""], "Debezium's post processors."),
     ("column.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
     ("datatype.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
-    ("snapshot.max.threads", &["1"], "Reading several tables at once."),
-    ("snapshot.include.collection.list", &[""], "Taking a snapshot of some captured tables only."),
-    ("snapshot.select.statement.overrides", &[""], "Other statements for reading tables."),
-    ("snapshot.query.mode", &["select_all"], "Other statements for reading tables."),
-    ("snapshot.tables.order.by.row.count", &["disabled"], "Reading tables in the order of their size."),
-    ("snapshot.delay.ms", &["0"], "Waiting before the snapshot."),
-    ("streaming.delay.ms", &["0"], "Waiting before the binlog is read."),
+    ("signal.kafka.topic", &[""], "Signals through a topic; use the source or the file channel."),
+    ("signal.kafka.bootstrap.servers", &[""], "Signals through a topic; use the source or the file channel."),
+    ("snapshot.mode.custom.name", &[""], "Snapshot modes written in Java."),
+    ("snapshot.locking.mode.custom.name", &[""], "Locking modes written in Java."),
+    ("snapshot.query.mode.custom.name", &[""], "Queries written in Java."),
     ("heartbeat.action.query", &[""], "Running a statement with each heartbeat."),
     ("database.initial.statements", &[""], "Running statements on each connection."),
-    ("signal.data.collection", &[""], "Signals through a table of the database."),
-    ("signal.enabled.channels", &["source", ""], "Signals through other channels than a table."),
-    ("notification.enabled.channels", &[""], "Notifications of progress."),
-    ("read.only", &["false"], "Incremental snapshots without a signal table."),
     ("guardrail.collections.max", &["0"], "A limit on the number of captured tables."),
     ("database.ssl.keystore", &[""], "Certificates of the client."),
     ("log.position.check.enable", &["true"], "Not checking that the server still has the binlog."),

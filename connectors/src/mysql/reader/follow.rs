@@ -11,7 +11,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use api::{Error, FlatMap, Result};
+use api::{Error, FlatMap, Result, Text, Value};
 
 use super::heartbeat::Heartbeats;
 use super::{Availability, Reader, ServerInfo, Shapes};
@@ -20,6 +20,7 @@ use crate::mysql::binlog::stream::{Dump, Read, file_name};
 use crate::mysql::binlog::tracker::Tracker;
 use crate::mysql::envelope::Moment;
 use crate::mysql::position::{OffsetDetails, Position, offset};
+use crate::mysql::snapshot::plan::extended;
 use crate::mysql::{resume, server};
 
 use self::tables::Tables;
@@ -33,13 +34,59 @@ pub(super) struct Follower {
     heartbeats: Heartbeats,
     /// The offset that the rows of the current transaction share, once there is one.
     shared: Option<Arc<FlatMap>>,
+    /// What else the offsets say: how far a snapshot got.
+    extra: Vec<(Text, Value)>,
+    /// Where to stop.
+    until: Option<Position>,
+}
+
+/// Why following ended without an error.
+pub(super) enum Ended {
+    /// The place was reached at which to stop.
+    Reached,
 }
 
 impl Follower {
     pub(super) fn new(reader: &Reader, server: ServerInfo, shapes: Shapes, position: Position) -> Self {
         let heartbeats = Heartbeats::new(&reader.config, &reader.envelopes);
         let tables = Tables::default();
-        Self { tracker: Tracker::new(position), shapes, server, tables, heartbeats, shared: None }
+        Self {
+            tracker: Tracker::new(position),
+            shapes,
+            server,
+            tables,
+            heartbeats,
+            shared: None,
+            extra: Vec::new(),
+            until: None,
+        }
+    }
+
+    /// What the offsets say beside the position from now on.
+    pub(super) fn set_extra(&mut self, extra: Vec<(Text, Value)>) {
+        self.extra = extra;
+        self.shared = None;
+    }
+
+    /// Stops at a place, between two transactions.
+    pub(super) fn stop_at(&mut self, position: Option<Position>) {
+        self.until = position;
+    }
+
+    /// The shapes as they are where we are.
+    pub(super) const fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// The server that we are connected to.
+    pub(super) const fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// Whether the place was reached at which to stop.
+    fn is_there(&self) -> bool {
+        let Some(until) = &self.until else { return false };
+        !self.tracker.in_transaction() && self.tracker.restart().has_reached(until)
     }
 
     /// Asks for the binlog from where we are.
@@ -65,9 +112,13 @@ impl Follower {
     }
 
     /// Follows the dump until an error ends it.
-    pub(super) async fn follow(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<()> {
+    pub(super) async fn follow(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Ended> {
         let dead_after = reader.config.keep_alive_interval;
         loop {
+            if self.is_there() {
+                reader.outbox.flush().await?;
+                return Ok(Ended::Reached);
+            }
             let read = match dump.try_next() {
                 Some(read) => read?,
                 None => {
@@ -82,7 +133,7 @@ impl Follower {
             };
             self.carry_out(reader, dump, read).await?;
             if reader.outbox.is_full() {
-                self.heartbeats.beat(&self.tracker, &mut reader.outbox);
+                self.heartbeats.beat(&self.tracker, &self.extra, &mut reader.outbox);
                 self.show(reader);
                 reader.outbox.flush().await?;
             }
@@ -91,7 +142,7 @@ impl Follower {
 
     /// Everything that the server has sent is carried out.
     async fn pause(&mut self, reader: &mut Reader) -> Result<()> {
-        self.heartbeats.beat(&self.tracker, &mut reader.outbox);
+        self.heartbeats.beat(&self.tracker, &self.extra, &mut reader.outbox);
         reader.outbox.flush().await?;
         reader.gauges.set("behind_source_milliseconds", 0);
         Ok(())
@@ -178,7 +229,7 @@ impl Follower {
                 server_id: tracker.server_id(),
                 in_snapshot: false,
             };
-            offset(&tracker.position(), details)
+            extended(offset(&tracker.position(), details), &self.extra)
         };
         Arc::clone(self.shared.get_or_insert_with(make))
     }

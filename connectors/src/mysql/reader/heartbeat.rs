@@ -15,6 +15,7 @@ use crate::mysql::config::MySqlConfig;
 use crate::mysql::envelope::{Envelopes, Moment};
 use crate::mysql::outbox::Outbox;
 use crate::mysql::position::{OffsetDetails, offset, signed};
+use crate::mysql::snapshot::plan::extended;
 
 /// When the next one is due, and what it is made of.
 pub(super) struct Heartbeats {
@@ -46,7 +47,7 @@ impl Heartbeats {
     }
 
     /// Adds a heartbeat to the outbox if one is due.
-    pub(super) fn beat(&mut self, tracker: &Tracker, outbox: &mut Outbox) {
+    pub(super) fn beat(&mut self, tracker: &Tracker, extra: &[(Text, Value)], outbox: &mut Outbox) {
         let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
         if !due || tracker.restart().file.is_empty() {
             return;
@@ -74,20 +75,20 @@ impl Heartbeats {
         outbox.records.push(SourceRecord {
             record,
             source_partition,
-            source_offset: position_offset(tracker),
+            source_offset: position_offset(tracker, extra),
         });
     }
 }
 
 /// The offset of where the tracker is, between events.
-fn position_offset(tracker: &Tracker) -> SourceOffset {
+pub(super) fn position_offset(tracker: &Tracker, extra: &[(Text, Value)]) -> SourceOffset {
     let position = tracker.position();
     let details = OffsetDetails {
         timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
         server_id: tracker.server_id(),
         in_snapshot: false,
     };
-    let shared = offset(&position, details);
+    let shared = extended(offset(&position, details), extra);
     if position.skip.is_none() {
         return SourceOffset::new(shared);
     }
