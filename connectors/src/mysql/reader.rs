@@ -14,17 +14,19 @@ use std::time::Duration;
 use api::{Error, FlatMap, Gauges, History, Result};
 
 use self::begin::{Begin, Found, decide};
-use self::follow::Follower;
+use self::follow::{Ended, Follower};
 use super::config::MySqlConfig;
 use super::config::snapshot::{SnapshotMode, SnapshotSettings};
 use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
 use super::history::{Shapes, Since};
+use super::incremental;
 use super::notification::Notifier;
 use super::outbox::Outbox;
 use super::position::{Position, StoredOffset};
 use super::resume::{self, Availability};
 use super::server::{self, ServerInfo};
+use super::shape::TableId;
 use super::snapshot::plan::{Plan, Progress, offset_entries, progress_of};
 use super::snapshot::{self, View};
 
@@ -157,7 +159,19 @@ impl Reader {
                 let mut dump = follower.connect(self).await?;
                 (*backoff, *reported) = (Backoff(Backoff::FIRST), false);
                 self.gauges.set("connected", 1);
-                follower.follow(self, &mut dump).await?;
+                let ended = follower.follow(self, &mut dump).await?;
+                drop(dump);
+                match ended {
+                    Ended::Reached => {}
+                    Ended::Moved(position) => self.move_to(follower, position).await?,
+                    Ended::Blocking(tables) => {
+                        let plan = self.plan_blocking(tables).await?;
+                        if let Stage::Follow(follower) = std::mem::replace(stage, Stage::Finished) {
+                            let rest = Rest { plan, progress: Progress::default(), follower };
+                            *stage = Stage::Rest(Box::new(rest), None);
+                        }
+                    }
+                }
             }
             Stage::Finished => {}
         }
@@ -204,8 +218,9 @@ impl Reader {
         }
         let since = (plan != Begin::Recover).then_some(&position);
         let shapes = Shapes::load(Arc::clone(&self.history), &server, &mut conn, since).await?;
+        let incremental = incremental::stored::parse(offset);
         let Some((plan, progress)) = unfinished else {
-            return Ok(self.follow_from(server, shapes, position));
+            return Ok(self.follow_from(server, shapes, position, incremental));
         };
         tracing::info!(
             table = progress.table,
@@ -213,7 +228,8 @@ impl Reader {
             rows = progress.rows,
             "an unfinished snapshot goes on where it broke off"
         );
-        let follower = Box::new(Follower::new(self, server, shapes, position));
+        let mut follower = Box::new(Follower::new(self, server, shapes, position));
+        follower.set_incremental(incremental);
         Ok(Stage::Rest(Box::new(Rest { plan, progress, follower }), None))
     }
 
@@ -237,6 +253,27 @@ impl Reader {
             tracing::warn!(plan = %id, "the plan of the unfinished snapshot is not remembered; it is taken anew");
         }
         Ok(plan.map(|plan| (plan, progress)))
+    }
+
+    /// Plans a snapshot that a signal asked for.
+    async fn plan_blocking(&self, tables: Vec<(TableId, Option<String>)>) -> Result<Plan> {
+        let mut conn = server::connect(&self.config).await?;
+        let kind = snapshot::plan::Kind::Blocking;
+        snapshot::make_plan(self.setting(), &mut conn, kind, tables, &*self.history).await
+    }
+
+    /// Goes on from a place that a signal named, if the server has it.
+    async fn move_to(&mut self, follower: &mut Follower, position: Position) -> Result<()> {
+        let mut conn = server::connect(&self.config).await?;
+        let server = server::info(&mut conn).await?;
+        if let Availability::Lost(reason) = resume::check(&mut conn, &server, &position).await? {
+            tracing::error!(%reason, "the place that the signal names cannot be gone on from; it is passed over");
+            return Ok(());
+        }
+        tracing::warn!(file = %position.file, pos = position.pos, gtids = ?position.gtids, "a signal moves the position");
+        let shapes = Shapes::load(Arc::clone(&self.history), &server, &mut conn, Some(&position)).await?;
+        follower.move_to(shapes, position);
+        Ok(())
     }
 
     fn setting(&self) -> snapshot::Setting<'_> {
@@ -273,7 +310,7 @@ impl Reader {
         let threads = self.settings.config.threads;
         let view =
             snapshot::open(self.setting(), rest.follower.server(), rest.follower.shapes(), threads).await?;
-        rest.follower.set_extra(offset_entries(&rest.plan, &rest.progress));
+        rest.follower.set_snapshot(offset_entries(&rest.plan, &rest.progress));
         rest.follower.stop_at(Some(view.position.clone()));
         let followed = rest.follower.follow(self, &mut dump).await;
         rest.follower.stop_at(None);
@@ -291,12 +328,13 @@ impl Reader {
             gauges: &self.gauges,
             notifier: &self.notifier,
         };
-        snapshot::read(setting, view, &rest.plan, &mut rest.progress, &mut self.outbox).await
+        let others = rest.follower.incremental_entries();
+        snapshot::read(setting, view, &rest.plan, &mut rest.progress, others, &mut self.outbox).await
     }
 
     async fn after_snapshot(&self, rest: Rest) -> Stage {
         let mut follower = rest.follower;
-        follower.set_extra(Vec::new());
+        follower.set_snapshot(Vec::new());
         if !self.settings.config.follows() {
             tracing::info!(
                 "the snapshot was all that was asked for (snapshot.mode); the binlog is not followed"
@@ -308,8 +346,16 @@ impl Reader {
         Stage::Follow(follower)
     }
 
-    fn follow_from(&self, server: ServerInfo, shapes: Shapes, position: Position) -> Stage {
+    fn follow_from(
+        &self,
+        server: ServerInfo,
+        shapes: Shapes,
+        position: Position,
+        incremental: incremental::Stored,
+    ) -> Stage {
         tracing::info!(file = %position.file, pos = position.pos, "following the binlog");
-        Stage::Follow(Box::new(Follower::new(self, server, shapes, position)))
+        let mut follower = Box::new(Follower::new(self, server, shapes, position));
+        follower.set_incremental(incremental);
+        Stage::Follow(follower)
     }
 }

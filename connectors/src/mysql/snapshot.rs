@@ -36,7 +36,7 @@ use api::{History, Result, Text};
 use mysql_async::Conn;
 
 pub use progress::Meter;
-pub use view::{View, captured, open};
+pub use view::{View, captured, open, view_position};
 
 use self::emit::Emitter;
 use self::keys::ChunkKey;
@@ -110,7 +110,8 @@ pub async fn plan_initial(
     let wanted = |id: &TableId| with_rows && setting.settings.reads(id);
     let ids: Vec<_> = view.shapes.iter().map(|shape| shape.id.clone()).filter(wanted).collect();
     let tables = ids.into_iter().map(|id| (id, None)).collect();
-    make_plan(setting, view, Kind::Initial, tables, history).await
+    let conn = view.sessions.first_mut().ok_or_else(|| api::Error::fatal("a view has no session"))?;
+    make_plan(setting, conn, Kind::Initial, tables, history).await
 }
 
 /// Makes a plan of some tables, each perhaps with a condition, and stores it.
@@ -119,15 +120,12 @@ pub async fn plan_initial(
 /// As [`plan_initial`].
 pub async fn make_plan(
     setting: Setting<'_>,
-    view: &mut View,
+    conn: &mut Conn,
     kind: Kind,
     tables: Vec<(TableId, Option<String>)>,
     history: &dyn History,
 ) -> Result<Plan> {
-    let sizes = match view.sessions.first_mut() {
-        Some(conn) if !tables.is_empty() => sizes(conn).await?,
-        _ => HashMap::new(),
-    };
+    let sizes = if tables.is_empty() { HashMap::new() } else { sizes(conn).await? };
     let planned = |(id, condition): (TableId, Option<String>)| {
         let statement = setting.settings.override_of(&id).map(str::to_owned);
         let rows = sizes.get(&id).map_or(0, |size| size.rows);
@@ -135,7 +133,7 @@ pub async fn make_plan(
     };
     let mut tables: Vec<_> = tables.into_iter().map(planned).collect();
     match setting.settings.config.order {
-        RowCountOrder::Disabled => {}
+        RowCountOrder::Disabled => tables.sort_by(|one, other| one.id.cmp(&other.id)),
         RowCountOrder::Ascending => tables.sort_by_key(|table| table.rows),
         RowCountOrder::Descending => tables.sort_by_key(|table| std::cmp::Reverse(table.rows)),
     }
@@ -144,7 +142,8 @@ pub async fn make_plan(
     Ok(plan)
 }
 
-/// Reads what the plan still lacks out of a view, and sends it. `progress` says how far the outbox got, even when this fails.
+/// Reads what the plan still lacks out of a view, and sends it. `progress` says how far the outbox got, even when this fails; `others`
+/// stand in every offset beside it.
 ///
 /// # Errors
 /// `Retriable` when a connection ends or a table was altered meanwhile, `Fatal` when a row cannot be read.
@@ -153,6 +152,7 @@ pub async fn read(
     view: View,
     plan: &Plan,
     progress: &mut Progress,
+    others: Vec<(Text, api::Value)>,
     outbox: &mut Outbox,
 ) -> Result<()> {
     let View { mut sessions, position, shapes, timestamp_s, lock } = view;
@@ -169,7 +169,8 @@ pub async fn read(
         ranges_min: threads.saturating_mul(setting.settings.config.threads_multiplier),
     };
     let (mut ranges, mut workers) = ranges::read(sessions, readings, cut);
-    let mut emitter = Emitter::new(setting, plan, &position, timestamp_s, progress, outbox, meter);
+    let mut emitter =
+        Emitter::new(setting, plan, (&position, timestamp_s), (progress, others), outbox, meter);
     emitter.begin();
     while let Some(mut range) = ranges.recv().await {
         emitter.enter(&range);

@@ -5,7 +5,9 @@
 //! either carried out in full, with its records in the outbox and the tracker behind it, or ends the reading with an error
 //! that names it.
 
+mod chunks;
 mod rows;
+mod signals;
 mod statement;
 mod tables;
 
@@ -13,17 +15,19 @@ use std::sync::Arc;
 
 use api::{Error, FlatMap, Result, Text, Value};
 
+use self::signals::Signals;
+use self::tables::Tables;
 use super::heartbeat::Heartbeats;
 use super::{Availability, Reader, ServerInfo, Shapes};
 use crate::mysql::binlog::event::{Event, RawEvent};
 use crate::mysql::binlog::stream::{Dump, Read, file_name};
 use crate::mysql::binlog::tracker::Tracker;
-use crate::mysql::envelope::Moment;
+use crate::mysql::envelope::{Moment, Origin};
+use crate::mysql::incremental::{Incremental, Stored};
 use crate::mysql::position::{OffsetDetails, Position, offset};
+use crate::mysql::shape::TableId;
 use crate::mysql::snapshot::plan::extended;
 use crate::mysql::{resume, server};
-
-use self::tables::Tables;
 
 /// What following the binlog remembers from event to event.
 pub(super) struct Follower {
@@ -34,16 +38,29 @@ pub(super) struct Follower {
     heartbeats: Heartbeats,
     /// The offset that the rows of the current transaction share, once there is one.
     shared: Option<Arc<FlatMap>>,
-    /// What else the offsets say: how far a snapshot got.
+    /// What the offsets say of a snapshot that is not complete.
+    snapshot: Vec<(Text, Value)>,
+    /// What else the offsets say: how far snapshots got.
     extra: Vec<(Text, Value)>,
+    signals: Signals,
+    incremental: Incremental,
+    /// The session that reads chunks.
+    chunk_session: Option<mysql_async::Conn>,
+    /// Where the row stood that closed the window at hand.
+    closed: Option<Origin>,
     /// Where to stop.
     until: Option<Position>,
 }
 
 /// Why following ended without an error.
+#[derive(Debug)]
 pub(super) enum Ended {
     /// The place was reached at which to stop.
     Reached,
+    /// These tables are to be read first, each perhaps with a condition.
+    Blocking(Vec<(TableId, Option<String>)>),
+    /// Somebody wants it to go on elsewhere.
+    Moved(Position),
 }
 
 impl Follower {
@@ -57,14 +74,44 @@ impl Follower {
             tables,
             heartbeats,
             shared: None,
+            snapshot: Vec::new(),
             extra: Vec::new(),
+            signals: Signals::new(reader),
+            incremental: Incremental::default(),
+            chunk_session: None,
+            closed: None,
             until: None,
         }
     }
 
-    /// What the offsets say beside the position from now on.
-    pub(super) fn set_extra(&mut self, extra: Vec<(Text, Value)>) {
-        self.extra = extra;
+    /// What the offsets say of a snapshot from now on.
+    pub(super) fn set_snapshot(&mut self, entries: Vec<(Text, Value)>) {
+        self.snapshot = entries;
+        self.refresh_extra();
+    }
+
+    /// Goes on with an incremental snapshot.
+    pub(super) fn set_incremental(&mut self, stored: Stored) {
+        self.incremental = Incremental::new(stored);
+        self.refresh_extra();
+    }
+
+    /// What the offsets say of an incremental snapshot.
+    pub(super) fn incremental_entries(&self) -> Vec<(Text, Value)> {
+        self.incremental.entries()
+    }
+
+    fn refresh_extra(&mut self) {
+        self.extra.clone_from(&self.snapshot);
+        self.extra.extend(self.incremental.entries());
+        self.shared = None;
+    }
+
+    /// Goes on from another place of the same server.
+    pub(super) fn move_to(&mut self, shapes: Shapes, position: Position) {
+        self.tracker = Tracker::new(position);
+        self.shapes = shapes;
+        self.tables.clear();
         self.shared = None;
     }
 
@@ -108,27 +155,34 @@ impl Follower {
         self.tracker = Tracker::new(position);
         self.tables.clear();
         self.shared = None;
+        // Its closing mark may lie behind us now.
+        self.incremental.window = None;
+        self.chunk_session = None;
         Ok(dump)
     }
 
     /// Follows the dump until an error ends it.
     pub(super) async fn follow(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Ended> {
-        let dead_after = reader.config.keep_alive_interval;
         loop {
             if self.is_there() {
                 reader.outbox.flush().await?;
                 return Ok(Ended::Reached);
             }
+            if self.until.is_none() && !self.tracker.in_transaction() {
+                if let Some(ending) = self.signals.ending.take() {
+                    reader.outbox.flush().await?;
+                    return Ok(ending);
+                }
+                self.step(reader).await?;
+            }
             let read = match dump.try_next() {
                 Some(read) => read?,
                 None => {
                     self.pause(reader).await?;
-                    tokio::time::timeout(dead_after, dump.next()).await.map_err(|error| {
-                        let silence = dead_after.as_millis();
-                        let message =
-                            format!("the server sent nothing, not even a sign of life, for {silence} ms");
-                        Error::retriable(message).with_source(error)
-                    })??
+                    match self.wait(reader, dump).await? {
+                        Some(read) => read,
+                        None => continue,
+                    }
                 }
             };
             self.carry_out(reader, dump, read).await?;
@@ -136,6 +190,31 @@ impl Follower {
                 self.heartbeats.beat(&self.tracker, &self.extra, &mut reader.outbox);
                 self.show(reader);
                 reader.outbox.flush().await?;
+                self.look_at_file(reader).await?;
+            }
+        }
+    }
+
+    /// Waits for the next event; `None` when there was something else to look at meanwhile.
+    async fn wait(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Option<Read>> {
+        let dead_after = reader.config.keep_alive_interval;
+        let dead_at = tokio::time::Instant::now() + dead_after;
+        loop {
+            let look_at = tokio::time::Instant::now() + self.signals.due_in(dead_after);
+            match tokio::time::timeout_at(look_at.min(dead_at), dump.next()).await {
+                Ok(read) => return read.map(Some),
+                Err(error) if tokio::time::Instant::now() >= dead_at => {
+                    let silence = dead_after.as_millis();
+                    let message =
+                        format!("the server sent nothing, not even a sign of life, for {silence} ms");
+                    return Err(Error::retriable(message).with_source(error));
+                }
+                Err(_) => {}
+            }
+            let before = (self.incremental.is_active(), reader.outbox.records.len());
+            self.look_at_file(reader).await?;
+            if before != (self.incremental.is_active(), reader.outbox.records.len()) {
+                return Ok(None);
             }
         }
     }
@@ -164,7 +243,10 @@ impl Follower {
         }
         self.tracker.enter(&raw);
         match event {
-            Event::Rows(rows) => self.rows(reader, &rows)?,
+            Event::Rows(rows) => {
+                self.rows(reader, &rows)?;
+                self.obey(reader, true).await?;
+            }
             Event::TableMap(body) => self.table_map(reader, &body).await?,
             Event::Gtid(gtid) => {
                 self.tracker.mysql_gtid(gtid.gtid, gtid.original_commit_us);

@@ -14,7 +14,7 @@ use crate::mysql::binlog::tracker::Tracker;
 use crate::mysql::config::MySqlConfig;
 use crate::mysql::envelope::{Envelopes, Moment};
 use crate::mysql::outbox::Outbox;
-use crate::mysql::position::{OffsetDetails, offset, signed};
+use crate::mysql::position::{OffsetDetails, Position, offset, signed};
 use crate::mysql::snapshot::plan::extended;
 
 /// When the next one is due, and what it is made of.
@@ -80,9 +80,19 @@ impl Heartbeats {
     }
 }
 
-/// The offset of where the tracker is, between events.
+/// The offset of where the tracker is.
 pub(super) fn position_offset(tracker: &Tracker, extra: &[(Text, Value)]) -> SourceOffset {
-    let position = tracker.position();
+    offset_of(tracker, tracker.position(), extra)
+}
+
+/// The same without the last row that was handed out.
+pub(super) fn offset_before_row(tracker: &Tracker, extra: &[(Text, Value)]) -> SourceOffset {
+    let mut position = tracker.position();
+    position.skip.rows = position.skip.rows.saturating_sub(1);
+    offset_of(tracker, position, extra)
+}
+
+fn offset_of(tracker: &Tracker, position: Position, extra: &[(Text, Value)]) -> SourceOffset {
     let details = OffsetDetails {
         timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
         server_id: tracker.server_id(),

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{Result, SourceOffset, SourceRecord, Text};
+use api::{Result, SourceOffset, SourceRecord, Text, Value};
 
 use super::Setting;
-use super::plan::{Plan, Progress, extended, offset_entries};
+use super::plan::{Kind, Plan, Progress, extended, offset_entries};
 use super::progress::Meter;
 use super::ranges::{Batch, Range, TableReading};
 use crate::mysql::envelope::{Moment, Origin, RowSink, SourceBlock, TableRecords};
@@ -67,6 +67,7 @@ pub(super) struct Emitter<'a> {
     position: &'a Position,
     timestamp_s: i64,
     progress: &'a mut Progress,
+    others: Vec<(Text, Value)>,
     outbox: &'a mut Outbox,
     meter: Meter,
     current: Option<Current>,
@@ -74,16 +75,16 @@ pub(super) struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         setting: Setting<'a>,
         plan: &'a Plan,
-        position: &'a Position,
-        timestamp_s: i64,
-        progress: &'a mut Progress,
+        (position, timestamp_s): (&'a Position, i64),
+        (progress, others): (&'a mut Progress, Vec<(Text, Value)>),
         outbox: &'a mut Outbox,
         meter: Meter,
     ) -> Self {
-        Self { setting, plan, position, timestamp_s, progress, outbox, meter, current: None, held: None }
+        let (current, held) = (None, None);
+        Self { setting, plan, position, timestamp_s, progress, others, outbox, meter, current, held }
     }
 
     fn details(&self, in_snapshot: bool) -> OffsetDetails {
@@ -92,12 +93,12 @@ impl<'a> Emitter<'a> {
 
     /// The offset of what was handed out so far.
     fn running(&self) -> SourceOffset {
-        let offset = offset(self.position, self.details(true));
+        let offset = extended(offset(self.position, self.details(true)), &self.others);
         SourceOffset::new(extended(offset, &offset_entries(self.plan, self.progress)))
     }
 
     fn done(&self) -> SourceOffset {
-        SourceOffset::new(offset(self.position, self.details(false)))
+        SourceOffset::new(extended(offset(self.position, self.details(false)), &self.others))
     }
 
     fn note(&mut self, note: Note, offset: SourceOffset) {
@@ -167,7 +168,11 @@ impl<'a> Emitter<'a> {
             held.last_of_table = true;
         }
         let rows = self.current.as_ref().map_or(0, |current| current.rows);
-        let tables = names(self.plan);
+        let mut tables = names(self.plan);
+        // Debezium counts the signal table here, whose shape it reads.
+        if let (Kind::Initial, Some(signals)) = (self.plan.kind, &self.setting.settings.signal_table) {
+            tables = format!("{tables},{signals}");
+        }
         let note = Note::initial("TABLE_SCAN_COMPLETED")
             .with("scanned_collection", table.shape.id.to_string())
             .with("total_rows_scanned", rows.to_string())

@@ -180,7 +180,10 @@ async fn open_unlocked(server: &ServerInfo, sessions: &mut [Conn]) -> Result<Opt
 }
 
 /// Where the server says that this session's view lies in the binlog; `None` for servers that do not tell.
-async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Option<Position>> {
+///
+/// # Errors
+/// As [`server::rows`].
+pub async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Option<Position>> {
     let mut position = Position { server_uuid: server.uuid.clone(), ..Position::default() };
     let mut gtids = None;
     for row in server::rows(conn, "SHOW STATUS LIKE 'binlog_snapshot_%'").await? {

@@ -21,7 +21,9 @@ impl Follower {
         };
         let skip = self.tracker.rows_to_skip();
         let Some(table) = table.filter(|_| skip < u64::MAX).cloned() else { return Ok(()) };
-        if reader.config.skips(letter(rows.kind)) {
+        let skipped = reader.config.skips(letter(rows.kind));
+        let is_signal = reader.filter.is_signal_table(&table.id);
+        if skipped && !is_signal && !self.has_window(&table.id) {
             return Ok(());
         }
         let shared = self.shared_offset();
@@ -35,12 +37,7 @@ impl Follower {
             SourceOffset::with_counters(std::sync::Arc::clone(&shared), [("row", row), ("event", events)])
         };
         reader.outbox.weigh(rows.images.len());
-        let mut sink = RowSink {
-            table: &table.records,
-            source: &source,
-            now: Moment::now(),
-            out: &mut reader.outbox.records,
-        };
+        let now = Moment::now();
         let mut images = rows.images.clone();
         let mut number: i32 = 0;
         while !images.is_empty() {
@@ -50,7 +47,21 @@ impl Follower {
                 RowsKind::Insert | RowsKind::Delete => None,
             };
             let before = i64::from(number);
-            if signed(skip) <= before {
+            if let Some(window) =
+                self.incremental.window.as_mut().filter(|window| window.shape.id == table.id)
+            {
+                window.meet(&first);
+                second.iter().for_each(|row| window.meet(row));
+            }
+            if is_signal && signed(skip) <= before {
+                self.mark_met(reader, &first, rows.kind == RowsKind::Delete);
+                if rows.kind == RowsKind::Insert {
+                    self.signal_row(reader, &first);
+                }
+            }
+            if signed(skip) <= before && !skipped {
+                let out = &mut reader.outbox.records;
+                let mut sink = RowSink { table: &table.records, source: &source, now, out };
                 let offsets = Offsets { done: at(before + 1), before: at(before) };
                 match (rows.kind, second) {
                     (RowsKind::Insert, _) => sink.create(first, number, offsets)?,
@@ -66,6 +77,11 @@ impl Follower {
                 .ok_or_else(|| Error::fatal("an event has more rows than can be counted"))?;
         }
         Ok(())
+    }
+
+    /// Whether a chunk of this table waits for the end of its window.
+    fn has_window(&self, id: &crate::mysql::shape::TableId) -> bool {
+        self.incremental.window.as_ref().is_some_and(|window| window.shape.id == *id)
     }
 
     pub(super) fn origin(&self, reader: &Reader, id: &crate::mysql::shape::TableId) -> Origin {

@@ -49,6 +49,11 @@ impl Follower {
         }
         let is_done = self.tracker.rows_to_skip() > 0;
         for change in changes {
+            if let (TableChange::Truncated(id), Some(window)) = (&change, &mut self.incremental.window)
+                && window.shape.id == *id
+            {
+                window.meet_all();
+            }
             if let (TableChange::Truncated(id), false) = (change, is_done) {
                 self.truncated(reader, &id)?;
             }

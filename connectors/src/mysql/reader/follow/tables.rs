@@ -115,7 +115,7 @@ impl Follower {
     }
 
     /// The table's present shape, for one that we know nothing of. DDL that is still to come is in it already.
-    async fn read_shape(&mut self, reader: &Reader, id: &TableId) -> Result<Arc<TableShape>> {
+    pub(super) async fn read_shape(&mut self, reader: &Reader, id: &TableId) -> Result<Arc<TableShape>> {
         let mut conn = server::connect(&reader.config).await?;
         let end = binlog_end(&mut conn, &self.server).await?;
         let sql = server::create_table_text(&mut conn, id).await?.ok_or_else(|| {
