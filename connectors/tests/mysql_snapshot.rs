@@ -69,13 +69,13 @@ async fn write(server: &Server, round: i64) {
     let gone = 50_000 + round;
     server
         .run(&[
-            &format!("UPDATE shop.t SET v = v + 1 WHERE id % 5 = {}", round % 5),
+            &format!("UPDATE shop.t SET v = v + 1 WHERE id % 100 = {}", (round * 7) % 100),
             &format!("DELETE FROM shop.t WHERE id = {id}"),
             &format!("INSERT INTO shop.t VALUES ({}, 7)", 10_000 + round),
             &format!("UPDATE IGNORE shop.t SET id = id + 20000 WHERE id = {}", (id + 11) % ROWS),
             &format!("INSERT INTO shop.t VALUES ({gone}, 1)"),
             &format!("DELETE FROM shop.t WHERE id = {gone}"),
-            &format!("UPDATE shop.a SET v = v + 1 WHERE id % 3 = {}", round % 3),
+            &format!("UPDATE shop.a SET v = v + 1 WHERE id % 60 = {}", round % 60),
         ])
         .await;
 }

@@ -52,36 +52,44 @@ struct Chunk {
 }
 
 impl Follower {
-    /// Between two transactions: hands out a chunk whose window is closed, opens the next one.
+    /// Between two transactions: hands out chunks whose windows are closed, opens the next one.
     pub(super) async fn step(&mut self, reader: &mut Reader) -> Result<()> {
-        if !self.incremental.is_active() || self.incremental.paused || self.tracker.in_transaction() {
-            return Ok(());
-        }
-        if let Some(window) = &self.incremental.window {
-            let is_closed = match &window.close {
-                Close::Signal(_) => self.closed.is_some(),
-                Close::Place(place) => self.tracker.restart().has_reached(place),
-            };
-            if is_closed {
-                self.hand_out(reader)?;
+        while self.incremental.is_active() && !self.incremental.paused && !self.tracker.in_transaction() {
+            match &self.incremental.window {
+                Some(window) if self.is_closed(&window.close) => self.hand_out(reader)?,
+                // The stream has yet to come to its end.
+                Some(_) => return Ok(()),
+                None => {
+                    if !self.open_window(reader).await? {
+                        return Ok(());
+                    }
+                }
             }
-        }
-        if self.incremental.window.is_none() && self.incremental.is_active() {
-            self.open_window(reader).await?;
+            if reader.outbox.is_full() {
+                reader.outbox.flush().await?;
+            }
         }
         Ok(())
     }
 
-    async fn open_window(&mut self, reader: &mut Reader) -> Result<()> {
+    fn is_closed(&self, close: &Close) -> bool {
+        match close {
+            Close::Signal(_) => self.closed.is_some(),
+            Close::Place(place) => self.tracker.restart().has_reached(place),
+        }
+    }
+
+    /// Reads the next chunk; false when the stream must go on first.
+    async fn open_window(&mut self, reader: &mut Reader) -> Result<bool> {
         let mut conn = match self.chunk_session.take() {
             Some(conn) => conn,
             None => server::connect(&reader.config).await?,
         };
         let opened = self.read_chunk(reader, &mut conn).await;
         match opened {
-            Ok(()) => {
+            Ok(opened) => {
                 self.chunk_session = Some(conn);
-                Ok(())
+                Ok(opened)
             }
             Err(error) if error.is_retriable() => Err(error),
             // A condition or a key that the server refuses must not stop the stream.
@@ -89,16 +97,16 @@ impl Follower {
                 let table = self.incremental.current().map(|job| job.table.to_string()).unwrap_or_default();
                 tracing::error!(%table, error = %error.report(), "the incremental snapshot of a table is given up");
                 self.finish_table(reader, "SQL_EXCEPTION");
-                Ok(())
+                Ok(true)
             }
         }
     }
 
-    async fn read_chunk(&mut self, reader: &mut Reader, conn: &mut Conn) -> Result<()> {
-        let Some(job) = self.incremental.current().cloned() else { return Ok(()) };
+    async fn read_chunk(&mut self, reader: &mut Reader, conn: &mut Conn) -> Result<bool> {
+        let Some(job) = self.incremental.current().cloned() else { return Ok(false) };
         let Some(sql) = server::create_table_text(conn, &job.table).await? else {
             self.finish_table(reader, "UNKNOWN_SCHEMA");
-            return Ok(());
+            return Ok(true);
         };
         let shape = match self.shapes.table(&job.table).cloned() {
             Some(shape) => shape,
@@ -106,7 +114,7 @@ impl Follower {
         };
         if !same_columns(&shape, &self.shapes.read_create_table(&job.table, &sql)?) {
             // The table was altered, and the stream has yet to read it: go on with the stream first.
-            return Ok(());
+            return Ok(false);
         }
         let key = match &job.surrogate_key {
             Some(column) => ChunkKey::surrogate(&shape, column),
@@ -115,7 +123,7 @@ impl Follower {
         let Some(key) = key else {
             tracing::warn!(table = %job.table, "the table has no key by which it could be cut; name a surrogate-key");
             self.finish_table(reader, "NO_PRIMARY_KEY");
-            return Ok(());
+            return Ok(true);
         };
         let mark = self.begin_mark(reader, conn).await?;
         let condition = job.condition.as_deref();
@@ -135,7 +143,7 @@ impl Follower {
         let close = self.end_mark(reader, conn, mark).await?;
         if maximum.is_none() {
             self.finish_table(reader, "EMPTY");
-            return Ok(());
+            return Ok(true);
         }
         self.incremental.rows += chunk.rows.len() as u64;
         let is_last = chunk.rows.len() < limit || chunk.end == maximum;
@@ -149,7 +157,8 @@ impl Follower {
         }
         self.closed = None;
         self.incremental.window = Some(Window::new(shape, close, chunk.rows, chunk.end, is_last));
-        reader.outbox.flush().await
+        reader.outbox.flush().await?;
+        Ok(true)
     }
 
     /// Makes sure that what is selected from now on holds all that was handed out.
