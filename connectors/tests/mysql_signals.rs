@@ -325,7 +325,7 @@ async fn a_new_table_is_read_on_request_and_a_snapshot_can_be_held_and_given_up(
             server.run(&[&format!("INSERT INTO shop.signal_t VALUES ('{id}', '{kind}', '{data}')")]).await
         }
     };
-    signal("1", "execute-snapshot", r#"{"data-collections":["shop\\.c"]}"#).await;
+    signal("1", "execute-snapshot", r#"{"data-collections":["shop.c"]}"#).await;
     let mut all = Vec::new();
     until_note(&mut run, "Incremental Snapshot COMPLETED", 1, &mut all).await;
     assert_eq!(ours(&all, "p.shop.c").len(), 3);

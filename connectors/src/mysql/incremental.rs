@@ -87,13 +87,9 @@ impl Window {
 
 /// What tells a row from others: its key's values, or all of them.
 fn identity(shape: &TableShape, row: &[Value]) -> String {
-    use std::fmt::Write;
     let places = shape.key_columns();
     let mut text = String::new();
-    let mut add = |value: Option<&Value>| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{value:?}\u{1f}");
-    };
+    let mut add = |value: Option<&Value>| text.push_str(&format!("{value:?}\u{1f}"));
     if places.is_empty() {
         row.iter().for_each(|value| add(Some(value)));
     } else {

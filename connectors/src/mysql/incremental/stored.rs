@@ -96,15 +96,12 @@ const OBJECTS: &str = "aced0005757200135b4c6a6176612e6c616e672e4f626a6563743b90c
 const NULL: &str = "aced000570";
 
 fn serialize(key: Option<&[String]>) -> String {
-    use std::fmt::Write;
     let Some(key) = key else { return NULL.to_owned() };
     let mut text = format!("{OBJECTS}{:08x}", key.len());
     for value in key {
-        // Writing to a String cannot fail. Keys of over 64 KiB do not exist: an index holds 3 KiB.
-        let _ = write!(text, "74{:04x}", value.len() & 0xffff);
-        for byte in value.bytes() {
-            let _ = write!(text, "{byte:02x}");
-        }
+        // Keys of over 64 KiB do not exist: an index holds 3 KiB.
+        text.push_str(&format!("74{:04x}", value.len() & 0xffff));
+        value.bytes().for_each(|byte| text.push_str(&format!("{byte:02x}")));
     }
     text
 }

@@ -285,10 +285,8 @@ async fn read_range(
             batch.end = table.key.as_ref().and_then(|key| key.values(&cells));
         }
         batch.rows.push(table.decoder.decode(cells.into_iter())?);
-        if is_full {
-            if batches.send(Ok(Some(std::mem::replace(&mut batch, empty())))).await.is_err() {
-                return Ok(());
-            }
+        if is_full && batches.send(Ok(Some(std::mem::replace(&mut batch, empty())))).await.is_err() {
+            return Ok(());
         }
     }
     if !batch.rows.is_empty() {
