@@ -271,6 +271,10 @@ async fn the_modes_and_options_do_what_they_say() {
         first(&[("snapshot.locking.mode", "minimal_at_least_once")], 4).await,
         ["r 1", "r 2", "r 3", "r 9"]
     );
+    starts_again_or_ends(&server).await;
+}
+
+async fn starts_again_or_ends(server: &Server) {
     let based = [
         ("snapshot.mode", "configuration_based"),
         ("snapshot.mode.configuration.based.snapshot.data", "true"),
@@ -278,13 +282,13 @@ async fn the_modes_and_options_do_what_they_say() {
     ];
     let worker = Arc::new(Worker::default());
     for _ in 0..2 {
-        let mut run = Run::start(&server, &worker, server.config(&based)).await;
+        let mut run = Run::start(server, &worker, server.config(&based)).await;
         let records = run.take(4).await;
         run.commit(&records[3]);
         run.stop().await;
     }
     // initial_only has nothing to do after its snapshot, and does not fail either.
-    let mut run = Run::start(&server, &worker, server.config(&[("snapshot.mode", "initial_only")])).await;
+    let mut run = Run::start(server, &worker, server.config(&[("snapshot.mode", "initial_only")])).await;
     for _ in 0..3 {
         assert_eq!(run.task.poll().await.unwrap(), Vec::<SourceRecord>::new());
     }
