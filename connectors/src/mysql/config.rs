@@ -3,6 +3,7 @@
 //! Read once when a task starts and when a configuration is checked; the data path sees the typed struct. Options that
 //! Debezium's own documents carry and that have no meaning here, and those that are not built yet, stand in [`explained`].
 
+pub mod events;
 pub mod explained;
 
 use std::sync::LazyLock;
@@ -150,11 +151,10 @@ config! {
 #[must_use]
 pub fn definition() -> &'static ConfigDef {
     static DEFINITION: LazyLock<ConfigDef> = LazyLock::new(|| {
-        explained::EXPLAINED_PREFIXES
-            .iter()
-            .fold(MySqlConfig::definition().clone().merge(&explained::definition()), |definition, prefix| {
-                definition.open(*prefix)
-            })
+        explained::EXPLAINED_PREFIXES.iter().fold(
+            MySqlConfig::definition().clone().merge(&events::definition()).merge(&explained::definition()),
+            |definition, prefix| definition.open(*prefix),
+        )
     });
     &DEFINITION
 }
@@ -175,6 +175,9 @@ impl MySqlConfig {
         };
         if let Err(more) = super::envelope::KeyColumns::parse(config.message_key_columns.as_deref()) {
             errors.push(more);
+        }
+        if let Err(more) = events::Events::load(props) {
+            errors.extend(more);
         }
         config.check_trust(&mut errors);
         match Filter::new(config.lists()) {

@@ -4,6 +4,7 @@
 //! position that was reached in memory; nothing is read twice, and nothing that was handed out is lost. Invariant: what is
 //! in the outbox is in the position, so that going on after an error neither repeats nor misses a row.
 
+mod definitions;
 mod follow;
 mod heartbeat;
 
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use api::{Error, FlatMap, Gauges, History, Result};
 
+use super::config::events::Events;
 use super::config::{MySqlConfig, SnapshotMode};
+use super::envelope::transaction::Transaction;
 use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
 use super::history::{Shapes, Since};
@@ -26,6 +29,8 @@ use super::snapshot;
 pub struct Reader {
     /// The options.
     pub config: MySqlConfig,
+    /// The options about events.
+    pub events: Arc<Events>,
     /// What is captured.
     pub filter: Filter,
     /// Which connector this is.
@@ -148,7 +153,9 @@ impl Reader {
             }
             _ => Shapes::load(Arc::clone(&self.history), &server, &mut conn, Some(&position)).await?,
         };
-        Ok(self.follow_from(server, shapes, position))
+        let transaction = committed.and_then(Transaction::of_offset);
+        let transaction = transaction.filter(|_| self.events.config.transactions);
+        Ok(self.follow_from(server, shapes, position, transaction))
     }
 
     /// A snapshot of rows, or of shapes only.
@@ -166,6 +173,7 @@ impl Reader {
                 | SnapshotMode::Recovery
                 | SnapshotMode::SchemaOnlyRecovery
         );
+        self.say_definitions(&view.shapes, &view.position, with_rows).await?;
         if with_rows {
             let setting = snapshot::Setting {
                 config: &self.config,
@@ -183,11 +191,18 @@ impl Reader {
         if self.config.snapshot_mode == SnapshotMode::InitialOnly {
             return Ok(Stage::Idle);
         }
-        Ok(self.follow_from(server, shapes, position))
+        Ok(self.follow_from(server, shapes, position, None))
     }
 
-    fn follow_from(&self, server: ServerInfo, shapes: Shapes, position: Position) -> Stage {
+    fn follow_from(
+        &self,
+        server: ServerInfo,
+        shapes: Shapes,
+        position: Position,
+        transaction: Option<Transaction>,
+    ) -> Stage {
         tracing::info!(file = %position.file, pos = position.pos, "following the binlog");
-        Stage::Follow(Box::new(follow::Follower::new(self, server, shapes, position)))
+        let follower = follow::Follower::new(self, server, shapes, position);
+        Stage::Follow(Box::new(follower.counting_on(transaction)))
     }
 }

@@ -219,6 +219,8 @@ pub struct ColumnShape {
     pub auto_increment: bool,
     /// Whether it is computed from other columns.
     pub generated: bool,
+    /// Whether an update sets it to the current time (`ON UPDATE`).
+    pub on_update: bool,
     /// The comment, empty when there is none.
     pub comment: Text,
 }
@@ -239,6 +241,7 @@ impl ColumnShape {
             default: ColumnDefault::Unset,
             auto_increment: false,
             generated: false,
+            on_update: false,
             comment: Text::new(),
         }
     }
@@ -364,6 +367,7 @@ fn column_to_json(column: &ColumnShape) -> Json {
         ("optional", column.optional),
         ("autoIncremented", column.auto_increment),
         ("generated", column.generated),
+        ("onUpdate", column.on_update),
     ] {
         if flag {
             put(name, json!(true));
@@ -403,6 +407,7 @@ fn column_from_json(json: &Json) -> Result<ColumnShape, ShapeError> {
     column.optional = flag(json, "optional")?;
     column.auto_increment = flag(json, "autoIncremented")?;
     column.generated = flag(json, "generated")?;
+    column.on_update = flag(json, "onUpdate")?;
     column.default = match optional_text(json, "default")?.as_deref() {
         None => ColumnDefault::Unset,
         Some("null") => ColumnDefault::Null,

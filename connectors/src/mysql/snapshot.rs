@@ -133,7 +133,7 @@ fn origin(setting: Setting<'_>, view: &View, shape: &TableShape) -> Origin {
         timestamp_us: view.timestamp_s.saturating_mul(1_000_000),
         snapshot: Some(IN_THE_MIDST),
         database: shape.id.database.clone(),
-        table: shape.id.table.clone(),
+        table: Some(shape.id.table.clone()),
         file: view.position.file.clone(),
         pos: super::position::signed(view.position.pos),
         ..Origin::default()

@@ -170,6 +170,16 @@ impl Server {
         conn.disconnect().await.unwrap();
     }
 
+    /// Runs statements in one session, so that transactions and settings last.
+    pub async fn run_in_one_session(&self, statements: &[String]) {
+        let mut conn = self.session().await;
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        for statement in statements {
+            conn.query_drop(statement.as_str()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
     /// A configuration that captures the database `shop`.
     pub fn config(&self, extra: &[(&str, &str)]) -> Props {
         let port = self.port.to_string();
@@ -295,6 +305,19 @@ impl Run {
             match self.task.poll().await {
                 Ok(records) if records.is_empty() => {}
                 Ok(records) => return records,
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+    }
+
+    /// Polls until the snapshot has ended and the binlog is followed.
+    pub async fn until_following(&mut self, records: &mut Vec<SourceRecord>) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.gauges.snapshot().contains_key("behind_source_milliseconds") {
+            assert!(Instant::now() < deadline, "the binlog is not followed, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(more) => records.extend(more),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }

@@ -68,6 +68,8 @@ pub enum Event {
     Commit,
     /// A transaction of two phases is prepared; the events so far belong to it.
     XaPrepare,
+    /// The statement that made the rows which follow.
+    RowsQuery(Bytes),
     /// Rows will follow under a number; the body goes to [`super::table_map`].
     TableMap(Bytes),
     /// Rows.
@@ -138,12 +140,14 @@ mod kind {
     pub(super) const XID: u8 = 16;
     pub(super) const TABLE_MAP: u8 = 19;
     pub(super) const HEARTBEAT: u8 = 27;
+    pub(super) const ROWS_QUERY: u8 = 29;
     pub(super) const GTID: u8 = 33;
     pub(super) const ANONYMOUS_GTID: u8 = 34;
     pub(super) const XA_PREPARE: u8 = 38;
     pub(super) const TRANSACTION_PAYLOAD: u8 = 40;
     pub(super) const HEARTBEAT_V2: u8 = 41;
     pub(super) const GTID_TAGGED: u8 = 42;
+    pub(super) const MARIADB_ANNOTATE: u8 = 160;
     pub(super) const MARIADB_GTID: u8 = 162;
     pub(super) const QUERY_COMPRESSED: u8 = 165;
 }
@@ -211,6 +215,9 @@ fn parse(raw: &RawEvent) -> std::result::Result<Event, Fault> {
         kind::TABLE_MAP => Event::TableMap(raw.body.clone()),
         kind::TRANSACTION_PAYLOAD => Event::TransactionPayload(payload_bytes(&mut reader)?),
         kind::HEARTBEAT | kind::HEARTBEAT_V2 => Event::Heartbeat,
+        // The first byte is a length that is cut off at 255; the text goes to the end.
+        kind::ROWS_QUERY => Event::RowsQuery(raw.body.slice(raw.body.len().min(1)..)),
+        kind::MARIADB_ANNOTATE => Event::RowsQuery(raw.body.clone()),
         // Row events: written, updated, deleted; version 1, version 2; MariaDB's compressed ones after the plain.
         23 | 30 | 166 | 169 => Event::Rows(rows(raw, RowsKind::Insert)?),
         24 | 31 | 167 | 170 => Event::Rows(rows(raw, RowsKind::Update)?),
@@ -222,9 +229,8 @@ fn parse(raw: &RawEvent) -> std::result::Result<Event, Fault> {
 /// Events that are passed over, and those that must not be.
 fn other_event(number: u8, flags: u16) -> Event {
     match number {
-        // Stop, variables of statements, ignorable, the statement's text, the GTIDs of older files, group replication;
-        // MariaDB's statement text, checkpoint, GTID list and start of encryption.
-        3 | 5 | 13 | 14 | 28 | 29 | 35 | 36 | 37 | 160 | 161 | 163 | 164 => Event::Ignored,
+        // Stop, variables of statements, ignorable, the GTIDs of older files, group replication; MariaDB's checkpoint, GTID list and start of encryption.
+        3 | 5 | 13 | 14 | 28 | 35 | 36 | 37 | 161 | 163 | 164 => Event::Ignored,
         26 => Event::Unknown("INCIDENT_EVENT: the server says that changes are missing in its binlog"),
         39 => Event::Unknown(
             "PARTIAL_UPDATE_ROWS_EVENT: a row with a partial JSON update; set binlog_row_value_options='' on the server",

@@ -202,6 +202,12 @@ impl Tracker {
         }
     }
 
+    /// Whether the current transaction was read up to somewhere before.
+    #[must_use]
+    pub fn is_resuming(&self) -> bool {
+        !self.skip.is_none() && self.applies()
+    }
+
     /// Where a restart would begin, with what it would leave out.
     #[must_use]
     pub fn position(&self) -> Position {

@@ -246,6 +246,7 @@ fn attribute(parser: &mut Parser, definition: &mut Definition) {
     } else if parser.word("AUTO_INCREMENT") {
         column.auto_increment = true;
     } else if parser.words(&["ON", "UPDATE"]) {
+        column.on_update = true;
         parser.skip_one();
         parser.group();
     } else if parser.any(&["GENERATED", "AS"]) {

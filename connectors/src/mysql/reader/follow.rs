@@ -5,13 +5,15 @@
 //! either carried out in full, with its records in the outbox and the tracker behind it, or ends the reading with an error
 //! that names it.
 
+mod marks;
 mod rows;
+mod schema_changes;
 mod statement;
 mod tables;
 
 use std::sync::Arc;
 
-use api::{Error, FlatMap, Result};
+use api::{Error, FlatMap, Result, Text};
 
 use super::heartbeat::Heartbeats;
 use super::{Availability, Reader, ServerInfo, Shapes};
@@ -19,6 +21,7 @@ use crate::mysql::binlog::event::{Event, RawEvent};
 use crate::mysql::binlog::stream::{Dump, Read, file_name};
 use crate::mysql::binlog::tracker::Tracker;
 use crate::mysql::envelope::Moment;
+use crate::mysql::envelope::transaction::Transaction;
 use crate::mysql::position::{OffsetDetails, Position, offset};
 use crate::mysql::{resume, server};
 
@@ -33,13 +36,25 @@ pub(super) struct Follower {
     heartbeats: Heartbeats,
     /// The offset that the rows of the current transaction share, once there is one.
     shared: Option<Arc<FlatMap>>,
+    /// The current transaction's counts, where they are wanted.
+    transaction: Option<Transaction>,
+    /// The statement whose rows come next, where it is wanted.
+    query: Option<Text>,
 }
 
 impl Follower {
     pub(super) fn new(reader: &Reader, server: ServerInfo, shapes: Shapes, position: Position) -> Self {
         let heartbeats = Heartbeats::new(&reader.config, &reader.envelopes);
         let tables = Tables::default();
-        Self { tracker: Tracker::new(position), shapes, server, tables, heartbeats, shared: None }
+        let tracker = Tracker::new(position);
+        let (shared, transaction, query) = (None, None, None);
+        Self { tracker, shapes, server, tables, heartbeats, shared, transaction, query }
+    }
+
+    /// Goes on with the counts of a transaction in which the position lies.
+    pub(super) fn counting_on(mut self, transaction: Option<Transaction>) -> Self {
+        self.transaction = transaction;
+        self
     }
 
     /// Asks for the binlog from where we are.
@@ -121,10 +136,15 @@ impl Follower {
             }
             Event::MariaDbGtid { domain, sequence, standalone } => {
                 self.tracker.mariadb_gtid(domain, sequence, standalone);
-                self.shared = None;
+                self.mark_begin(reader)?;
             }
             Event::Query(query) => self.statement(reader, &query).await?,
-            Event::Commit | Event::XaPrepare => self.commit(),
+            Event::Commit | Event::XaPrepare => self.commit(reader)?,
+            Event::RowsQuery(sql) => {
+                if reader.events.config.query {
+                    self.query = Some(Text::from(String::from_utf8_lossy(&sql).into_owned()));
+                }
+            }
             Event::Rotate { file, pos } => self.rotate(file_name(&file), pos),
             Event::FormatDescription => self.tables.clear(),
             Event::TransactionPayload(_) | Event::Heartbeat | Event::Ignored => {}
@@ -155,11 +175,6 @@ impl Follower {
         self.tables.clear();
     }
 
-    fn commit(&mut self) {
-        self.tracker.commit();
-        self.shared = None;
-    }
-
     fn unknown(&self, raw: &RawEvent, what: &str) -> Error {
         Error::fatal(format!(
             "the event of type {} at {}:{} cannot be passed over without losing changes: {what}",
@@ -167,6 +182,12 @@ impl Follower {
             self.tracker.file(),
             self.tracker.start()
         ))
+    }
+
+    /// The offset behind what was committed last.
+    fn offset_behind(&self, timestamp_ms: i64, server_id: u32) -> Arc<FlatMap> {
+        let details = OffsetDetails { timestamp_s: Some(timestamp_ms / 1000), server_id, in_snapshot: false };
+        offset(&self.tracker.position(), details)
     }
 
     /// The offset of the current transaction without its counters.

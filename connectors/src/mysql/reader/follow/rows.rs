@@ -1,10 +1,10 @@
 //! Rows into records.
 
-use api::{Error, Result, SourceOffset};
+use api::{Error, Result};
 
 use super::Follower;
 use crate::mysql::binlog::event::{Rows, RowsKind};
-use crate::mysql::envelope::{Moment, Offsets, Origin, RowSink, SourceBlock};
+use crate::mysql::envelope::{Changes, Moment, Origin, RowSink, SourceBlock};
 use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
 
@@ -24,6 +24,9 @@ impl Follower {
         if reader.config.skips(letter(rows.kind)) {
             return Ok(());
         }
+        if !self.origin_is_captured(reader) {
+            return Ok(());
+        }
         let shared = self.shared_offset();
         let source = SourceBlock::new(
             reader.envelopes.source_schema(),
@@ -31,15 +34,13 @@ impl Follower {
             &self.origin(reader, &table.id),
         );
         let events = signed(self.tracker.events());
-        let at = |row: i64| {
-            SourceOffset::with_counters(std::sync::Arc::clone(&shared), [("row", row), ("event", events)])
-        };
         reader.outbox.weigh(rows.images.len());
-        let mut sink = RowSink {
-            table: &table.records,
-            source: &source,
-            now: Moment::now(),
-            out: &mut reader.outbox.records,
+        let out = &mut reader.outbox.records;
+        let mut changes = Changes {
+            rows: RowSink { table: &table.records, source: &source, now: Moment::now(), out },
+            shared: &shared,
+            events,
+            transaction: self.transaction.as_mut(),
         };
         let mut images = rows.images.clone();
         let mut number: i32 = 0;
@@ -49,14 +50,12 @@ impl Follower {
                 RowsKind::Update => Some(table.decoder.decode(&rows.columns_after, &mut images)?),
                 RowsKind::Insert | RowsKind::Delete => None,
             };
-            let before = i64::from(number);
-            if signed(skip) <= before {
-                let offsets = Offsets { done: at(before + 1), before: at(before) };
+            if signed(skip) <= i64::from(number) {
                 match (rows.kind, second) {
-                    (RowsKind::Insert, _) => sink.create(first, number, offsets)?,
-                    (RowsKind::Delete, _) => sink.delete(first, number, offsets)?,
+                    (RowsKind::Insert, _) => changes.create(first, number)?,
+                    (RowsKind::Delete, _) => changes.delete(first, number)?,
                     (RowsKind::Update, second) => {
-                        sink.update(first, second.unwrap_or_default(), number, offsets)?
+                        changes.update(first, second.unwrap_or_default(), number)?
                     }
                 }
             }
@@ -68,18 +67,31 @@ impl Follower {
         Ok(())
     }
 
+    /// Whether the server that made the current transaction is one whose changes are captured (`gtid.source.*`).
+    fn origin_is_captured(&self, reader: &Reader) -> bool {
+        let origins = &reader.events.origins;
+        if origins.allow_all() || !reader.events.config.gtid_filters_rows {
+            return true;
+        }
+        // The server's UUID comes first in a GTID of MySQL, the domain in one of MariaDB.
+        let separator = if self.server.mariadb { '-' } else { ':' };
+        let gtid = self.tracker.gtid().and_then(|gtid| gtid.split_once(separator));
+        gtid.is_none_or(|(source, _)| origins.allow(source))
+    }
+
     pub(super) fn origin(&self, reader: &Reader, id: &crate::mysql::shape::TableId) -> Origin {
         Origin {
             name: reader.config.topic_prefix.as_str().into(),
             timestamp_us: self.tracker.timestamp_us(),
             snapshot: None,
             database: id.database.clone(),
-            table: id.table.clone(),
+            table: Some(id.table.clone()),
             server_id: self.tracker.server_id(),
             gtid: self.tracker.gtid().cloned(),
             file: self.tracker.file().clone(),
             pos: signed(self.tracker.start()),
             thread: self.tracker.thread(),
+            query: self.query.clone(),
         }
     }
 }
