@@ -85,6 +85,10 @@ config! {
         ssl_mode: SslMode = default("database.ssl.mode", SslMode::Preferred).group("Connection");
         /// A PEM file with the certificates of trusted authorities, for `verify_ca` and `verify_identity`.
         truststore: Option<String> = optional("database.ssl.truststore").group("Connection");
+        /// A PEM file with the client's certificate and its private key, for servers that ask for one.
+        keystore: Option<String> = optional("database.ssl.keystore").group("Connection");
+        /// Statements that run first in each session, with `;` between them; `;;` stands for a semicolon.
+        initial_statements: Option<String> = optional("database.initial.statements").importance(Low).group("Connection");
         /// How long connecting may take.
         connect_timeout: Duration = default("connect.timeout.ms", 30_000).group("Connection");
         /// A connection from which nothing came for so long is taken for dead; the server is asked for a sign of life four
@@ -198,11 +202,16 @@ impl MySqlConfig {
     }
 
     fn check_trust(&self, errors: &mut ConfigErrors) {
-        let Some(path) = &self.truststore else { return };
-        let is_store = [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end));
-        if is_store {
-            let reason = "Java key stores cannot be read; give a PEM file with the authorities' certificates";
-            errors.push(ConfigError::invalid("database.ssl.truststore", path, reason));
+        let stores = [
+            ("database.ssl.truststore", &self.truststore, "the authorities' certificates"),
+            ("database.ssl.keystore", &self.keystore, "the client's certificate and its private key"),
+        ];
+        for (option, path, content) in stores {
+            let Some(path) = path else { continue };
+            if [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end)) {
+                let reason = format!("Java key stores cannot be read; give a PEM file with {content}");
+                errors.push(ConfigError::invalid(option, path, reason));
+            }
         }
     }
 

@@ -15,7 +15,6 @@ use api::{Error, FlatMap, Gauges, History, Result};
 
 use super::config::events::Events;
 use super::config::{MySqlConfig, SnapshotMode};
-use super::envelope::transaction::Transaction;
 use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
 use super::history::{Shapes, Since};
@@ -153,9 +152,7 @@ impl Reader {
             }
             _ => Shapes::load(Arc::clone(&self.history), &server, &mut conn, Some(&position)).await?,
         };
-        let transaction = committed.and_then(Transaction::of_offset);
-        let transaction = transaction.filter(|_| self.events.config.transactions);
-        Ok(self.follow_from(server, shapes, position, transaction))
+        Ok(self.follow_from(server, shapes, position, committed))
     }
 
     /// A snapshot of rows, or of shapes only.
@@ -173,6 +170,7 @@ impl Reader {
                 | SnapshotMode::Recovery
                 | SnapshotMode::SchemaOnlyRecovery
         );
+        self.check_table_count(view.shapes.len())?;
         self.say_definitions(&view.shapes, &view.position, with_rows).await?;
         if with_rows {
             let setting = snapshot::Setting {
@@ -194,15 +192,30 @@ impl Reader {
         Ok(self.follow_from(server, shapes, position, None))
     }
 
+    /// More tables than `guardrail.collections.max` are said, or refused.
+    fn check_table_count(&self, count: usize) -> Result<()> {
+        let limit = self.events.config.tables_max;
+        if limit == 0 || count <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{count} tables are captured, but guardrail.collections.max={limit}: capture fewer with table.include.list"
+        );
+        self.events.config.tables_max_action.decide(Error::bad_config(message))
+    }
+
     fn follow_from(
         &self,
         server: ServerInfo,
         shapes: Shapes,
         position: Position,
-        transaction: Option<Transaction>,
+        committed: Option<&FlatMap>,
     ) -> Stage {
         tracing::info!(file = %position.file, pos = position.pos, "following the binlog");
         let follower = follow::Follower::new(self, server, shapes, position);
-        Stage::Follow(Box::new(follower.counting_on(transaction)))
+        Stage::Follow(Box::new(match committed {
+            Some(committed) => follower.resuming(self, committed),
+            None => follower,
+        }))
     }
 }

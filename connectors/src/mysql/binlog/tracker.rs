@@ -182,6 +182,11 @@ impl Tracker {
         }
     }
 
+    /// An event that was held back comes: it counts as one of the current transaction.
+    pub const fn next_held(&mut self) {
+        self.rows = 0;
+    }
+
     /// A row of the current event was handed out (or left out).
     pub const fn hand_out(&mut self) {
         self.rows += 1;

@@ -4,6 +4,7 @@
 //! Read with [`super::MySqlConfig`] and from the same properties; the parts that are patterns are compiled here once.
 //! Invariant: what parses acts.
 
+use api::Error;
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, config_enum};
 use fancy_regex::Regex;
 
@@ -85,8 +86,21 @@ config! {
         tables_max: usize = default("guardrail.collections.max", 0).importance(Low).group("Errors");
         /// What happens when more are: `warn` or `fail`.
         tables_max_action: FailureHandling = default("guardrail.collections.limit.action", FailureHandling::Warn).importance(Low).group("Errors");
-        /// Statements that run first in each session that reads tables, with `;` between them; `;;` stands for a semicolon.
-        initial_statements: Option<String> = optional("database.initial.statements").importance(Low).group("Connection");
+    }
+}
+
+impl FailureHandling {
+    /// Fails, or says what is passed over and goes on.
+    ///
+    /// # Errors
+    /// The error itself, if it is to fail.
+    pub fn decide(self, error: Error) -> Result<(), Error> {
+        match self {
+            Self::Fail => return Err(error),
+            Self::Warn => tracing::warn!(error = %error.report(), "an event is left out"),
+            Self::Skip | Self::Ignore => tracing::debug!(error = %error.report(), "an event is left out"),
+        }
+        Ok(())
     }
 }
 

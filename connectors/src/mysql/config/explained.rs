@@ -74,7 +74,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("signal.enabled.channels", &["source", ""], "Signals through other channels than a table."),
     ("notification.enabled.channels", &[""], "Notifications of progress."),
     ("read.only", &["false"], "Incremental snapshots without a signal table."),
-    ("database.ssl.keystore", &[""], "Certificates of the client."),
     ("log.position.check.enable", &["true"], "Not checking that the server still has the binlog."),
     ("gtid.ignore.on.recovery", &["false"], "Going on by file and position where there are GTIDs."),
     ("custom.metric.tags", &[""], "Tags on metrics."),

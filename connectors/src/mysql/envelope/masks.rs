@@ -77,11 +77,15 @@ impl Masks {
         let (_, mask) = self.0.iter().find(|(patterns, mask)| mask.fits(column) && matches(patterns))?;
         let mut mask = mask.clone();
         if let Mask::Hash(hash) = &mut mask {
-            hash.length_max =
-                column.length.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
+            hash.length_max = length(column).unwrap_or(usize::MAX);
         }
         Some(mask)
     }
+}
+
+/// The column's length as Debezium has it: of an ENUM it is 1.
+fn length(column: &ColumnShape) -> Option<usize> {
+    super::schema_change::length(column).and_then(|length| usize::try_from(length).ok())
 }
 
 fn patterns(option: &str, said: &str, errors: &mut ConfigErrors) -> Vec<Regex> {
@@ -130,10 +134,7 @@ impl Mask {
     fn fits(&self, column: &ColumnShape) -> bool {
         match self {
             // Debezium cuts what is declared longer, or says no length.
-            Self::Truncate(length_max) => column
-                .length
-                .and_then(|length| usize::try_from(length).ok())
-                .is_none_or(|length| length > *length_max),
+            Self::Truncate(length_max) => length(column).is_none_or(|length| length > *length_max),
             Self::Stars(_) | Self::Hash(_) => {
                 column.sql_type.is_text()
                     || matches!(column.sql_type, SqlType::Uuid | SqlType::Inet4 | SqlType::Inet6)

@@ -160,8 +160,13 @@ impl Envelopes {
         let required = |index: &&usize| !shape.columns[**index].optional;
         let key = shape.key_columns().iter().filter(required);
         let key = key.map(|index| Value::String(shape.columns[*index].name.clone())).collect();
-        let values =
-            vec![Value::String(shape.charset.clone()), Value::Array(key), Value::Array(columns), Value::Null];
+        let comment = Some(shape.comment.clone()).filter(|comment| comments && !comment.is_empty());
+        let values = vec![
+            Value::String(shape.charset.clone()),
+            Value::Array(key),
+            Value::Array(columns),
+            Value::from(comment),
+        ];
         Ok(Value::Struct(Struct::of(Arc::clone(&schemas.table), values)?))
     }
 }
@@ -170,7 +175,8 @@ fn column_values(column: &ColumnShape, position: i32, comments: bool) -> Vec<Val
     let type_name = type_name(column);
     let number = |number: Option<u32>| Value::from(number.and_then(|number| i32::try_from(number).ok()));
     let default = match &column.default {
-        ColumnDefault::Literal(text) => Some(plain_bits(text)),
+        ColumnDefault::Literal(text) if column.sql_type == SqlType::Bit => Some(bits(text)),
+        ColumnDefault::Literal(text) => Some(text.clone()),
         ColumnDefault::CurrentTimestamp => Some(Text::from_static("1970-01-01 00:00:00")),
         ColumnDefault::Unset | ColumnDefault::Null | ColumnDefault::Expression => None,
     };
@@ -183,7 +189,7 @@ fn column_values(column: &ColumnShape, position: i32, comments: bool) -> Vec<Val
     let automatic = column.auto_increment || column.on_update;
     vec![
         Value::String(column.name.clone()),
-        Value::Int32(jdbc_type(column.sql_type)),
+        Value::Int32(written_type(column).unwrap_or(jdbc_type(column.sql_type))),
         Value::Null,
         Value::from(type_name.clone()),
         Value::from(type_name),
@@ -200,19 +206,16 @@ fn column_values(column: &ColumnShape, position: i32, comments: bool) -> Vec<Val
     ]
 }
 
-/// Bits and hex without their quotes: `b'101'` is `101`.
-fn plain_bits(text: &Text) -> Text {
-    let digits = text.strip_prefix("b'").or_else(|| text.strip_prefix("x'"));
-    let digits = digits.and_then(|rest| rest.strip_suffix('\''));
-    digits
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .map_or_else(|| text.clone(), Text::from)
+/// The digits of bits, which a shape keeps as a number.
+fn bits(text: &Text) -> Text {
+    text.parse::<u64>().map_or_else(|_| text.clone(), |number| Text::from(format!("{number:b}")))
 }
 
 /// The type's name as Debezium writes it, with its sign.
 pub(super) fn type_name(column: &ColumnShape) -> String {
     let unsigned = if column.unsigned { " UNSIGNED" } else { "" };
-    format!("{}{unsigned}", column.sql_type.name())
+    let zerofill = if column.zerofill { " ZEROFILL" } else { "" };
+    format!("{}{unsigned}{zerofill}", column.written.as_deref().unwrap_or(column.sql_type.name()))
 }
 
 /// The type's length as Debezium has it: of a SET it is one for each word and comma.
@@ -221,6 +224,16 @@ pub(super) fn length(column: &ColumnShape) -> Option<u32> {
         SqlType::Enum => Some(1),
         SqlType::Set => u32::try_from((2 * column.enum_values.len()).saturating_sub(1)).ok(),
         _ => column.length,
+    }
+}
+
+/// The number of a type that JDBC tells from the one that it is another word for.
+fn written_type(column: &ColumnShape) -> Option<i32> {
+    match column.written.as_deref()? {
+        "NUMERIC" => Some(2),
+        "NCHAR" => Some(-15),
+        "NVARCHAR" => Some(-9),
+        _ => None,
     }
 }
 

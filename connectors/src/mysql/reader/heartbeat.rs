@@ -37,7 +37,14 @@ impl Heartbeats {
         Self {
             interval,
             last: Instant::now(),
-            topic: Text::from(format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            topic: Text::from(
+                envelopes
+                    .events()
+                    .config
+                    .heartbeat_topic
+                    .clone()
+                    .unwrap_or_else(|| format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            ),
             server: Text::from(config.topic_prefix.as_str()),
             key_schema: structure("ServerNameKey", "serverName", SchemaType::String),
             value_schema: structure("Heartbeat", "ts_ms", SchemaType::Int64),
@@ -45,12 +52,14 @@ impl Heartbeats {
         }
     }
 
-    /// Adds a heartbeat to the outbox if one is due.
-    pub(super) fn beat(&mut self, tracker: &Tracker, outbox: &mut Outbox) {
+    /// Whether the next one is due.
+    pub(super) fn is_due(&self, tracker: &Tracker) -> bool {
         let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
-        if !due || tracker.restart().file.is_empty() {
-            return;
-        }
+        due && !tracker.restart().file.is_empty()
+    }
+
+    /// Adds a heartbeat to the outbox. Its offset has the position, and what else an offset must say now.
+    pub(super) fn beat(&mut self, tracker: &Tracker, extra: &FlatMap, outbox: &mut Outbox) {
         self.last = Instant::now();
         let now = Value::Int64(Moment::now().milliseconds());
         let of = |schema: &SchemaRef, value| {
@@ -74,20 +83,27 @@ impl Heartbeats {
         outbox.records.push(SourceRecord {
             record,
             source_partition,
-            source_offset: position_offset(tracker),
+            source_offset: position_offset(tracker, extra),
         });
     }
 }
 
 /// The offset of where the tracker is, between events.
-fn position_offset(tracker: &Tracker) -> SourceOffset {
+fn position_offset(tracker: &Tracker, extra: &FlatMap) -> SourceOffset {
     let position = tracker.position();
     let details = OffsetDetails {
         timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
         server_id: tracker.server_id(),
         in_snapshot: false,
     };
-    let shared = offset(&position, details);
+    let mut shared = offset(&position, details);
+    if !extra.entries().is_empty() {
+        let mut all = (*shared).clone();
+        for (name, value) in extra.entries() {
+            all.set(name.clone(), value.clone());
+        }
+        shared = Arc::new(all);
+    }
     if position.skip.is_none() {
         return SourceOffset::new(shared);
     }

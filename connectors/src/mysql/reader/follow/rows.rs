@@ -47,6 +47,9 @@ impl Follower {
         while !images.is_empty() {
             let first = table.decoder.decode(&rows.columns, &mut images)?;
             let second = match rows.kind {
+                RowsKind::Update if rows.partial => {
+                    Some(table.decoder.decode_partial(&rows.columns_after, &mut images, &first)?)
+                }
                 RowsKind::Update => Some(table.decoder.decode(&rows.columns_after, &mut images)?),
                 RowsKind::Insert | RowsKind::Delete => None,
             };

@@ -26,6 +26,11 @@ impl Follower {
         }
         let named: Vec<(&TableChange, &TableId)> =
             changes.iter().filter_map(|change| Some((change, table_of(change)?))).collect();
+        if let Some(id) = altered(query).filter(|_| named.is_empty()) {
+            let change = self.shapes.table(&id).cloned().map(Change::Alter);
+            let said = |origin| SchemaChange { origin, ddl: query.sql.clone(), change };
+            return self.said(reader, &id).map(said).into_iter().collect();
+        }
         // A database that is dropped takes its tables along in one record.
         if named.is_empty() || is_about_database(&query.sql) {
             let database = database_of(&query.sql).unwrap_or_else(|| query.database.clone());
@@ -108,6 +113,22 @@ fn is_recorded(sql: &str) -> bool {
         .find(|word| OTHER_OBJECTS.contains(&word.as_str()) || table.contains(&word.as_str()));
     !(matches!(first.as_str(), "CREATE" | "ALTER" | "DROP" | "RENAME" | "SET")
         && object.is_some_and(|object| OTHER_OBJECTS.contains(&object.as_str())))
+}
+
+/// The table that an ALTER TABLE names.
+fn altered(query: &Query) -> Option<TableId> {
+    const BEFORE: [&str; 7] = ["ALTER", "ONLINE", "OFFLINE", "IGNORE", "TABLE", "IF", "EXISTS"];
+    let is_before = |word: &&str| BEFORE.iter().any(|other| other.eq_ignore_ascii_case(word));
+    let words: Vec<&str> = super::statement::words(&query.sql).take(BEFORE.len() + 1).collect();
+    let is_alter = words.first().is_some_and(|word| word.eq_ignore_ascii_case("ALTER"));
+    let table = words.iter().any(|word| word.eq_ignore_ascii_case("TABLE"));
+    let name = words.iter().find(|word| !is_before(word)).filter(|_| is_alter && table)?;
+    let parts: Vec<_> = name.split('.').map(|part| part.trim_matches(['`', '"'])).collect();
+    match parts.as_slice() {
+        [table] => Some(TableId::new(query.database.as_str(), *table)),
+        [database, table] => Some(TableId::new(*database, *table)),
+        _ => None,
+    }
 }
 
 fn is_about_database(sql: &str) -> bool {

@@ -16,6 +16,9 @@ use crate::mysql::shape::TableId;
 enum Meaning {
     Begin,
     End,
+    XaStart,
+    XaCommit,
+    XaRollback,
     Nothing,
     /// A change of rows, written as its statement.
     Change(Option<TableId>),
@@ -30,6 +33,9 @@ impl Follower {
                 self.begin(reader, query)?;
             }
             Meaning::End => self.commit(reader)?,
+            Meaning::XaStart => self.xa_start(query),
+            Meaning::XaCommit => self.xa_commit(reader, query).await?,
+            Meaning::XaRollback => self.xa_rollback(reader, query)?,
             Meaning::Nothing => {}
             Meaning::Change(target) => self.refuse_change(reader, query, target.as_ref())?,
             Meaning::Other => self.other(reader, query).await?,
@@ -141,9 +147,10 @@ fn meaning(query: &Query) -> Meaning {
         "ROLLBACK" => Meaning::End,
         "SAVEPOINT" | "RELEASE" => Meaning::Nothing,
         "XA" => match second().as_str() {
-            "START" | "BEGIN" => Meaning::Begin,
-            "END" => Meaning::Nothing,
-            _ => Meaning::End,
+            "START" | "BEGIN" => Meaning::XaStart,
+            "COMMIT" => Meaning::XaCommit,
+            "ROLLBACK" => Meaning::XaRollback,
+            _ => Meaning::Nothing,
         },
         "INSERT" | "REPLACE" => Meaning::Change(target(words, &["INTO"], &query.database)),
         "UPDATE" => Meaning::Change(target(words, &[], &query.database)),
@@ -191,8 +198,8 @@ mod tests {
     #[test]
     fn transactions_are_told_from_changes_and_the_rest() {
         assert_eq!(of("BEGIN"), Meaning::Begin);
-        assert_eq!(of("XA START X'31',X'',1"), Meaning::Begin);
-        assert_eq!(of("XA COMMIT X'31',X'',1"), Meaning::End);
+        assert_eq!(of("XA START X'31',X'',1"), Meaning::XaStart);
+        assert_eq!(of("XA COMMIT X'31',X'',1"), Meaning::XaCommit);
         assert_eq!(of("rollback"), Meaning::End);
         assert_eq!(of("ROLLBACK TO `s`"), Meaning::Nothing);
         assert_eq!(of("SAVEPOINT s"), Meaning::Nothing);
