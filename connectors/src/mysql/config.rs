@@ -3,6 +3,7 @@
 //! Read once when a task starts and when a configuration is checked; the data path sees the typed struct. Options that
 //! Debezium's own documents carry and that have no meaning here, and those that are not built yet, stand in [`explained`].
 
+pub mod events;
 pub mod explained;
 pub mod snapshot;
 
@@ -54,6 +55,10 @@ config! {
         ssl_mode: SslMode = default("database.ssl.mode", SslMode::Preferred).group("Connection");
         /// A PEM file with the certificates of trusted authorities, for `verify_ca` and `verify_identity`.
         truststore: Option<String> = optional("database.ssl.truststore").group("Connection");
+        /// A PEM file with the client's certificate and its private key, for servers that ask for one.
+        keystore: Option<String> = optional("database.ssl.keystore").group("Connection");
+        /// Statements that run first in each session, with `;` between them; `;;` stands for a semicolon.
+        initial_statements: Option<String> = optional("database.initial.statements").importance(Low).group("Connection");
         /// How long connecting may take.
         connect_timeout: Duration = default("connect.timeout.ms", 30_000).group("Connection");
         /// A connection from which nothing came for so long is taken for dead; the server is asked for a sign of life four
@@ -117,6 +122,7 @@ pub fn definition() -> &'static ConfigDef {
             MySqlConfig::definition()
                 .clone()
                 .merge(SnapshotConfig::definition())
+                .merge(&events::definition())
                 .merge(&explained::definition()),
             |definition, prefix| definition.open(*prefix),
         )
@@ -144,6 +150,9 @@ impl MySqlConfig {
         if let Err(more) = super::envelope::KeyColumns::parse(config.message_key_columns.as_deref()) {
             errors.push(more);
         }
+        if let Err(more) = events::Events::load(props) {
+            errors.extend(more);
+        }
         config.check_trust(&mut errors);
         let signal_table = match SnapshotSettings::load(props) {
             Ok(settings) => settings.signal_table,
@@ -170,11 +179,16 @@ impl MySqlConfig {
     }
 
     fn check_trust(&self, errors: &mut ConfigErrors) {
-        let Some(path) = &self.truststore else { return };
-        let is_store = [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end));
-        if is_store {
-            let reason = "Java key stores cannot be read; give a PEM file with the authorities' certificates";
-            errors.push(ConfigError::invalid("database.ssl.truststore", path, reason));
+        let stores = [
+            ("database.ssl.truststore", &self.truststore, "the authorities' certificates"),
+            ("database.ssl.keystore", &self.keystore, "the client's certificate and its private key"),
+        ];
+        for (option, path, content) in stores {
+            let Some(path) = path else { continue };
+            if [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end)) {
+                let reason = format!("Java key stores cannot be read; give a PEM file with {content}");
+                errors.push(ConfigError::invalid(option, path, reason));
+            }
         }
     }
 

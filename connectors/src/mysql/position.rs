@@ -112,7 +112,7 @@ pub struct OffsetDetails {
 /// The offset of a position, without its counters `row` and `event`.
 #[must_use]
 pub fn offset(position: &Position, details: OffsetDetails) -> Arc<FlatMap> {
-    let mut map = FlatMap::new().with("transaction_id", Value::Null);
+    let mut map = FlatMap::new();
     if let Some(seconds) = details.timestamp_s {
         map.set("ts_sec", seconds);
     }
@@ -178,18 +178,7 @@ mod tests {
         let stored =
             SourceOffset::with_counters(offset(&position, details), [("row", 1), ("event", 2)]).to_map();
         let names: Vec<_> = stored.entries().iter().map(|(name, _)| name.to_string()).collect();
-        let expected = [
-            "transaction_id",
-            "ts_sec",
-            "file",
-            "pos",
-            "gtids",
-            "server_id",
-            "server_uuid",
-            "gtid",
-            "row",
-            "event",
-        ];
+        let expected = ["ts_sec", "file", "pos", "gtids", "server_id", "server_uuid", "gtid", "row", "event"];
         assert_eq!(names, expected);
         assert_eq!(
             StoredOffset::parse(&stored, false).unwrap(),

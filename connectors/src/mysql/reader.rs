@@ -5,6 +5,7 @@
 //! in the outbox is in the position, so that going on after an error neither repeats nor misses a row.
 
 mod begin;
+mod definitions;
 mod follow;
 mod heartbeat;
 
@@ -16,6 +17,7 @@ use api::{Error, FlatMap, Gauges, History, Result};
 use self::begin::{Begin, Found, decide};
 use self::follow::{Ended, Follower};
 use super::config::MySqlConfig;
+use super::config::events::Events;
 use super::config::snapshot::{SnapshotMode, SnapshotSettings};
 use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
@@ -38,6 +40,8 @@ pub struct Reader {
     pub settings: Arc<SnapshotSettings>,
     /// Who is told of a snapshot's progress.
     pub notifier: Notifier,
+    /// The options about events.
+    pub events: Arc<Events>,
     /// What is captured.
     pub filter: Filter,
     /// Which connector this is.
@@ -220,7 +224,7 @@ impl Reader {
         let shapes = Shapes::load(Arc::clone(&self.history), &server, &mut conn, since).await?;
         let incremental = incremental::stored::parse(offset);
         let Some((plan, progress)) = unfinished else {
-            return Ok(self.follow_from(server, shapes, position, incremental));
+            return Ok(self.follow_from(server, shapes, position, (incremental, offset)));
         };
         tracing::info!(
             table = progress.table,
@@ -228,7 +232,7 @@ impl Reader {
             rows = progress.rows,
             "an unfinished snapshot goes on where it broke off"
         );
-        let mut follower = Box::new(Follower::new(self, server, shapes, position));
+        let mut follower = Box::new(Follower::new(self, server, shapes, position).resuming(self, offset));
         follower.set_incremental(incremental);
         Ok(Stage::Rest(Box::new(Rest { plan, progress, follower }), None))
     }
@@ -299,6 +303,8 @@ impl Reader {
         let sessions = if with_rows { self.settings.config.threads } else { 1 };
         let mut view = snapshot::open(self.setting(), &server, &shapes, sessions).await?;
         shapes.begin(view.shapes.clone(), &Since::position(&view.position)).await?;
+        self.check_table_count(view.shapes.len())?;
+        self.say_definitions(&view.shapes, &view.position, with_rows).await?;
         let plan = snapshot::plan_initial(self.setting(), &mut view, with_rows, &*self.history).await?;
         let follower = Box::new(Follower::new(self, server, shapes, view.position.clone()));
         Ok((Rest { plan, progress: Progress::default(), follower }, view))
@@ -346,15 +352,27 @@ impl Reader {
         Stage::Follow(follower)
     }
 
+    /// More tables than `guardrail.collections.max` are said, or refused.
+    fn check_table_count(&self, count: usize) -> Result<()> {
+        let limit = self.events.config.tables_max;
+        if limit == 0 || count <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{count} tables are captured, but guardrail.collections.max={limit}: capture fewer with table.include.list"
+        );
+        self.events.config.tables_max_action.decide(Error::bad_config(message))
+    }
+
     fn follow_from(
         &self,
         server: ServerInfo,
         shapes: Shapes,
         position: Position,
-        incremental: incremental::Stored,
+        (incremental, committed): (incremental::Stored, &FlatMap),
     ) -> Stage {
         tracing::info!(file = %position.file, pos = position.pos, "following the binlog");
-        let mut follower = Box::new(Follower::new(self, server, shapes, position));
+        let mut follower = Box::new(Follower::new(self, server, shapes, position).resuming(self, committed));
         follower.set_incremental(incremental);
         Stage::Follow(follower)
     }

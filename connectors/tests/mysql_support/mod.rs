@@ -39,6 +39,13 @@ pub enum Kind {
     MySql,
 }
 
+/// Where a server's binlog ends.
+pub struct BinlogEnd {
+    pub file: String,
+    pub pos: i64,
+    pub gtids: String,
+}
+
 /// A private server.
 pub struct Server {
     pub kind: Kind,
@@ -168,6 +175,38 @@ impl Server {
             conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
         }
         conn.disconnect().await.unwrap();
+    }
+
+    /// Runs statements in one session, so that transactions and settings last.
+    pub async fn run_in_one_session(&self, statements: &[String]) {
+        let mut conn = self.session().await;
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        for statement in statements {
+            conn.query_drop(statement.as_str()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
+    /// Whether the binlog holds an event of this type.
+    pub async fn binlog_has(&self, kind: &str) -> bool {
+        let mut conn = self.session().await;
+        let file = self.binlog_end().await.file;
+        let rows: Vec<mysql_async::Row> =
+            conn.query(format!("SHOW BINLOG EVENTS IN '{file}'")).await.unwrap();
+        rows.iter().any(|row| row.get::<String, _>(2).is_some_and(|found| found == kind))
+    }
+
+    /// Where the binlog ends.
+    pub async fn binlog_end(&self) -> BinlogEnd {
+        let statement =
+            if self.kind == Kind::MySql { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+        let row: mysql_async::Row = self.session().await.query_first(statement).await.unwrap().unwrap();
+        let gtids = if self.kind == Kind::MySql {
+            row.get::<String, _>(4).unwrap().replace('\n', "")
+        } else {
+            String::new()
+        };
+        BinlogEnd { file: row.get(0).unwrap(), pos: row.get(1).unwrap(), gtids }
     }
 
     /// A configuration that captures the database `shop`.
@@ -330,6 +369,19 @@ impl Run {
                         return records;
                     }
                 }
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+    }
+
+    /// Polls until the snapshot has ended and the binlog is followed.
+    pub async fn until_following(&mut self, records: &mut Vec<SourceRecord>) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.gauges.snapshot().contains_key("behind_source_milliseconds") {
+            assert!(Instant::now() < deadline, "the binlog is not followed, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(more) => records.extend(more),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }

@@ -16,10 +16,6 @@ const ACCEPTED: &[(&str, &str)] = &[
         "schema.history.internal",
         "Accepted and not needed: the shapes of tables are kept by the worker, beside the offsets.",
     ),
-    (
-        "include.schema.changes",
-        "Accepted: no schema change events are written to the topic of the prefix yet, whatever is said.",
-    ),
     ("database.protocol", "Accepted and not needed: there is no JDBC here."),
     (
         "database.query.timeout.ms",
@@ -65,34 +61,17 @@ const ACCEPTED: &[(&str, &str)] = &[
         "errors.max.retries",
         "Accepted: lost connections are opened again without end, other errors fail the task.",
     ),
-    ("extended.headers.enabled", "Accepted: no __debezium.context headers are added."),
 ];
 
 /// Options that are not built yet, each with the values that say what happens anyway, and what the others would do.
 const REFUSED: &[(&str, &[&str], &str)] = &[
-    ("provide.transaction.metadata", &["false"], "Transaction markers and counters."),
-    ("include.query", &["false"], "The SQL text of each change."),
-    ("include.schema.comments", &["false"], "Comments of tables and columns in the schemas."),
-    ("gtid.source.includes", &[""], "Reading the changes of some servers only."),
-    ("gtid.source.excludes", &[""], "Leaving out the changes of some servers."),
-    (
-        "gtid.source.filter.dml.events",
-        &["true"],
-        "Reading the changes of servers that gtid.source.* leaves out.",
-    ),
     ("binlog.buffer.size", &["0"], "Holding transactions back until they commit."),
     ("table.ignore.builtin", &["true"], "Capturing the server's own tables."),
-    ("skip.messages.without.change", &["false"], "Leaving out updates that change no captured column."),
-    ("event.processing.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
-    ("event.deserialization.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
-    ("inconsistent.schema.handling.mode", &["fail"], "Passing over rows that do not fit their table."),
     (
         "event.converting.failure.handling.mode",
         &["warn", "fail"],
         "Writing null for values that cannot be converted; here that always fails the task.",
     ),
-    ("schema.name.adjustment.mode", &["none"], "Changing names for Avro."),
-    ("field.name.adjustment.mode", &["none"], "Changing names for Avro."),
     (
         "topic.naming.strategy",
         &["io.debezium.schema.DefaultTopicNamingStrategy", "io.debezium.schema.SchemaTopicNamingStrategy"],
@@ -100,17 +79,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("converters", &[""], "Debezium's custom converters."),
     ("post.processors", &[""], "Debezium's post processors."),
-    ("column.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
-    ("datatype.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
     ("signal.kafka.topic", &[""], "Signals through a topic; use the source or the file channel."),
     ("signal.kafka.bootstrap.servers", &[""], "Signals through a topic; use the source or the file channel."),
     ("snapshot.mode.custom.name", &[""], "Snapshot modes written in Java."),
     ("snapshot.locking.mode.custom.name", &[""], "Locking modes written in Java."),
     ("snapshot.query.mode.custom.name", &[""], "Queries written in Java."),
-    ("heartbeat.action.query", &[""], "Running a statement with each heartbeat."),
-    ("database.initial.statements", &[""], "Running statements on each connection."),
-    ("guardrail.collections.max", &["0"], "A limit on the number of captured tables."),
-    ("database.ssl.keystore", &[""], "Certificates of the client."),
     ("log.position.check.enable", &["true"], "Not checking that the server still has the binlog."),
     ("gtid.ignore.on.recovery", &["false"], "Going on by file and position where there are GTIDs."),
     ("custom.metric.tags", &[""], "Tags on metrics."),

@@ -6,10 +6,13 @@
 //! that names it.
 
 mod chunks;
+mod marks;
 mod rows;
+mod schema_changes;
 mod signals;
 mod statement;
 mod tables;
+mod xa;
 
 use std::sync::Arc;
 
@@ -22,12 +25,18 @@ use super::{Availability, Reader, ServerInfo, Shapes};
 use crate::mysql::binlog::event::{Event, RawEvent};
 use crate::mysql::binlog::stream::{Dump, Read, file_name};
 use crate::mysql::binlog::tracker::Tracker;
+use crate::mysql::envelope::transaction::Transaction;
 use crate::mysql::envelope::{Moment, Origin};
 use crate::mysql::incremental::{Incremental, Stored};
 use crate::mysql::position::{OffsetDetails, Position, offset};
 use crate::mysql::shape::TableId;
 use crate::mysql::snapshot::plan::extended;
 use crate::mysql::{resume, server};
+
+use self::xa::Xa;
+
+/// Where an offset names the XA transactions that are prepared and not committed; Debezium passes over it.
+const PREPARED: &str = "prepared";
 
 /// What following the binlog remembers from event to event.
 pub(super) struct Follower {
@@ -50,6 +59,12 @@ pub(super) struct Follower {
     closed: Option<Origin>,
     /// Where to stop.
     until: Option<Position>,
+    /// The current transaction's counts, where they are wanted.
+    transaction: Option<Transaction>,
+    /// The statement whose rows come next, where it is wanted.
+    query: Option<Text>,
+    /// XA transactions that are not committed yet.
+    xa: Xa,
 }
 
 /// Why following ended without an error.
@@ -74,6 +89,9 @@ impl Follower {
             tables,
             heartbeats,
             shared: None,
+            transaction: None,
+            query: None,
+            xa: Xa::default(),
             snapshot: Vec::new(),
             extra: Vec::new(),
             signals: Signals::new(reader),
@@ -136,6 +154,15 @@ impl Follower {
         !self.tracker.in_transaction() && self.tracker.restart().has_reached(until)
     }
 
+    /// Goes on with what an offset says beside its position: the counts of a transaction, and what is prepared.
+    pub(super) fn resuming(mut self, reader: &Reader, committed: &FlatMap) -> Self {
+        self.transaction = Transaction::of_offset(committed).filter(|_| reader.events.config.transactions);
+        if let Some(prepared) = committed.get(PREPARED).and_then(api::Value::as_str) {
+            self.xa = Xa::of_offset(prepared);
+        }
+        self
+    }
+
     /// Asks for the binlog from where we are.
     ///
     /// # Errors
@@ -150,6 +177,7 @@ impl Follower {
         if let Err(error) = conn.disconnect().await {
             tracing::debug!(%error, "closing the session that checked the position");
         }
+        self.xa.reconnect(position.server_uuid.is_none() || position.server_uuid == self.server.uuid);
         let position = Position { server_uuid: self.server.uuid.clone(), ..position };
         let dump = Dump::open(&reader.config, &self.server, &position).await?;
         self.tracker = Tracker::new(position);
@@ -187,7 +215,7 @@ impl Follower {
             };
             self.carry_out(reader, dump, read).await?;
             if reader.outbox.is_full() {
-                self.heartbeats.beat(&self.tracker, &self.extra, &mut reader.outbox);
+                self.beat(reader).await?;
                 self.show(reader);
                 reader.outbox.flush().await?;
                 self.look_at_file(reader).await?;
@@ -221,10 +249,38 @@ impl Follower {
 
     /// Everything that the server has sent is carried out.
     async fn pause(&mut self, reader: &mut Reader) -> Result<()> {
-        self.heartbeats.beat(&self.tracker, &self.extra, &mut reader.outbox);
+        self.beat(reader).await?;
         reader.outbox.flush().await?;
         reader.gauges.set("behind_source_milliseconds", 0);
         Ok(())
+    }
+
+    /// A heartbeat, if one is due and the position is between two transactions or can be said in one record.
+    async fn beat(&mut self, reader: &mut Reader) -> Result<()> {
+        if !self.heartbeats.is_due(&self.tracker) {
+            return Ok(());
+        }
+        if let Some(statement) = reader.events.config.heartbeat_query.as_deref() {
+            run_action(reader, statement).await;
+        }
+        let extra = self.offset_extra();
+        self.heartbeats.beat(&self.tracker, &extra, &mut reader.outbox);
+        Ok(())
+    }
+
+    /// What an offset says beside the position where we are.
+    fn offset_extra(&self) -> FlatMap {
+        let mut extra = FlatMap::new();
+        if let Some(transaction) = &self.transaction {
+            extra = transaction.in_offset(&extra);
+        }
+        if let Some(prepared) = self.xa.in_offset() {
+            extra.set(PREPARED, prepared);
+        }
+        for (name, value) in &self.extra {
+            extra.set(name.clone(), value.clone());
+        }
+        extra
     }
 
     fn show(&self, reader: &Reader) {
@@ -242,9 +298,20 @@ impl Follower {
             return Ok(());
         }
         self.tracker.enter(&raw);
+        let held =
+            self.xa.is_open() && matches!(event, Event::Rows(_) | Event::TableMap(_) | Event::RowsQuery(_));
+        if held {
+            let wraps = raw.is_wrapper();
+            self.xa.hold(Read { raw, event });
+            if !wraps {
+                self.tracker.leave();
+            }
+            return Ok(());
+        }
         match event {
             Event::Rows(rows) => {
-                self.rows(reader, &rows)?;
+                let outcome = self.rows(reader, &rows);
+                self.tolerate(reader, outcome)?;
                 self.obey(reader, true).await?;
             }
             Event::TableMap(body) => self.table_map(reader, &body).await?,
@@ -254,14 +321,19 @@ impl Follower {
             }
             Event::MariaDbGtid { domain, sequence, standalone } => {
                 self.tracker.mariadb_gtid(domain, sequence, standalone);
-                self.shared = None;
+                self.mark_begin(reader)?;
             }
             Event::Query(query) => self.statement(reader, &query).await?,
-            Event::Commit | Event::XaPrepare => self.commit(),
+            Event::Commit => self.commit(reader)?,
+            Event::XaPrepare { commits } => self.xa_prepare(reader, commits).await?,
+            Event::RowsQuery(sql) => self.rows_query(reader, &sql),
             Event::Rotate { file, pos } => self.rotate(file_name(&file), pos),
             Event::FormatDescription => self.tables.clear(),
             Event::TransactionPayload(_) | Event::Heartbeat | Event::Ignored => {}
-            Event::Unknown(what) => return Err(self.unknown(&raw, what)),
+            Event::Unknown(what) => {
+                let outcome = Err(self.unknown(&raw, what));
+                self.tolerate(reader, outcome)?;
+            }
         }
         if !raw.is_artificial() && !raw.is_wrapper() {
             self.tracker.leave();
@@ -288,9 +360,21 @@ impl Follower {
         self.tables.clear();
     }
 
-    fn commit(&mut self) {
-        self.tracker.commit();
-        self.shared = None;
+    /// Keeps the statement of the rows that follow, if it is wanted.
+    fn rows_query(&mut self, reader: &Reader, sql: &[u8]) {
+        if reader.events.config.query {
+            self.query = Some(Text::from(String::from_utf8_lossy(sql).into_owned()));
+        }
+    }
+
+    /// Passes over an event that cannot be read, if `event.processing.failure.handling.mode` says so.
+    fn tolerate(&self, reader: &Reader, outcome: Result<()>) -> Result<()> {
+        let Err(error) = outcome else { return Ok(()) };
+        if error.is_retriable() {
+            return Err(error);
+        }
+        let place = format!("{}:{}", self.tracker.file(), self.tracker.start());
+        reader.events.config.failures.decide(error.context(format!("reading the event at {place}")))
     }
 
     fn unknown(&self, raw: &RawEvent, what: &str) -> Error {
@@ -302,17 +386,50 @@ impl Follower {
         ))
     }
 
+    /// The offset behind what was committed last.
+    fn offset_behind(&self, timestamp_ms: i64, server_id: u32) -> Arc<FlatMap> {
+        let details = OffsetDetails { timestamp_s: Some(timestamp_ms / 1000), server_id, in_snapshot: false };
+        extended(self.with_prepared(offset(&self.tracker.position(), details)), &self.extra)
+    }
+
+    /// An offset that names the XA transactions which are prepared and not committed.
+    fn with_prepared(&self, offset: Arc<FlatMap>) -> Arc<FlatMap> {
+        match self.xa.in_offset() {
+            None => offset,
+            Some(prepared) => Arc::new((*offset).clone().with(PREPARED, prepared)),
+        }
+    }
+
     /// The offset of the current transaction without its counters.
     fn shared_offset(&mut self) -> Arc<FlatMap> {
+        if let Some(shared) = &self.shared {
+            return Arc::clone(shared);
+        }
         let tracker = &self.tracker;
-        let make = || {
+        let shared = {
             let details = OffsetDetails {
                 timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
                 server_id: tracker.server_id(),
                 in_snapshot: false,
             };
-            extended(offset(&tracker.position(), details), &self.extra)
+            extended(self.with_prepared(offset(&tracker.position(), details)), &self.extra)
         };
-        Arc::clone(self.shared.get_or_insert_with(make))
+        self.shared = Some(Arc::clone(&shared));
+        shared
+    }
+}
+
+/// Runs `heartbeat.action.query`. That it fails is said and does not stop the reading: the next heartbeat tries again.
+async fn run_action(reader: &Reader, statement: &str) {
+    let run = async {
+        let mut conn = server::connect(&reader.config).await?;
+        server::execute(&mut conn, statement).await?;
+        if let Err(error) = conn.disconnect().await {
+            tracing::debug!(%error, "closing the session of heartbeat.action.query");
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = run.await {
+        tracing::warn!(error = %error.report(), "heartbeat.action.query failed");
     }
 }

@@ -38,7 +38,14 @@ impl Heartbeats {
         Self {
             interval,
             last: Instant::now(),
-            topic: Text::from(format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            topic: Text::from(
+                envelopes
+                    .events()
+                    .config
+                    .heartbeat_topic
+                    .clone()
+                    .unwrap_or_else(|| format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            ),
             server: Text::from(config.topic_prefix.as_str()),
             key_schema: structure("ServerNameKey", "serverName", SchemaType::String),
             value_schema: structure("Heartbeat", "ts_ms", SchemaType::Int64),
@@ -46,12 +53,14 @@ impl Heartbeats {
         }
     }
 
-    /// Adds a heartbeat to the outbox if one is due.
-    pub(super) fn beat(&mut self, tracker: &Tracker, extra: &[(Text, Value)], outbox: &mut Outbox) {
+    /// Whether the next one is due.
+    pub(super) fn is_due(&self, tracker: &Tracker) -> bool {
         let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
-        if !due || tracker.restart().file.is_empty() {
-            return;
-        }
+        due && !tracker.restart().file.is_empty()
+    }
+
+    /// Adds a heartbeat to the outbox. Its offset has the position, and what else an offset must say now.
+    pub(super) fn beat(&mut self, tracker: &Tracker, extra: &FlatMap, outbox: &mut Outbox) {
         self.last = Instant::now();
         let now = Value::Int64(Moment::now().milliseconds());
         let of = |schema: &SchemaRef, value| {
@@ -81,24 +90,24 @@ impl Heartbeats {
 }
 
 /// The offset of where the tracker is.
-pub(super) fn position_offset(tracker: &Tracker, extra: &[(Text, Value)]) -> SourceOffset {
+pub(super) fn position_offset(tracker: &Tracker, extra: &FlatMap) -> SourceOffset {
     offset_of(tracker, tracker.position(), extra)
 }
 
 /// The same without the last row that was handed out.
-pub(super) fn offset_before_row(tracker: &Tracker, extra: &[(Text, Value)]) -> SourceOffset {
+pub(super) fn offset_before_row(tracker: &Tracker, extra: &FlatMap) -> SourceOffset {
     let mut position = tracker.position();
     position.skip.rows = position.skip.rows.saturating_sub(1);
     offset_of(tracker, position, extra)
 }
 
-fn offset_of(tracker: &Tracker, position: Position, extra: &[(Text, Value)]) -> SourceOffset {
+fn offset_of(tracker: &Tracker, position: Position, extra: &FlatMap) -> SourceOffset {
     let details = OffsetDetails {
         timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
         server_id: tracker.server_id(),
         in_snapshot: false,
     };
-    let shared = extended(offset(&position, details), extra);
+    let shared = extended(offset(&position, details), extra.entries());
     if position.skip.is_none() {
         return SourceOffset::new(shared);
     }

@@ -124,7 +124,7 @@ impl<'a> Emitter<'a> {
             timestamp_us: self.timestamp_s.saturating_mul(1_000_000),
             snapshot: Some(IN_THE_MIDST),
             database: shape.id.database.clone(),
-            table: shape.id.table.clone(),
+            table: Some(shape.id.table.clone()),
             file: self.position.file.clone(),
             pos: signed(self.position.pos),
             ..Origin::default()

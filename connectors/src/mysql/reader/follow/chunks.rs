@@ -258,14 +258,14 @@ impl Follower {
         let now = Moment::now();
         let origin = Origin {
             database: id.database.clone(),
-            table: id.table.clone(),
+            table: Some(id.table.clone()),
             snapshot: Some("incremental"),
             timestamp_us: now.milliseconds().saturating_mul(1000),
             ..closed.unwrap_or_else(|| self.origin(reader, &id))
         };
         let source = SourceBlock::new(reader.envelopes.source_schema(), reader.flavour, &origin);
         let table = reader.envelopes.table(&window.shape, &reader.filter);
-        let before = position_offset(&self.tracker, &self.extra);
+        let before = position_offset(&self.tracker, &self.offset_extra());
         let first = reader.outbox.records.len();
         for row in window.rows.into_iter().flatten() {
             let (out, source, table) = (&mut reader.outbox.records, &source, &table);
@@ -280,7 +280,7 @@ impl Follower {
         }
         self.refresh_extra();
         // The last row says how far the chunk brought us; where the stream met all rows, an offset alone does.
-        let after = position_offset(&self.tracker, &self.extra);
+        let after = position_offset(&self.tracker, &self.offset_extra());
         self.claim(reader, (first < last_row).then(|| last_row - 1), after);
         Ok(())
     }

@@ -85,11 +85,11 @@ impl Follower {
         if self.signals.ending.is_some() {
             // What was asked for begins between two transactions; until then a restart must read the signal again.
             if let Some(record) = last {
-                record.source_offset = offset_before_row(&self.tracker, &self.extra);
+                record.source_offset = offset_before_row(&self.tracker, &self.offset_extra());
             }
             return Ok(());
         }
-        let offset = position_offset(&self.tracker, &self.extra);
+        let offset = position_offset(&self.tracker, &self.offset_extra());
         match last {
             Some(record) => record.source_offset = offset,
             None => {
@@ -137,7 +137,7 @@ impl Follower {
 
     /// Tells a note with the offset of where we are.
     pub(super) fn note(&mut self, reader: &mut Reader, note: Note) {
-        let offset = position_offset(&self.tracker, &self.extra);
+        let offset = position_offset(&self.tracker, &self.offset_extra());
         let partition = std::sync::Arc::clone(reader.envelopes.partition());
         reader.notifier.notify(note, &partition, offset, &mut reader.outbox);
     }
