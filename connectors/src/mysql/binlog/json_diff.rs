@@ -14,8 +14,8 @@ const DEPTH_MAX: usize = 128;
 /// A document in which parts can be replaced.
 enum Node {
     /// Members in MySQL's order; the names as they are written, with quotes.
-    Object(Vec<(String, Node)>),
-    Array(Vec<Node>),
+    Object(Vec<(String, Self)>),
+    Array(Vec<Self>),
     /// Any other value, as it is written.
     Scalar(String),
 }
