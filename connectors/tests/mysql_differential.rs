@@ -266,6 +266,7 @@ async fn collect(server: &Server, group: &str, worker: Arc<Worker>) -> Run {
         "database.server.id".to_owned(),
         (7000 + group.len() * 31 + usize::from(group.as_bytes()[0])).to_string(),
     );
+    config.remove("include.schema.changes");
     config.extend(options(group));
     Run::start(server, &worker, config).await
 }

@@ -230,14 +230,13 @@ async fn offsets_of_debezium_are_gone_on_from_without_its_history() {
 
 #[tokio::test]
 async fn statements_stand_in_the_source_block_and_heartbeats_run_theirs() {
-    for (kind, setting) in [
-        (Kind::MySql, "--binlog-rows-query-log-events=ON"),
-        (Kind::MariaDb, "--binlog-annotate-row-events=ON"),
-    ] {
-        let Some(server) = Server::start(kind, &[setting]).await else { continue };
+    for kind in [Kind::MySql, Kind::MariaDb] {
+        let setting: &[&str] = if kind == Kind::MySql { &["--binlog-rows-query-log-events=ON"] } else { &[] };
+        let Some(server) = Server::start(kind, setting).await else { continue };
         server.run(&TABLE).await;
+        let wanted = if kind == Kind::MySql { "true" } else { "false" };
         let options = [
-            ("include.query", "true"),
+            ("include.query", wanted),
             ("heartbeat.interval.ms", "20"),
             ("topic.heartbeat.name", "beats"),
             ("heartbeat.action.query", "INSERT IGNORE INTO shop.t VALUES (77, 1)"),
@@ -255,11 +254,9 @@ async fn statements_stand_in_the_source_block_and_heartbeats_run_theirs() {
             }
         }
         assert_eq!(brief(&rows[0]), "c 77");
-        assert_eq!(
-            source(&rows[0], "query"),
-            Value::from("INSERT IGNORE INTO shop.t VALUES (77, 1)"),
-            "{kind:?}"
-        );
+        let statement = Value::from("INSERT IGNORE INTO shop.t VALUES (77, 1)");
+        let expected = if kind == Kind::MySql { statement } else { Value::Null };
+        assert_eq!(source(&rows[0], "query"), expected, "{kind:?}");
         run.stop().await;
     }
 }

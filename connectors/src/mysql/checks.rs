@@ -9,6 +9,7 @@ use mysql_async::Conn;
 
 use super::binlog::stream::host_name;
 use super::config::MySqlConfig;
+use super::config::events::{Events, FailureHandling};
 use super::config::snapshot::{LockingMode, SnapshotMode, SnapshotSettings};
 use super::filter::Filter;
 use super::server::{self, ServerInfo, about, cell, maybe, rows};
@@ -20,16 +21,18 @@ use super::snapshot;
 /// All that is wrong.
 pub async fn preflight(
     config: &MySqlConfig,
-    settings: &SnapshotSettings,
+    (settings, events): (&SnapshotSettings, &Events),
     filter: &Filter,
 ) -> std::result::Result<(), ConfigErrors> {
     let mut conn = server::connect(config).await.map_err(|error| about(setting_of(&error), &error))?;
     let server = server::info(&mut conn).await.map_err(|error| about("database.hostname", &error))?;
     let mut found = Vec::new();
     found.extend(check_binlog(&mut conn).await);
+    found.extend(check_gtids(events, &mut conn, &server).await);
+    found.extend(check_query(events, &mut conn, &server).await);
     found.extend(check_server_id(config, &mut conn, &server).await);
     found.extend(check_privileges(config, settings, &mut conn, &server).await);
-    found.extend(check_tables(filter, &mut conn).await);
+    found.extend(check_tables(events, filter, &mut conn).await);
     if let Err(error) = conn.disconnect().await {
         tracing::debug!(%error, "closing the session of a check");
     }
@@ -48,11 +51,10 @@ fn setting_of(error: &Error) -> &'static str {
 
 async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
     // The variable, what it must be (the first is what to set), and how to mend it.
-    const WANTED: [(&str, &[&str], &str); 4] = [
+    const WANTED: [(&str, &[&str], &str); 3] = [
         ("log_bin", &["1", "ON"], "start the server with --log-bin"),
         ("binlog_format", &["ROW"], "SET GLOBAL binlog_format = ROW"),
         ("binlog_row_image", &["FULL", "NOBLOB"], "SET GLOBAL binlog_row_image = FULL"),
-        ("binlog_row_value_options", &[""], "SET GLOBAL binlog_row_value_options = ''"),
     ];
     let mut found = Vec::new();
     for (name, accepted, remedy) in WANTED {
@@ -64,6 +66,36 @@ async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
         }
     }
     found
+}
+
+/// Servers can only be told apart by GTIDs.
+async fn check_gtids(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+    if server.gtids || events.origins.allow_all() {
+        return Vec::new();
+    }
+    let mode = maybe(conn, "SELECT @@GLOBAL.gtid_mode").await.unwrap_or_default();
+    let option =
+        if events.config.gtid_includes.is_empty() { "gtid.source.excludes" } else { "gtid.source.includes" };
+    let sentence = format!(
+        "{option}: the server has gtid_mode={mode}, but only GTIDs tell which server made a change: run \
+         SET PERSIST enforce_gtid_consistency = ON, then SET PERSIST gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON"
+    );
+    vec![ConfigError::other(option, sentence)]
+}
+
+/// `include.query` needs the server to write the statements.
+async fn check_query(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+    if !events.config.query || server.mariadb {
+        return Vec::new();
+    }
+    match maybe(conn, "SELECT @@GLOBAL.binlog_rows_query_log_events").await.as_deref() {
+        Some("0" | "OFF") => vec![ConfigError::other(
+            "include.query",
+            "include.query: the server has binlog_rows_query_log_events=OFF and writes no statements: run \
+             SET PERSIST binlog_rows_query_log_events = ON",
+        )],
+        _ => Vec::new(),
+    }
 }
 
 async fn check_server_id(config: &MySqlConfig, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
@@ -151,13 +183,24 @@ fn missing_privileges(grants: &[String], settings: &SnapshotSettings, server: &S
     missing
 }
 
-async fn check_tables(filter: &Filter, conn: &mut Conn) -> Vec<ConfigError> {
+async fn check_tables(events: &Events, filter: &Filter, conn: &mut Conn) -> Vec<ConfigError> {
+    let config = &events.config;
+    let is_limit = config.tables_max_action == FailureHandling::Fail && config.tables_max > 0;
+    let limit = if is_limit { config.tables_max } else { usize::MAX };
     let captured: Result<Vec<_>> = snapshot::captured(conn, filter).await;
     match captured {
         Ok(tables) if tables.is_empty() => vec![ConfigError::other(
             "table.include.list",
             "table.include.list: no table that the user can see is captured; check the include and exclude lists \
              (regular expressions for whole names, tables as database.table) and GRANT SELECT on the tables",
+        )],
+        Ok(tables) if tables.len() > limit => vec![ConfigError::other(
+            "guardrail.collections.max",
+            format!(
+                "guardrail.collections.max: {} tables are captured, but at most {limit} may be: capture fewer with \
+                 table.include.list",
+                tables.len()
+            ),
         )],
         Ok(_) => Vec::new(),
         Err(error) => vec![about("database.user", &error)],

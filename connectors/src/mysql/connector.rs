@@ -7,6 +7,7 @@ use api::{
 };
 
 use super::checks;
+use super::config::events::Events;
 use super::config::snapshot::SnapshotSettings;
 use super::config::{self, MySqlConfig};
 use super::envelope::Flavour;
@@ -40,9 +41,12 @@ pub struct MySqlConnector(Flavour);
 #[async_trait]
 impl SourceConnector for MySqlConnector {
     async fn validate(&self, config: &Props) -> std::result::Result<(), ConfigErrors> {
-        let settings = SnapshotSettings::load(config);
-        let (config, filter) = MySqlConfig::load(config)?;
-        checks::preflight(&config, &settings?, &filter).await
+        let (loaded, filter) = MySqlConfig::load(config)?;
+        let (settings, events) = (SnapshotSettings::load(config)?, Events::load(config)?);
+        if self.0 == Flavour::MariaDb {
+            events.check_mariadb().map_err(ConfigErrors::from)?;
+        }
+        checks::preflight(&loaded, (&settings, &events), &filter).await
     }
 
     fn task_configs(&self, config: &Props, _tasks_max: usize) -> Result<Vec<Props>> {

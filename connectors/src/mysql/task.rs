@@ -87,6 +87,9 @@ impl SourceTask for MySqlTask {
         let settings = settings.map_err(|errors| Error::bad_config(errors.to_string()))?;
         let events = Events::load(&context.config);
         let events = Arc::new(events.map_err(|errors| Error::bad_config(errors.to_string()))?);
+        if self.flavour == Flavour::MariaDb {
+            events.check_mariadb().map_err(|error| Error::bad_config(error.to_string()))?;
+        }
         let committed = context.offsets.offset(&partition(&config)).await?;
         let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
         let poll_interval = config.poll_interval;

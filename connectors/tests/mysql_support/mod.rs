@@ -220,6 +220,8 @@ impl Server {
             ("topic.prefix", "p"),
             ("database.include.list", "shop"),
             ("poll.interval.ms", "50"),
+            // Its records are looked at by the tests of it.
+            ("include.schema.changes", "false"),
         ];
         base.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }

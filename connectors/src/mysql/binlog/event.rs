@@ -61,6 +61,8 @@ pub enum Event {
         sequence: u64,
         /// Whether no COMMIT ends it: a statement such as DDL.
         standalone: bool,
+        /// The name of the XA transaction that it begins and prepares, as `X'31',X'',1`.
+        prepares: Option<String>,
     },
     /// A statement.
     Query(Query),
@@ -213,7 +215,9 @@ fn parse(raw: &RawEvent) -> std::result::Result<Event, Fault> {
         kind::GTID | kind::ANONYMOUS_GTID => Event::Gtid(gtid(raw.kind, &mut reader)?),
         kind::MARIADB_GTID => {
             let (sequence, domain) = (reader.number(8)?, u32::from_le_bytes(reader.array()?));
-            Event::MariaDbGtid { domain, sequence, standalone: reader.byte()? & 1 != 0 }
+            let flags = reader.byte()?;
+            let prepares = prepared_xid(flags, &mut reader)?;
+            Event::MariaDbGtid { domain, sequence, standalone: flags & 1 != 0, prepares }
         }
         kind::QUERY | kind::QUERY_COMPRESSED => Event::Query(query(raw)?),
         kind::XID => Event::Commit,
@@ -258,6 +262,25 @@ fn gtid(kind: u8, reader: &mut Reader<'_>) -> std::result::Result<MySqlGtid, Out
         original_commit_us = if here & ORIGINAL_FOLLOWS == 0 { here } else { reader.number(7)? };
     }
     Ok(MySqlGtid { gtid: (kind == kind::GTID).then(|| (uuid, String::new(), number)), original_commit_us })
+}
+
+/// The XA transaction that a GTID event of MariaDB begins and prepares: behind the number of a group commit, if that is there.
+fn prepared_xid(flags: u8, reader: &mut Reader<'_>) -> std::result::Result<Option<String>, OutOfBytes> {
+    const GROUP_COMMIT: u8 = 2;
+    const PREPARES: u8 = 64;
+    if flags & PREPARES == 0 {
+        return Ok(None);
+    }
+    if flags & GROUP_COMMIT != 0 {
+        reader.take(8)?;
+    }
+    let format = u32::from_le_bytes(reader.array()?);
+    let (first, second) = (usize::from(reader.byte()?), usize::from(reader.byte()?));
+    let mut hex = |length: usize| -> std::result::Result<String, OutOfBytes> {
+        Ok(reader.take(length)?.iter().map(|byte| format!("{byte:02X}")).collect())
+    };
+    let (first, second) = (hex(first)?, hex(second)?);
+    Ok(Some(format!("X'{first}',X'{second}',{format}")))
 }
 
 fn query(raw: &RawEvent) -> std::result::Result<Query, Fault> {

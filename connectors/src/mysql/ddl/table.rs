@@ -138,3 +138,24 @@ pub(super) fn other_item(parser: &mut Parser) -> bool {
     }
     there
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mysql::ddl::{Catalog, Statement};
+    use crate::mysql::shape::TableId;
+
+    #[test]
+    fn comments_of_tables_are_known() {
+        let mut catalog = Catalog::new("utf8mb4", "9.7.0");
+        let comment = |catalog: &mut Catalog, sql: &str| {
+            catalog.apply(&Statement { sql, database: "db", sql_mode: 0 });
+            catalog.table(&TableId::new("db", "t")).unwrap().comment.to_string()
+        };
+        assert_eq!(
+            comment(&mut catalog, "CREATE TABLE t (a INT) ENGINE=InnoDB COMMENT='one, (two)' CHARSET=latin1"),
+            "one, (two)"
+        );
+        assert_eq!(comment(&mut catalog, "ALTER TABLE t ADD b INT, COMMENT 'ADD x INT'"), "ADD x INT");
+        assert_eq!(catalog.table(&TableId::new("db", "t")).unwrap().columns.len(), 2);
+    }
+}

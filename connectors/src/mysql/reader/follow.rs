@@ -319,9 +319,12 @@ impl Follower {
                 self.tracker.mysql_gtid(gtid.gtid, gtid.original_commit_us);
                 self.shared = None;
             }
-            Event::MariaDbGtid { domain, sequence, standalone } => {
+            Event::MariaDbGtid { domain, sequence, standalone, prepares } => {
                 self.tracker.mariadb_gtid(domain, sequence, standalone);
-                self.mark_begin(reader)?;
+                match prepares {
+                    Some(xid) => self.xa_open(xid),
+                    None => self.mark_begin(reader)?,
+                }
             }
             Event::Query(query) => self.statement(reader, &query).await?,
             Event::Commit => self.commit(reader)?,

@@ -103,9 +103,14 @@ impl Follower {
     /// XA START.
     pub(super) fn xa_start(&mut self, query: &Query) {
         self.tracker.begin(Some(query.thread).filter(|_| !self.server.mariadb));
+        self.xa_open(xid(&query.sql));
+    }
+
+    /// What comes belongs to an XA transaction that is not prepared yet.
+    pub(super) fn xa_open(&mut self, xid: String) {
         self.shared = None;
         let place = Some((self.tracker.file().clone(), self.tracker.start()));
-        self.xa.open = Some((xid(&query.sql), Prepared { place, events: Some(Vec::new()), bytes: 0 }));
+        self.xa.open = Some((xid, Prepared { place, events: Some(Vec::new()), bytes: 0 }));
     }
 
     /// The open transaction is prepared, and perhaps committed with that.
@@ -226,6 +231,9 @@ impl Follower {
                 }
                 Event::Query(query) if query.sql.to_uppercase().starts_with("XA START") => {
                     started = (xid(&query.sql) == name).then(|| (file.clone(), start));
+                }
+                Event::MariaDbGtid { prepares: Some(xid), .. } => {
+                    started = (xid == name).then(|| (file.clone(), start));
                 }
                 Event::XaPrepare { .. } => found = started.take().or(found),
                 _ => {}
