@@ -136,6 +136,20 @@ pub struct SourceRecord {
     pub source_offset: SourceOffset,
 }
 
+impl SourceRecord {
+    /// No record, only how far the source got: nothing is written, the offset is committed. Its topic is empty.
+    #[must_use]
+    pub fn progress(source_partition: Arc<FlatMap>, source_offset: SourceOffset) -> Self {
+        Self { record: Record::default(), source_partition, source_offset }
+    }
+
+    /// Whether this is only an offset ([`SourceRecord::progress`]).
+    #[must_use]
+    pub fn is_progress(&self) -> bool {
+        self.record.topic.is_empty()
+    }
+}
+
 /// What a record's timestamp says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampType {

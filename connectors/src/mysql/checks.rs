@@ -8,7 +8,9 @@ use api::{Error, ErrorKind, Result};
 use mysql_async::Conn;
 
 use super::binlog::stream::host_name;
-use super::config::{LockingMode, MySqlConfig, SnapshotMode};
+use super::config::MySqlConfig;
+use super::config::events::{Events, FailureHandling};
+use super::config::snapshot::{LockingMode, SnapshotMode, SnapshotSettings};
 use super::filter::Filter;
 use super::server::{self, ServerInfo, about, cell, maybe, rows};
 use super::snapshot;
@@ -17,14 +19,20 @@ use super::snapshot;
 ///
 /// # Errors
 /// All that is wrong.
-pub async fn preflight(config: &MySqlConfig, filter: &Filter) -> std::result::Result<(), ConfigErrors> {
+pub async fn preflight(
+    config: &MySqlConfig,
+    (settings, events): (&SnapshotSettings, &Events),
+    filter: &Filter,
+) -> std::result::Result<(), ConfigErrors> {
     let mut conn = server::connect(config).await.map_err(|error| about(setting_of(&error), &error))?;
     let server = server::info(&mut conn).await.map_err(|error| about("database.hostname", &error))?;
     let mut found = Vec::new();
     found.extend(check_binlog(&mut conn).await);
+    found.extend(check_gtids(events, &mut conn, &server).await);
+    found.extend(check_query(events, &mut conn, &server).await);
     found.extend(check_server_id(config, &mut conn, &server).await);
-    found.extend(check_privileges(config, &mut conn, &server).await);
-    found.extend(check_tables(filter, &mut conn).await);
+    found.extend(check_privileges(config, settings, &mut conn, &server).await);
+    found.extend(check_tables(events, filter, &mut conn).await);
     if let Err(error) = conn.disconnect().await {
         tracing::debug!(%error, "closing the session of a check");
     }
@@ -43,11 +51,10 @@ fn setting_of(error: &Error) -> &'static str {
 
 async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
     // The variable, what it must be (the first is what to set), and how to mend it.
-    const WANTED: [(&str, &[&str], &str); 4] = [
+    const WANTED: [(&str, &[&str], &str); 3] = [
         ("log_bin", &["1", "ON"], "start the server with --log-bin"),
         ("binlog_format", &["ROW"], "SET GLOBAL binlog_format = ROW"),
         ("binlog_row_image", &["FULL", "NOBLOB"], "SET GLOBAL binlog_row_image = FULL"),
-        ("binlog_row_value_options", &[""], "SET GLOBAL binlog_row_value_options = ''"),
     ];
     let mut found = Vec::new();
     for (name, accepted, remedy) in WANTED {
@@ -59,6 +66,36 @@ async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
         }
     }
     found
+}
+
+/// Servers can only be told apart by GTIDs.
+async fn check_gtids(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+    if server.gtids || events.origins.allow_all() {
+        return Vec::new();
+    }
+    let mode = maybe(conn, "SELECT @@GLOBAL.gtid_mode").await.unwrap_or_default();
+    let option =
+        if events.config.gtid_includes.is_empty() { "gtid.source.excludes" } else { "gtid.source.includes" };
+    let sentence = format!(
+        "{option}: the server has gtid_mode={mode}, but only GTIDs tell which server made a change: run \
+         SET PERSIST enforce_gtid_consistency = ON, then SET PERSIST gtid_mode = OFF_PERMISSIVE, ON_PERMISSIVE and ON"
+    );
+    vec![ConfigError::other(option, sentence)]
+}
+
+/// `include.query` needs the server to write the statements.
+async fn check_query(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+    if !events.config.query || server.mariadb {
+        return Vec::new();
+    }
+    match maybe(conn, "SELECT @@GLOBAL.binlog_rows_query_log_events").await.as_deref() {
+        Some("0" | "OFF") => vec![ConfigError::other(
+            "include.query",
+            "include.query: the server has binlog_rows_query_log_events=OFF and writes no statements: run \
+             SET PERSIST binlog_rows_query_log_events = ON",
+        )],
+        _ => Vec::new(),
+    }
 }
 
 async fn check_server_id(config: &MySqlConfig, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
@@ -81,12 +118,17 @@ async fn check_server_id(config: &MySqlConfig, conn: &mut Conn, server: &ServerI
     })
 }
 
-async fn check_privileges(config: &MySqlConfig, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
+async fn check_privileges(
+    config: &MySqlConfig,
+    settings: &SnapshotSettings,
+    conn: &mut Conn,
+    server: &ServerInfo,
+) -> Vec<ConfigError> {
     let grants = match rows(conn, "SHOW GRANTS").await {
         Ok(grants) => grants.iter().filter_map(|row| cell(row, 0)).collect::<Vec<_>>(),
         Err(error) => return vec![about("database.user", &error)],
     };
-    let missing = missing_privileges(&grants, config, server.mariadb);
+    let missing = missing_privileges(&grants, settings, server);
     let user = &config.user;
     let sentence = |grant: &String| {
         let sentence = format!("database.user: {user} lacks a privilege: run GRANT {grant} TO '{user}'@'%'");
@@ -96,7 +138,8 @@ async fn check_privileges(config: &MySqlConfig, conn: &mut Conn, server: &Server
 }
 
 /// What the grants lack, as the GRANT that mends it.
-fn missing_privileges(grants: &[String], config: &MySqlConfig, mariadb: bool) -> Vec<String> {
+fn missing_privileges(grants: &[String], settings: &SnapshotSettings, server: &ServerInfo) -> Vec<String> {
+    let mariadb = server.mariadb;
     let upper: Vec<_> = grants.iter().map(|grant| grant.to_uppercase()).collect();
     // A role may hold anything; what it lacks shows at the start.
     let has_roles = upper.iter().any(|grant| grant.starts_with("GRANT ") && !grant.contains(" ON "));
@@ -124,20 +167,40 @@ fn missing_privileges(grants: &[String], config: &MySqlConfig, mariadb: bool) ->
     if !anywhere("SELECT") {
         missing.push("SELECT ON *.*".to_owned());
     }
-    let locks = config.locking_mode == LockingMode::Minimal && config.snapshot_mode != SnapshotMode::Recovery;
-    if locks && !mariadb && !global(&["RELOAD", "FLUSH_TABLES"]) && !anywhere("LOCK TABLES") {
+    let needs_lock = match settings.config.locking_mode {
+        // Where it lacks, the view's place is found without (see `snapshot`).
+        LockingMode::Minimal => !mariadb && !server.gtids,
+        LockingMode::Extended | LockingMode::MinimalAtLeastOnce => true,
+        _ => false,
+    };
+    if needs_lock
+        && settings.config.mode != SnapshotMode::Recovery
+        && !global(&["RELOAD", "FLUSH_TABLES"])
+        && !anywhere("LOCK TABLES")
+    {
         missing.push("RELOAD ON *.*".to_owned());
     }
     missing
 }
 
-async fn check_tables(filter: &Filter, conn: &mut Conn) -> Vec<ConfigError> {
+async fn check_tables(events: &Events, filter: &Filter, conn: &mut Conn) -> Vec<ConfigError> {
+    let config = &events.config;
+    let is_limit = config.tables_max_action == FailureHandling::Fail && config.tables_max > 0;
+    let limit = if is_limit { config.tables_max } else { usize::MAX };
     let captured: Result<Vec<_>> = snapshot::captured(conn, filter).await;
     match captured {
         Ok(tables) if tables.is_empty() => vec![ConfigError::other(
             "table.include.list",
             "table.include.list: no table that the user can see is captured; check the include and exclude lists \
              (regular expressions for whole names, tables as database.table) and GRANT SELECT on the tables",
+        )],
+        Ok(tables) if tables.len() > limit => vec![ConfigError::other(
+            "guardrail.collections.max",
+            format!(
+                "guardrail.collections.max: {} tables are captured, but at most {limit} may be: capture fewer with \
+                 table.include.list",
+                tables.len()
+            ),
         )],
         Ok(_) => Vec::new(),
         Err(error) => vec![about("database.user", &error)],
@@ -156,9 +219,18 @@ mod tests {
             ("topic.prefix", "p"),
         ];
         let props = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (config, _) = MySqlConfig::load(&props).unwrap();
+        let settings = SnapshotSettings::load(&props).unwrap();
+        let server = ServerInfo {
+            version: "9".to_owned(),
+            mariadb,
+            uuid: None,
+            server_id: 1,
+            gtids: mariadb,
+            charset: "utf8mb4".to_owned(),
+            lower_case: false,
+        };
         let grants: Vec<_> = grants.iter().map(|grant| (*grant).to_owned()).collect();
-        missing_privileges(&grants, &config, mariadb)
+        missing_privileges(&grants, &settings, &server)
     }
 
     #[test]

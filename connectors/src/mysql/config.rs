@@ -3,7 +3,9 @@
 //! Read once when a task starts and when a configuration is checked; the data path sees the typed struct. Options that
 //! Debezium's own documents carry and that have no meaning here, and those that are not built yet, stand in [`explained`].
 
+pub mod events;
 pub mod explained;
+pub mod snapshot;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,40 +13,9 @@ use std::time::Duration;
 use api::Text;
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, Password, Props, config, config_enum};
 
+use self::snapshot::{SnapshotConfig, SnapshotSettings};
 use super::filter::{Filter, Lists};
 use super::types::{BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions};
-
-config_enum! {
-    /// When a snapshot is taken.
-    pub enum SnapshotMode {
-        /// At every start.
-        Always = "always",
-        /// When there is no offset, or only that of an unfinished snapshot.
-        Initial = "initial",
-        /// As `initial`, and then nothing more.
-        InitialOnly = "initial_only",
-        /// The tables' shapes only: changes from now on.
-        NoData = "no_data",
-        /// The older name of `no_data`.
-        SchemaOnly = "schema_only",
-        /// The tables' shapes are read again; reading goes on from the offset.
-        Recovery = "recovery",
-        /// The older name of `recovery`.
-        SchemaOnlyRecovery = "schema_only_recovery",
-        /// As `initial`, and also when the server no longer has the binlog at the offset.
-        WhenNeeded = "when_needed",
-    }
-}
-
-config_enum! {
-    /// How the snapshot keeps the binlog still while it opens its view.
-    pub enum LockingMode {
-        /// A lock for some milliseconds.
-        Minimal = "minimal",
-        /// No lock.
-        None = "none",
-    }
-}
 
 config_enum! {
     /// Whether and how the connection is encrypted. The second word of each pair is the MariaDB connector's.
@@ -84,6 +55,10 @@ config! {
         ssl_mode: SslMode = default("database.ssl.mode", SslMode::Preferred).group("Connection");
         /// A PEM file with the certificates of trusted authorities, for `verify_ca` and `verify_identity`.
         truststore: Option<String> = optional("database.ssl.truststore").group("Connection");
+        /// A PEM file with the client's certificate and its private key, for servers that ask for one.
+        keystore: Option<String> = optional("database.ssl.keystore").group("Connection");
+        /// Statements that run first in each session, with `;` between them; `;;` stands for a semicolon.
+        initial_statements: Option<String> = optional("database.initial.statements").importance(Low).group("Connection");
         /// How long connecting may take.
         connect_timeout: Duration = default("connect.timeout.ms", 30_000).group("Connection");
         /// A connection from which nothing came for so long is taken for dead; the server is asked for a sign of life four
@@ -124,13 +99,6 @@ config! {
         time_adjuster: bool = default("enable.time.adjuster", true).importance(Low).group("Events");
         /// Stands for a text or blob that the server left out of a row (`binlog_row_image=NOBLOB`).
         unavailable_value: String = default("unavailable.value.placeholder", "__debezium_unavailable_value").importance(Low).group("Events");
-        /// When a snapshot is taken: `initial`, `initial_only`, `always`, `when_needed`, `no_data`, `recovery`.
-        snapshot_mode: SnapshotMode = default("snapshot.mode", SnapshotMode::Initial).importance(High).group("Snapshot");
-        /// Whether a lock holds writers off for the milliseconds in which the snapshot opens its view. `none` never misses a
-        /// change where the server has GTIDs, but may repeat some; no table may be altered meanwhile.
-        locking_mode: LockingMode = default("snapshot.locking.mode", LockingMode::Minimal).group("Snapshot");
-        /// How long to wait for that lock.
-        lock_timeout: Duration = default("snapshot.lock.timeout.ms", 10_000).group("Snapshot");
         /// Records that a batch holds at most; a batch also ends at about 1 MiB.
         batch_records_max: usize = default("max.batch.size", 2048).check(at_least(1)).group("Flow");
         /// Records that wait at most between reading and writing.
@@ -150,11 +118,14 @@ config! {
 #[must_use]
 pub fn definition() -> &'static ConfigDef {
     static DEFINITION: LazyLock<ConfigDef> = LazyLock::new(|| {
-        explained::EXPLAINED_PREFIXES
-            .iter()
-            .fold(MySqlConfig::definition().clone().merge(&explained::definition()), |definition, prefix| {
-                definition.open(*prefix)
-            })
+        explained::EXPLAINED_PREFIXES.iter().fold(
+            MySqlConfig::definition()
+                .clone()
+                .merge(SnapshotConfig::definition())
+                .merge(&events::definition())
+                .merge(&explained::definition()),
+            |definition, prefix| definition.open(*prefix),
+        )
     });
     &DEFINITION
 }
@@ -170,15 +141,28 @@ impl MySqlConfig {
             Ok(config) => config,
             Err(more) => {
                 errors.extend(more);
+                if let Err(more) = SnapshotSettings::load(props) {
+                    errors.extend(more);
+                }
                 return Err(errors);
             }
         };
         if let Err(more) = super::envelope::KeyColumns::parse(config.message_key_columns.as_deref()) {
             errors.push(more);
         }
+        if let Err(more) = events::Events::load(props) {
+            errors.extend(more);
+        }
         config.check_trust(&mut errors);
+        let signal_table = match SnapshotSettings::load(props) {
+            Ok(settings) => settings.signal_table,
+            Err(more) => {
+                errors.extend(more);
+                None
+            }
+        };
         match Filter::new(config.lists()) {
-            Ok(filter) => errors.into_result((config, filter)),
+            Ok(filter) => errors.into_result((config, filter.with_signal_table(signal_table))),
             Err(more) => {
                 errors.extend(more);
                 Err(errors)
@@ -195,11 +179,16 @@ impl MySqlConfig {
     }
 
     fn check_trust(&self, errors: &mut ConfigErrors) {
-        let Some(path) = &self.truststore else { return };
-        let is_store = [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end));
-        if is_store {
-            let reason = "Java key stores cannot be read; give a PEM file with the authorities' certificates";
-            errors.push(ConfigError::invalid("database.ssl.truststore", path, reason));
+        let stores = [
+            ("database.ssl.truststore", &self.truststore, "the authorities' certificates"),
+            ("database.ssl.keystore", &self.keystore, "the client's certificate and its private key"),
+        ];
+        for (option, path, content) in stores {
+            let Some(path) = path else { continue };
+            if [".jks", ".p12", ".pfx"].iter().any(|end| path.to_lowercase().ends_with(end)) {
+                let reason = format!("Java key stores cannot be read; give a PEM file with {content}");
+                errors.push(ConfigError::invalid(option, path, reason));
+            }
         }
     }
 

@@ -8,6 +8,8 @@ use api::{
 };
 
 use super::checks;
+use super::config::events::Events;
+use super::config::snapshot::SnapshotSettings;
 use super::config::{self, MySqlConfig};
 use super::envelope::Flavour;
 use super::position::StoredOffset;
@@ -40,8 +42,12 @@ pub struct MySqlConnector(Flavour);
 #[async_trait]
 impl SourceConnector for MySqlConnector {
     async fn validate(&self, config: &Props) -> std::result::Result<(), ConfigErrors> {
-        let (config, filter) = MySqlConfig::load(config)?;
-        checks::preflight(&config, &filter).await
+        let (loaded, filter) = MySqlConfig::load(config)?;
+        let (settings, events) = (SnapshotSettings::load(config)?, Events::load(config)?);
+        if self.0 == Flavour::MariaDb {
+            events.check_mariadb().map_err(ConfigErrors::from)?;
+        }
+        checks::preflight(&loaded, (&settings, &events), &filter).await
     }
 
     fn task_configs(&self, config: &Props, _tasks_max: usize) -> Result<Vec<Props>> {

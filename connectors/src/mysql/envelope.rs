@@ -5,8 +5,13 @@
 //! Invariant: a row's last record carries the row's own offset and the ones before it the offset of the row before, so
 //! that a delete is never committed without its tombstone.
 
+mod changes;
 mod key_columns;
+pub mod masks;
+mod naming;
+pub mod schema_change;
 mod source;
+pub mod transaction;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,17 +21,17 @@ use api::{
     SourceRecord, Struct, Text, Value,
 };
 
+pub use changes::Changes;
 pub use key_columns::KeyColumns;
 pub use source::{Flavour, Origin, SourceBlock, source_schema};
 
+use self::masks::Mask;
+use self::naming::{field_name, schema_name};
 use super::config::MySqlConfig;
+use super::config::events::Events;
 use super::filter::Filter;
-use super::shape::TableShape;
-use super::types::{column_schema, row_schema};
-
-/// What a record of an update that changes the key says of the other key.
-const NEW_KEY: Text = Text::from_static("__debezium.newkey");
-const OLD_KEY: Text = Text::from_static("__debezium.oldkey");
+use super::shape::{ColumnShape, TableShape};
+use super::types::column_schema;
 
 /// What all records of a connector share.
 #[derive(Debug, Clone)]
@@ -39,17 +44,28 @@ pub struct Envelopes {
     tombstones: bool,
     keys: KeyColumns,
     options: super::types::TypeOptions,
+    events: Arc<Events>,
+    flavour: Flavour,
+    /// The headers that every record carries.
+    context: Headers,
 }
 
 /// What all records of one table's shape share.
 #[derive(Debug)]
 pub struct TableRecords {
+    /// `database.table`.
+    name: Text,
     topic: Text,
     row: SchemaRef,
     envelope: SchemaRef,
     key: Option<(SchemaRef, Vec<usize>)>,
     /// The captured columns, when some are not.
     projection: Option<Vec<usize>>,
+    /// The columns whose values are masked.
+    masks: Vec<(usize, Mask)>,
+    /// Whether updates that change nothing captured are left out.
+    skip_unchanged: bool,
+    context: Headers,
     partition: Arc<FlatMap>,
     tombstones: bool,
 }
@@ -78,25 +94,47 @@ impl Moment {
 impl Envelopes {
     /// For the records of this connector.
     #[must_use]
-    pub fn new(config: &MySqlConfig, flavour: Flavour) -> Self {
-        let transaction_schema = Schema::structure()
-            .optional()
-            .name("event.block")
-            .version(1)
-            .field("id", Schema::plain(SchemaType::String))
-            .field("total_order", Schema::plain(SchemaType::Int64))
-            .field("data_collection_order", Schema::plain(SchemaType::Int64))
-            .build();
+    pub fn new(config: &MySqlConfig, events: &Arc<Events>, flavour: Flavour) -> Self {
         Self {
             prefix: Text::from(config.topic_prefix.as_str()),
             delimiter: Text::from(config.topic_delimiter.as_str()),
             source_schema: source_schema(flavour),
-            transaction_schema,
+            transaction_schema: transaction::block_schema(),
             partition: Arc::new(partition(config)),
             tombstones: config.tombstones,
             keys: KeyColumns::parse(config.message_key_columns.as_deref()).unwrap_or_default(),
             options: config.type_options(),
+            events: Arc::clone(events),
+            flavour,
+            context: Headers::new(),
         }
+    }
+
+    /// Puts the headers of the context on every record, if they are wanted: which connector, task and run made it.
+    #[must_use]
+    pub fn in_context(mut self, task: u32, run: &str) -> Self {
+        if self.events.config.context_headers {
+            let mut context = Headers::new();
+            context
+                .add_text(Text::from_static("__debezium.context.connectorLogicalName"), self.prefix.clone());
+            context.add_text(Text::from_static("__debezium.context.taskId"), task.to_string());
+            context.add_text(Text::from_static("__debezium.context.connectorName"), self.flavour.word());
+            context.add_text(Text::from_static("__debezium.context.runId"), run.to_owned());
+            self.context = context;
+        }
+        self
+    }
+
+    /// The options about events.
+    #[must_use]
+    pub const fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// The name of a topic under the prefix.
+    #[must_use]
+    pub fn topic_of(&self, name: &str) -> Text {
+        Text::from(sanitized(&format!("{}{}{name}", self.prefix, self.delimiter)))
     }
 
     /// The schema of the source block.
@@ -115,27 +153,81 @@ impl Envelopes {
     #[must_use]
     pub fn table(&self, shape: &TableShape, filter: &Filter) -> TableRecords {
         let delimiter = &self.delimiter;
-        let raw_name =
-            format!("{}{delimiter}{}{delimiter}{}", self.prefix, shape.id.database, shape.id.table);
-        let topic = Text::from(sanitized(&raw_name));
+        let topic = self.topic_of(&format!("{}{delimiter}{}", shape.id.database, shape.id.table));
         let captured = |index: &usize| filter.captures_column(&shape.id, &shape.columns[*index].name);
         let columns: Vec<usize> = (0..shape.columns.len()).filter(captured).collect();
-        let projection = (columns.len() < shape.columns.len()).then_some(columns);
-        let row = self.row_schema(shape, &topic, projection.as_deref());
-        let key = self.key(shape, &topic);
-        let envelope = self.envelope_schema(&topic, &row);
-        let (partition, tombstones) = (Arc::clone(&self.partition), self.tombstones);
-        TableRecords { topic, row, envelope, key, projection, partition, tombstones }
+        let row = self.row_schema(shape, &topic, &columns);
+        let mask = |index: &usize| Some((*index, self.events.masks.of(&shape.id, &shape.columns[*index])?));
+        TableRecords {
+            name: Text::from(shape.id.to_string()),
+            envelope: self.envelope_schema(&topic, &row),
+            key: self.key(shape, &topic),
+            row,
+            masks: columns.iter().filter_map(mask).collect(),
+            projection: (columns.len() < shape.columns.len()).then_some(columns),
+            skip_unchanged: self.events.config.skip_unchanged,
+            context: self.context.clone(),
+            partition: Arc::clone(&self.partition),
+            tombstones: self.tombstones,
+            topic,
+        }
     }
 
-    fn row_schema(&self, shape: &TableShape, topic: &Text, projection: Option<&[usize]>) -> SchemaRef {
-        let whole = row_schema(shape, &self.options, &format!("{topic}.Value"));
-        let Some(columns) = projection else { return whole };
-        let builder = Schema::structure().optional().name(format!("{topic}.Value"));
-        let fields = columns.iter().map(|index| &whole.fields()[*index]);
-        fields
-            .fold(builder, |builder, field| builder.field(field.name.clone(), Arc::clone(&field.schema)))
+    fn schema_name(&self, topic: &Text, part: &str) -> Text {
+        schema_name(&format!("{topic}.{part}"), self.events.config.schema_names)
+    }
+
+    fn field_name(&self, column: &ColumnShape) -> Text {
+        field_name(&column.name, self.events.config.field_names)
+    }
+
+    fn row_schema(&self, shape: &TableShape, topic: &Text, columns: &[usize]) -> SchemaRef {
+        let builder = Schema::structure().optional().name(self.schema_name(topic, "Value"));
+        let columns = columns.iter().map(|index| &shape.columns[*index]);
+        columns
+            .fold(builder, |builder, column| {
+                builder.field(self.field_name(column), self.noted_schema(shape, column))
+            })
             .build()
+    }
+
+    /// The schema of a column in a row: with its comment, its SQL type and its mask, where they are wanted.
+    fn noted_schema(&self, shape: &TableShape, column: &ColumnShape) -> SchemaRef {
+        let schema = self.commented_schema(column);
+        let mask = self.events.masks.of(&shape.id, column);
+        let type_name = schema_change::type_name(column);
+        let (name, kind) = (format!("{}.{}", shape.id, column.name), format!("{}.{type_name}", shape.id));
+        let propagated = self.events.propagated.matches(&name, &kind);
+        if mask.is_none() && !propagated {
+            return schema;
+        }
+        let mut builder = schema.to_builder();
+        if let Some(mask) = mask {
+            builder = mask.note(builder);
+        }
+        if propagated {
+            let parameter = |name: &str| format!("__debezium.source.column.{name}");
+            builder = builder.parameter(parameter("type"), type_name);
+            for (name, number) in [("length", schema_change::length(column)), ("scale", column.scale)] {
+                if let Some(number) = number {
+                    builder = builder.parameter(parameter(name), number.to_string());
+                }
+            }
+            if self.events.config.schema_comments && !column.comment.is_empty() {
+                builder = builder.parameter(parameter("comment"), column.comment.clone());
+            }
+            builder = builder.parameter(parameter("name"), column.name.clone());
+        }
+        builder.build()
+    }
+
+    fn commented_schema(&self, column: &ColumnShape) -> SchemaRef {
+        let schema = column_schema(column, &self.options);
+        // The schemas of geometries have a text of their own.
+        if !self.events.config.schema_comments || column.comment.is_empty() {
+            return schema;
+        }
+        schema.to_builder().doc(column.comment.clone()).build()
     }
 
     fn key(&self, shape: &TableShape, topic: &Text) -> Option<(SchemaRef, Vec<usize>)> {
@@ -143,10 +235,10 @@ impl Envelopes {
         if columns.is_empty() {
             return None;
         }
-        let builder = Schema::structure().name(format!("{topic}.Key"));
+        let builder = Schema::structure().name(self.schema_name(topic, "Key"));
         let fields = columns.iter().map(|index| &shape.columns[*index]);
         let schema = fields.fold(builder, |builder, column| {
-            builder.field(column.name.clone(), column_schema(column, &self.options))
+            builder.field(self.field_name(column), self.commented_schema(column))
         });
         Some((schema.build(), columns))
     }
@@ -154,7 +246,7 @@ impl Envelopes {
     fn envelope_schema(&self, topic: &Text, row: &SchemaRef) -> SchemaRef {
         let time = || Schema::plain_optional(SchemaType::Int64);
         Schema::structure()
-            .name(format!("{topic}.Envelope"))
+            .name(self.schema_name(topic, "Envelope"))
             .version(2)
             .field("before", Arc::clone(row))
             .field("after", Arc::clone(row))
@@ -182,15 +274,6 @@ pub fn sanitized(name: &str) -> String {
         .collect()
 }
 
-/// The offsets of a row: its own, and that of what was handed out before it.
-#[derive(Debug, Clone)]
-pub struct Offsets {
-    /// Up to and including the row.
-    pub done: SourceOffset,
-    /// Without the row.
-    pub before: SourceOffset,
-}
-
 /// Rows on their way into records: what they share, and where the records go.
 #[derive(Debug)]
 pub struct RowSink<'a> {
@@ -211,105 +294,49 @@ impl RowSink<'_> {
     /// `BadRecord` when the row has another number of columns than its table.
     pub fn read(&mut self, row: Vec<Value>, offset: SourceOffset) -> Result<()> {
         let key = self.table.key_of(&row)?;
-        let after = self.table.row_struct(row)?;
-        self.push(key, [Value::Null, after], 0, ("r", offset, Headers::new()))
+        let images = [Value::Null, self.table.row_struct(row)?];
+        let row = Row { op: "r", key, images, number: 0, transaction: Value::Null, header: None };
+        self.push(row, offset)
     }
 
-    /// A row that was inserted.
-    ///
-    /// # Errors
-    /// As [`RowSink::read`].
-    pub fn create(&mut self, row: Vec<Value>, number: i32, offsets: Offsets) -> Result<()> {
-        let key = self.table.key_of(&row)?;
-        let after = self.table.row_struct(row)?;
-        self.push(key, [Value::Null, after], number, ("c", offsets.done, Headers::new()))
-    }
-
-    /// A row that was changed. One whose key changed is a delete, its tombstone and a create, which name each other's keys.
-    ///
-    /// # Errors
-    /// As [`RowSink::read`].
-    pub fn update(
-        &mut self,
-        before: Vec<Value>,
-        after: Vec<Value>,
-        number: i32,
-        offsets: Offsets,
-    ) -> Result<()> {
-        if self.table.same_key(&before, &after) {
-            let key = self.table.key_of(&after)?;
-            let rows = [self.table.row_struct(before)?, self.table.row_struct(after)?];
-            return self.push(key, rows, number, ("u", offsets.done, Headers::new()));
-        }
-        let (old_key, new_key) = (self.table.key_of(&before)?, self.table.key_of(&after)?);
-        let (old_row, new_row) = (self.table.row_struct(before)?, self.table.row_struct(after)?);
-        let to_new = one_header(NEW_KEY, new_key.clone());
-        self.push(old_key.clone(), [old_row, Value::Null], number, ("d", offsets.before.clone(), to_new))?;
-        if self.table.tombstones {
-            self.push_tombstone(old_key.clone(), offsets.before);
-        }
-        let to_old = one_header(OLD_KEY, old_key);
-        self.push(new_key, [Value::Null, new_row], number, ("c", offsets.done, to_old))
-    }
-
-    /// A row that was deleted, and its tombstone.
-    ///
-    /// # Errors
-    /// As [`RowSink::read`].
-    pub fn delete(&mut self, row: Vec<Value>, number: i32, offsets: Offsets) -> Result<()> {
-        let key = self.table.key_of(&row)?;
-        let before = self.table.row_struct(row)?;
-        if !self.table.tombstones {
-            return self.push(key, [before, Value::Null], number, ("d", offsets.done, Headers::new()));
-        }
-        self.push(key.clone(), [before, Value::Null], number, ("d", offsets.before, Headers::new()))?;
-        self.push_tombstone(key, offsets.done);
-        Ok(())
-    }
-
-    /// The table was emptied.
-    ///
-    /// # Errors
-    /// As [`RowSink::read`].
-    pub fn truncate(&mut self, offset: SourceOffset) -> Result<()> {
-        self.push(SchemaAndValue::NULL, [Value::Null, Value::Null], 0, ("t", offset, Headers::new()))
-    }
-
-    fn push(
-        &mut self,
-        key: SchemaAndValue,
-        [before, after]: [Value; 2],
-        row_number: i32,
-        (op, offset, headers): (&'static str, SourceOffset, Headers),
-    ) -> Result<()> {
+    fn push(&mut self, row: Row, offset: SourceOffset) -> Result<()> {
         let now = self.now.nanoseconds;
+        let [before, after] = row.images;
         let values = vec![
             before,
             after,
-            self.source.value(row_number)?,
-            Value::Null,
-            Value::from_static(op),
+            self.source.value(row.number)?,
+            row.transaction,
+            Value::from_static(row.op),
             Value::Int64(now / 1_000_000),
             Value::Int64(now / 1000),
             Value::Int64(now),
         ];
         let value = SchemaAndValue::of_struct(Struct::of(Arc::clone(&self.table.envelope), values)?);
-        self.push_record(key, value, headers, offset);
+        self.push_record(row.key, value, row.header, offset);
         Ok(())
     }
 
-    fn push_tombstone(&mut self, key: SchemaAndValue, offset: SourceOffset) {
-        self.push_record(key, SchemaAndValue::NULL, Headers::new(), offset);
-    }
-
+    /// A record of the table. Its own header comes before those of the context.
     fn push_record(
         &mut self,
         key: SchemaAndValue,
         value: SchemaAndValue,
-        headers: Headers,
+        header: Option<(Text, SchemaAndValue)>,
         offset: SourceOffset,
     ) {
         let topic = self.table.topic.clone();
+        let headers = match header {
+            None => self.table.context.clone(),
+            Some((key, value)) => {
+                let mut headers = Headers::new();
+                headers.add(key, value);
+                for Header { key, value } in &self.table.context {
+                    headers.add(key.clone(), value.clone());
+                }
+                headers
+            }
+        };
         let record =
             Record { topic, partition: None, key, value, timestamp: None, headers, kafka_offset: None };
         let source_partition = Arc::clone(&self.table.partition);
@@ -317,11 +344,14 @@ impl RowSink<'_> {
     }
 }
 
-fn one_header(key: Text, value: SchemaAndValue) -> Headers {
-    let mut headers = Headers::new();
-    let Header { key, value } = Header { key, value };
-    headers.add(key, value);
-    headers
+/// A row as its record says it.
+struct Row {
+    op: &'static str,
+    key: SchemaAndValue,
+    images: [Value; 2],
+    number: i32,
+    transaction: Value,
+    header: Option<(Text, SchemaAndValue)>,
 }
 
 impl TableRecords {
@@ -342,16 +372,18 @@ impl TableRecords {
         columns.iter().all(|index| before.get(*index) == after.get(*index))
     }
 
-    fn row_struct(&self, row: Vec<Value>) -> Result<Value> {
+    fn row_struct(&self, mut row: Vec<Value>) -> Result<Value> {
+        for (index, mask) in &self.masks {
+            if let Some(value) = row.get_mut(*index) {
+                mask.apply(value);
+            }
+        }
         let row = match &self.projection {
             None => row,
-            Some(columns) => {
-                let mut row = row;
-                columns
-                    .iter()
-                    .map(|index| row.get_mut(*index).map(std::mem::take).unwrap_or_default())
-                    .collect()
-            }
+            Some(columns) => columns
+                .iter()
+                .map(|index| row.get_mut(*index).map(std::mem::take).unwrap_or_default())
+                .collect(),
         };
         Ok(Value::Struct(Struct::of(Arc::clone(&self.row), row)?))
     }

@@ -73,6 +73,8 @@ pub struct Filter {
     databases: List,
     tables: List,
     columns: List,
+    /// `signal.data.collection`, which is read whatever the lists say.
+    signal_table: Option<TableId>,
 }
 
 /// The six lists as they are configured.
@@ -97,8 +99,22 @@ impl Filter {
             databases: List::new("database", lists.databases.0, lists.databases.1, &mut errors),
             tables: List::new("table", lists.tables.0, lists.tables.1, &mut errors),
             columns: List::new("column", lists.columns.0, lists.columns.1, &mut errors),
+            signal_table: None,
         };
         errors.into_result(filter)
+    }
+
+    /// The same with the table through which signals come.
+    #[must_use]
+    pub fn with_signal_table(mut self, table: Option<TableId>) -> Self {
+        self.signal_table = table;
+        self
+    }
+
+    /// Whether signals come through this table.
+    #[must_use]
+    pub fn is_signal_table(&self, table: &TableId) -> bool {
+        self.signal_table.as_ref() == Some(table)
     }
 
     /// Whether tables of this database may be captured.
@@ -110,7 +126,8 @@ impl Filter {
     /// Whether this table is captured.
     #[must_use]
     pub fn captures(&self, table: &TableId) -> bool {
-        self.captures_database(&table.database) && self.tables.allows(&table.to_string())
+        self.is_signal_table(table)
+            || (self.captures_database(&table.database) && self.tables.allows(&table.to_string()))
     }
 
     /// Whether this column of a captured table is.

@@ -259,6 +259,18 @@ impl GtidSet {
         }
     }
 
+    /// Whether every transaction of another set is in this one. Sets of different flavours have nothing in common.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::MySql(set), Self::MySql(other)) => other.minus(set).is_empty(),
+            (Self::MariaDb(set), Self::MariaDb(other)) => {
+                other.0.iter().all(|(domain, (_, sequence))| set.contains(*domain, *sequence))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether one transaction, in its printed form, is in the set. What is no GTID is in none.
     #[must_use]
     pub fn contains(&self, gtid: &str) -> bool {

@@ -26,6 +26,20 @@ pub struct Position {
     pub skip: Skip,
 }
 
+impl Position {
+    /// Whether reading that got here, between transactions, has everything before another place of the same server.
+    #[must_use]
+    pub fn has_reached(&self, other: &Self) -> bool {
+        if let (Some(ours), Some(theirs)) = (&self.gtids, &other.gtids)
+            && ours.covers(theirs)
+        {
+            return true;
+        }
+        let order = compare_places((&self.file, self.pos), (&other.file, other.pos));
+        order.is_some_and(|order| order != std::cmp::Ordering::Less)
+    }
+}
+
 /// The part of a transaction that was handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Skip {
@@ -98,7 +112,7 @@ pub struct OffsetDetails {
 /// The offset of a position, without its counters `row` and `event`.
 #[must_use]
 pub fn offset(position: &Position, details: OffsetDetails) -> Arc<FlatMap> {
-    let mut map = FlatMap::new().with("transaction_id", Value::Null);
+    let mut map = FlatMap::new();
     if let Some(seconds) = details.timestamp_s {
         map.set("ts_sec", seconds);
     }
@@ -164,18 +178,7 @@ mod tests {
         let stored =
             SourceOffset::with_counters(offset(&position, details), [("row", 1), ("event", 2)]).to_map();
         let names: Vec<_> = stored.entries().iter().map(|(name, _)| name.to_string()).collect();
-        let expected = [
-            "transaction_id",
-            "ts_sec",
-            "file",
-            "pos",
-            "gtids",
-            "server_id",
-            "server_uuid",
-            "gtid",
-            "row",
-            "event",
-        ];
+        let expected = ["ts_sec", "file", "pos", "gtids", "server_id", "server_uuid", "gtid", "row", "event"];
         assert_eq!(names, expected);
         assert_eq!(
             StoredOffset::parse(&stored, false).unwrap(),

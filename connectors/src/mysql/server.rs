@@ -10,10 +10,11 @@ use std::time::Duration;
 use api::configs::ConfigError;
 use api::{Error, Result, Text};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Row, SslOpts};
+use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, Row, SslOpts};
 
 pub use error::{error_code, sorted};
 
+use super::config::events::statements;
 use super::config::{MySqlConfig, SslMode};
 use super::gtid::GtidSet;
 use super::position::Position;
@@ -48,14 +49,17 @@ pub struct ServerInfo {
 
 /// The ways to try, in order, until one gets through to the server.
 fn encryptions(config: &MySqlConfig) -> Vec<Option<SslOpts>> {
-    let any =
-        || SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let base = || {
+        // One file holds both: each reader takes from it what it looks for.
+        let path = || config.keystore.clone().map(std::path::PathBuf::from);
+        let identity = path().zip(path()).map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
+        SslOpts::default().with_client_identity(identity)
+    };
+    let any = || base().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
     let roots = || {
         let path = config.truststore.clone().map(std::path::PathBuf::from);
         let roots = path.map(|path| vec![path.into()]);
-        SslOpts::default()
-            .with_disable_built_in_roots(roots.is_some())
-            .with_root_certs(roots.unwrap_or_default())
+        base().with_disable_built_in_roots(roots.is_some()).with_root_certs(roots.unwrap_or_default())
     };
     match config.ssl_mode {
         SslMode::Disabled | SslMode::Disable => vec![None],
@@ -105,7 +109,7 @@ pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
                 .context(doing())
         })?;
         match connected {
-            Ok(conn) => return prepare_session(conn).await.map_err(|error| error.context(doing())),
+            Ok(conn) => return prepare_session(config, conn).await.map_err(|error| error.context(doing())),
             Err(error) if error::is_about_encryption(&error) => refused = Some((encrypted, error)),
             Err(error) => return Err(sorted(error).context(doing())),
         }
@@ -122,9 +126,13 @@ pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
     Err(Error::bad_config(message).with_source(error).context(doing()))
 }
 
-async fn prepare_session(mut conn: Conn) -> Result<Conn> {
+async fn prepare_session(config: &MySqlConfig, mut conn: Conn) -> Result<Conn> {
     for statement in SESSION {
         execute(&mut conn, statement).await?;
+    }
+    for statement in config.initial_statements.as_deref().map(statements).unwrap_or_default() {
+        let doing = "database.initial.statements";
+        execute(&mut conn, &statement).await.map_err(|error| error.context(doing))?;
     }
     Ok(conn)
 }

@@ -201,6 +201,10 @@ pub struct ColumnShape {
     pub name: Text,
     /// The type.
     pub sql_type: SqlType,
+    /// The type's word where it was written as another one than [`SqlType::name`], such as `NUMERIC`.
+    pub written: Option<Text>,
+    /// Whether it is ZEROFILL, which only what prints a type says.
+    pub zerofill: bool,
     /// What stands in parentheses after the type: digits, characters, bytes, bits, fraction digits or dimensions.
     pub length: Option<u32>,
     /// The second number in parentheses: digits after the point.
@@ -219,6 +223,8 @@ pub struct ColumnShape {
     pub auto_increment: bool,
     /// Whether it is computed from other columns.
     pub generated: bool,
+    /// Whether an update sets it to the current time (`ON UPDATE`).
+    pub on_update: bool,
     /// The comment, empty when there is none.
     pub comment: Text,
 }
@@ -230,6 +236,8 @@ impl ColumnShape {
         Self {
             name: name.into(),
             sql_type,
+            written: None,
+            zerofill: false,
             length: None,
             scale: None,
             unsigned: false,
@@ -239,6 +247,7 @@ impl ColumnShape {
             default: ColumnDefault::Unset,
             auto_increment: false,
             generated: false,
+            on_update: false,
             comment: Text::new(),
         }
     }
@@ -266,6 +275,8 @@ pub struct TableShape {
     pub unique_keys: Vec<UniqueKey>,
     /// The table's default character set.
     pub charset: Text,
+    /// The comment, empty when there is none.
+    pub comment: Text,
 }
 
 impl TableShape {
@@ -278,6 +289,7 @@ impl TableShape {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             charset: charset.into(),
+            comment: Text::new(),
         }
     }
 
@@ -309,6 +321,7 @@ impl TableShape {
             "database": &*self.id.database,
             "table": &*self.id.table,
             "charset": &*self.charset,
+            "comment": &*self.comment,
             "columns": self.columns.iter().map(column_to_json).collect::<Vec<_>>(),
             "primaryKey": self.primary_key,
             "uniqueKeys": unique,
@@ -323,6 +336,7 @@ impl TableShape {
         let mut shape =
             Self::new(TableId::new(text(json, "database")?, text(json, "table")?), text(json, "charset")?);
         shape.columns = items(json, "columns")?.iter().map(column_from_json).collect::<Result<_, _>>()?;
+        shape.comment = optional_text(json, "comment")?.unwrap_or_default();
         let count = shape.columns.len();
         shape.primary_key = indices(json, "primaryKey", count)?;
         for key in items(json, "uniqueKeys")? {
@@ -364,10 +378,15 @@ fn column_to_json(column: &ColumnShape) -> Json {
         ("optional", column.optional),
         ("autoIncremented", column.auto_increment),
         ("generated", column.generated),
+        ("onUpdate", column.on_update),
+        ("zerofill", column.zerofill),
     ] {
         if flag {
             put(name, json!(true));
         }
+    }
+    if let Some(written) = &column.written {
+        put("written", json!(&**written));
     }
     if !column.comment.is_empty() {
         put("comment", json!(&*column.comment));
@@ -403,6 +422,9 @@ fn column_from_json(json: &Json) -> Result<ColumnShape, ShapeError> {
     column.optional = flag(json, "optional")?;
     column.auto_increment = flag(json, "autoIncremented")?;
     column.generated = flag(json, "generated")?;
+    column.on_update = flag(json, "onUpdate")?;
+    column.zerofill = flag(json, "zerofill")?;
+    column.written = optional_text(json, "written")?;
     column.default = match optional_text(json, "default")?.as_deref() {
         None => ColumnDefault::Unset,
         Some("null") => ColumnDefault::Null,

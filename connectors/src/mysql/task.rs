@@ -3,13 +3,17 @@
 //! `poll` only takes from the queue, so that it may be dropped at any time. Invariant: the reader lives exactly as long as the
 //! task; when it ends by itself, `poll` says why, and says it again.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use api::{Error, Result, SourceContext, SourceRecord, SourceTask, async_trait};
 use tokio::task::JoinHandle;
 
 use super::config::MySqlConfig;
+use super::config::events::Events;
+use super::config::snapshot::SnapshotSettings;
 use super::envelope::{Envelopes, Flavour, partition};
+use super::notification::Notifier;
 use super::outbox::Outbox;
 use super::queue::{Receiver, queue};
 use super::reader::Reader;
@@ -53,23 +57,24 @@ impl Running {
                 }
                 Err(error)
             }
-            Ok(None) => Err(self.end().await),
+            Ok(None) => self.end().await,
         }
     }
 
-    /// The reader ended without a word: it panicked.
-    async fn end(&mut self) -> Error {
+    /// The reader ended: all that was asked for is handed out (`initial_only`), or it panicked.
+    async fn end(&mut self) -> Result<Vec<SourceRecord>> {
         let ended = match self.reader.take() {
             Some(reader) => reader.await.err(),
             None => None,
         };
+        let Some(cause) = ended else {
+            // There is nothing to wait for; ask again no more often than otherwise.
+            tokio::time::sleep(self.poll_interval).await;
+            return Ok(Vec::new());
+        };
         let message = "the task that reads MySQL ended unexpectedly; please report it";
         self.ended = Some(message.to_owned());
-        let error = Error::fatal(message);
-        match ended {
-            Some(cause) => error.with_source(cause),
-            None => error,
-        }
+        Err(Error::fatal(message).with_source(cause))
     }
 }
 
@@ -78,12 +83,22 @@ impl SourceTask for MySqlTask {
     async fn start(&mut self, context: SourceContext) -> Result<()> {
         let loaded = MySqlConfig::load(&context.config);
         let (config, filter) = loaded.map_err(|errors| Error::bad_config(errors.to_string()))?;
+        let settings = SnapshotSettings::load(&context.config);
+        let settings = settings.map_err(|errors| Error::bad_config(errors.to_string()))?;
+        let events = Events::load(&context.config);
+        let events = Arc::new(events.map_err(|errors| Error::bad_config(errors.to_string()))?);
+        if self.flavour == Flavour::MariaDb {
+            events.check_mariadb().map_err(|error| Error::bad_config(error.to_string()))?;
+        }
         let committed = context.offsets.offset(&partition(&config)).await?;
         let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
         let poll_interval = config.poll_interval;
         let reader = Reader {
             outbox: Outbox::new(sender, config.batch_records_max),
-            envelopes: Envelopes::new(&config, self.flavour),
+            envelopes: Envelopes::new(&config, &events, self.flavour).in_context(context.task, &run_id()),
+            events,
+            notifier: Notifier::new(&settings, &config.topic_prefix),
+            settings: Arc::new(settings),
             config,
             filter,
             flavour: self.flavour,
@@ -111,6 +126,20 @@ impl SourceTask for MySqlTask {
             tracing::error!(%ended, "the task that reads MySQL had panicked");
         }
     }
+}
+
+/// A UUID of version 7: the time and chance.
+fn run_id() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
+    let mut bytes = [0; 16];
+    if ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).is_err() {
+        tracing::warn!("the system gives no random bytes: the run's id is made of the time alone");
+    }
+    bytes[..6].copy_from_slice(&milliseconds[2..]);
+    bytes[6] = 0x70 | bytes[6] & 0x0f;
+    bytes[8] = 0x80 | bytes[8] & 0x3f;
+    super::gtid::uuid_text(&bytes)
 }
 
 impl Drop for MySqlTask {

@@ -39,6 +39,13 @@ pub enum Kind {
     MySql,
 }
 
+/// Where a server's binlog ends.
+pub struct BinlogEnd {
+    pub file: String,
+    pub pos: i64,
+    pub gtids: String,
+}
+
 /// A private server.
 pub struct Server {
     pub kind: Kind,
@@ -170,6 +177,38 @@ impl Server {
         conn.disconnect().await.unwrap();
     }
 
+    /// Runs statements in one session, so that transactions and settings last.
+    pub async fn run_in_one_session(&self, statements: &[String]) {
+        let mut conn = self.session().await;
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        for statement in statements {
+            conn.query_drop(statement.as_str()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
+    /// Whether the binlog holds an event of this type.
+    pub async fn binlog_has(&self, kind: &str) -> bool {
+        let mut conn = self.session().await;
+        let file = self.binlog_end().await.file;
+        let rows: Vec<mysql_async::Row> =
+            conn.query(format!("SHOW BINLOG EVENTS IN '{file}'")).await.unwrap();
+        rows.iter().any(|row| row.get::<String, _>(2).is_some_and(|found| found == kind))
+    }
+
+    /// Where the binlog ends.
+    pub async fn binlog_end(&self) -> BinlogEnd {
+        let statement =
+            if self.kind == Kind::MySql { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+        let row: mysql_async::Row = self.session().await.query_first(statement).await.unwrap().unwrap();
+        let gtids = if self.kind == Kind::MySql {
+            row.get::<String, _>(4).unwrap().replace('\n', "")
+        } else {
+            String::new()
+        };
+        BinlogEnd { file: row.get(0).unwrap(), pos: row.get(1).unwrap(), gtids }
+    }
+
     /// A configuration that captures the database `shop`.
     pub fn config(&self, extra: &[(&str, &str)]) -> Props {
         let port = self.port.to_string();
@@ -181,6 +220,8 @@ impl Server {
             ("topic.prefix", "p"),
             ("database.include.list", "shop"),
             ("poll.interval.ms", "50"),
+            // Its records are looked at by the tests of it.
+            ("include.schema.changes", "false"),
         ];
         base.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
@@ -242,6 +283,8 @@ pub struct Run {
     pub worker: Arc<Worker>,
     pub gauges: Gauges,
     pub errors: Vec<api::Error>,
+    /// The last offset that came without a record.
+    pub progress: Option<FlatMap>,
 }
 
 impl Run {
@@ -264,7 +307,36 @@ impl Run {
             transactions: None,
         };
         task.start(context).await.unwrap();
-        Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new() }
+        Self { task, worker: Arc::clone(worker), gauges, errors: Vec::new(), progress: None }
+    }
+
+    /// What a poll gave, without offsets that come alone: those are kept in `progress`.
+    fn keep(&mut self, polled: Vec<SourceRecord>) -> Vec<SourceRecord> {
+        let (alone, records): (Vec<_>, Vec<_>) = polled.into_iter().partition(SourceRecord::is_progress);
+        if let Some(last) = alone.last() {
+            self.progress = Some(last.source_offset.to_map());
+        }
+        records
+    }
+
+    /// Polls until an offset comes without a record.
+    pub async fn offset_alone(&mut self) -> FlatMap {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no offset, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(polled) => {
+                    let records = self.keep(polled);
+                    let only_notes = records.iter().all(|record| &*record.record.topic == "notes");
+                    assert!(only_notes, "records instead of an offset");
+                }
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+            if let Some(offset) = self.progress.take() {
+                return offset;
+            }
+        }
     }
 
     /// Polls until there are so many records; retriable errors are kept in `errors`.
@@ -279,7 +351,7 @@ impl Run {
                 self.errors
             );
             match self.task.poll().await {
-                Ok(more) => records.extend(more),
+                Ok(more) => records.extend(self.keep(more)),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }
@@ -294,8 +366,25 @@ impl Run {
         loop {
             assert!(Instant::now() < deadline, "no records, errors {:?}", self.errors);
             match self.task.poll().await {
-                Ok(records) if records.is_empty() => {}
-                Ok(records) => return records,
+                Ok(polled) => {
+                    let records = self.keep(polled);
+                    if !records.is_empty() {
+                        return records;
+                    }
+                }
+                Err(error) if error.is_retriable() => self.errors.push(error),
+                Err(error) => panic!("{}", error.report()),
+            }
+        }
+    }
+
+    /// Polls until the snapshot has ended and the binlog is followed.
+    pub async fn until_following(&mut self, records: &mut Vec<SourceRecord>) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.gauges.snapshot().contains_key("behind_source_milliseconds") {
+            assert!(Instant::now() < deadline, "the binlog is not followed, errors {:?}", self.errors);
+            match self.task.poll().await {
+                Ok(more) => records.extend(more),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }

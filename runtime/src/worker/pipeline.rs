@@ -85,6 +85,10 @@ impl Pipeline {
         record: Record,
         keep: bool,
     ) -> Result<Option<Record>, ChainFailure> {
+        // An offset without a record (`SourceRecord::progress`) is written nowhere.
+        if record.topic.is_empty() {
+            return Ok(None);
+        }
         self.chain.apply(first, record, keep)
     }
 

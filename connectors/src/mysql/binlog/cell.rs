@@ -160,6 +160,30 @@ impl Cell {
         })
     }
 
+    /// Whether it holds documents of JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        matches!(self.target, Target::Json)
+    }
+
+    /// Reads changes of a document, which stand in place of it, and gives the document after them.
+    #[cold]
+    pub(crate) fn changed(
+        &self,
+        reader: &mut Reader<'_>,
+        before: Option<&Value>,
+    ) -> Result<Value, CellFault> {
+        let bad = |found: String| CellFault::BadValue {
+            expected: "change of the JSON document before it; set binlog_row_image=FULL, or binlog_row_value_options='', in every session",
+            found,
+        };
+        let length = reader.length(4)?;
+        let changes = reader.take(length)?;
+        let before =
+            before.filter(|before| self.unavailable.as_ref() != Some(before)).and_then(Value::as_str);
+        let before = before.ok_or_else(|| bad("a change of a document that is not in the row".to_owned()))?;
+        super::json_diff::apply(before, changes).map(Value::from).map_err(|error| bad(error.to_string()))
+    }
+
     /// Reads the cell's bytes off the front of `reader`, which reads `image`.
     #[inline]
     pub(crate) fn read(&self, reader: &mut Reader<'_>, image: &Bytes) -> Result<Value, CellFault> {

@@ -61,13 +61,20 @@ pub enum Event {
         sequence: u64,
         /// Whether no COMMIT ends it: a statement such as DDL.
         standalone: bool,
+        /// The name of the XA transaction that it begins and prepares, as `X'31',X'',1`.
+        prepares: Option<String>,
     },
     /// A statement.
     Query(Query),
     /// The transaction commits.
     Commit,
     /// A transaction of two phases is prepared; the events so far belong to it.
-    XaPrepare,
+    XaPrepare {
+        /// Whether it is committed with that.
+        commits: bool,
+    },
+    /// The statement that made the rows which follow.
+    RowsQuery(Bytes),
     /// Rows will follow under a number; the body goes to [`super::table_map`].
     TableMap(Bytes),
     /// Rows.
@@ -128,6 +135,8 @@ pub struct Rows {
     pub columns_after: Bytes,
     /// The images.
     pub images: Bytes,
+    /// Whether the images after an update may hold changes of JSON documents in place of them.
+    pub partial: bool,
 }
 
 /// Event types by number.
@@ -138,12 +147,15 @@ mod kind {
     pub(super) const XID: u8 = 16;
     pub(super) const TABLE_MAP: u8 = 19;
     pub(super) const HEARTBEAT: u8 = 27;
+    pub(super) const ROWS_QUERY: u8 = 29;
     pub(super) const GTID: u8 = 33;
     pub(super) const ANONYMOUS_GTID: u8 = 34;
     pub(super) const XA_PREPARE: u8 = 38;
+    pub(super) const PARTIAL_UPDATE_ROWS: u8 = 39;
     pub(super) const TRANSACTION_PAYLOAD: u8 = 40;
     pub(super) const HEARTBEAT_V2: u8 = 41;
     pub(super) const GTID_TAGGED: u8 = 42;
+    pub(super) const MARIADB_ANNOTATE: u8 = 160;
     pub(super) const MARIADB_GTID: u8 = 162;
     pub(super) const QUERY_COMPRESSED: u8 = 165;
 }
@@ -203,17 +215,22 @@ fn parse(raw: &RawEvent) -> std::result::Result<Event, Fault> {
         kind::GTID | kind::ANONYMOUS_GTID => Event::Gtid(gtid(raw.kind, &mut reader)?),
         kind::MARIADB_GTID => {
             let (sequence, domain) = (reader.number(8)?, u32::from_le_bytes(reader.array()?));
-            Event::MariaDbGtid { domain, sequence, standalone: reader.byte()? & 1 != 0 }
+            let flags = reader.byte()?;
+            let prepares = prepared_xid(flags, &mut reader)?;
+            Event::MariaDbGtid { domain, sequence, standalone: flags & 1 != 0, prepares }
         }
         kind::QUERY | kind::QUERY_COMPRESSED => Event::Query(query(raw)?),
         kind::XID => Event::Commit,
-        kind::XA_PREPARE => Event::XaPrepare,
+        kind::XA_PREPARE => Event::XaPrepare { commits: reader.byte()? != 0 },
         kind::TABLE_MAP => Event::TableMap(raw.body.clone()),
         kind::TRANSACTION_PAYLOAD => Event::TransactionPayload(payload_bytes(&mut reader)?),
         kind::HEARTBEAT | kind::HEARTBEAT_V2 => Event::Heartbeat,
+        // The first byte is a length that is cut off at 255; the text goes to the end.
+        kind::ROWS_QUERY => Event::RowsQuery(raw.body.slice(raw.body.len().min(1)..)),
+        kind::MARIADB_ANNOTATE => Event::RowsQuery(raw.body.clone()),
         // Row events: written, updated, deleted; version 1, version 2; MariaDB's compressed ones after the plain.
         23 | 30 | 166 | 169 => Event::Rows(rows(raw, RowsKind::Insert)?),
-        24 | 31 | 167 | 170 => Event::Rows(rows(raw, RowsKind::Update)?),
+        24 | 31 | kind::PARTIAL_UPDATE_ROWS | 167 | 170 => Event::Rows(rows(raw, RowsKind::Update)?),
         25 | 32 | 168 | 171 => Event::Rows(rows(raw, RowsKind::Delete)?),
         other => other_event(other, raw.flags),
     })
@@ -222,13 +239,9 @@ fn parse(raw: &RawEvent) -> std::result::Result<Event, Fault> {
 /// Events that are passed over, and those that must not be.
 fn other_event(number: u8, flags: u16) -> Event {
     match number {
-        // Stop, variables of statements, ignorable, the statement's text, the GTIDs of older files, group replication;
-        // MariaDB's statement text, checkpoint, GTID list and start of encryption.
-        3 | 5 | 13 | 14 | 28 | 29 | 35 | 36 | 37 | 160 | 161 | 163 | 164 => Event::Ignored,
+        // Stop, variables of statements, ignorable, the GTIDs of older files, group replication; MariaDB's checkpoint, GTID list and start of encryption.
+        3 | 5 | 13 | 14 | 28 | 35 | 36 | 37 | 161 | 163 | 164 => Event::Ignored,
         26 => Event::Unknown("INCIDENT_EVENT: the server says that changes are missing in its binlog"),
-        39 => Event::Unknown(
-            "PARTIAL_UPDATE_ROWS_EVENT: a row with a partial JSON update; set binlog_row_value_options='' on the server",
-        ),
         6..=12 | 17 | 18 => Event::Unknown("LOAD DATA as a statement; set binlog_format=ROW on the server"),
         20..=22 => Event::Unknown("rows in the form of MySQL 5.1"),
         _ if flags & IGNORABLE != 0 => Event::Ignored,
@@ -249,6 +262,25 @@ fn gtid(kind: u8, reader: &mut Reader<'_>) -> std::result::Result<MySqlGtid, Out
         original_commit_us = if here & ORIGINAL_FOLLOWS == 0 { here } else { reader.number(7)? };
     }
     Ok(MySqlGtid { gtid: (kind == kind::GTID).then(|| (uuid, String::new(), number)), original_commit_us })
+}
+
+/// The XA transaction that a GTID event of MariaDB begins and prepares: behind the number of a group commit, if that is there.
+fn prepared_xid(flags: u8, reader: &mut Reader<'_>) -> std::result::Result<Option<String>, OutOfBytes> {
+    const GROUP_COMMIT: u8 = 2;
+    const PREPARES: u8 = 64;
+    if flags & PREPARES == 0 {
+        return Ok(None);
+    }
+    if flags & GROUP_COMMIT != 0 {
+        reader.take(8)?;
+    }
+    let format = u32::from_le_bytes(reader.array()?);
+    let (first, second) = (usize::from(reader.byte()?), usize::from(reader.byte()?));
+    let mut hex = |length: usize| -> std::result::Result<String, OutOfBytes> {
+        Ok(reader.take(length)?.iter().map(|byte| format!("{byte:02X}")).collect())
+    };
+    let (first, second) = (hex(first)?, hex(second)?);
+    Ok(Some(format!("X'{first}',X'{second}',{format}")))
 }
 
 fn query(raw: &RawEvent) -> std::result::Result<Query, Fault> {
@@ -291,7 +323,7 @@ fn rows(raw: &RawEvent, kind: RowsKind) -> std::result::Result<Rows, Fault> {
     let mut reader = Reader::new(&raw.body);
     let table_id = reader.number(6)?;
     reader.take(2)?;
-    let is_version_2 = matches!(raw.kind, 30..=32 | 169..=171);
+    let is_version_2 = matches!(raw.kind, 30..=32 | kind::PARTIAL_UPDATE_ROWS | 169..=171);
     if is_version_2 {
         // The length counts its own two bytes.
         let extra = reader.length(2)?;
@@ -307,7 +339,8 @@ fn rows(raw: &RawEvent, kind: RowsKind) -> std::result::Result<Rows, Fault> {
     let columns_after = if kind == RowsKind::Update { bitmap()? } else { Bytes::new() };
     let rest = raw.body.slice(reader.position()..);
     let images = if raw.kind >= 166 { Bytes::from(inflate(&rest)?) } else { rest };
-    Ok(Rows { kind, table_id, columns, columns_after, images })
+    let partial = raw.kind == kind::PARTIAL_UPDATE_ROWS;
+    Ok(Rows { kind, table_id, columns, columns_after, images, partial })
 }
 
 /// MariaDB's compressed part: a byte `0x80 | algorithm << 4 | length bytes`, the length big-endian, a zlib stream.

@@ -246,7 +246,7 @@ fn push_double(text: &mut String, number: f64) -> Result<(), JsonError> {
 }
 
 /// A string with its quotes, escaped where JSON demands it.
-fn push_string(text: &mut String, string: &str) {
+pub(super) fn push_string(text: &mut String, string: &str) {
     text.push('"');
     let mut rest = string;
     while let Some(place) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {

@@ -7,6 +7,7 @@ mod cell;
 mod compressed;
 pub mod event;
 pub mod json;
+mod json_diff;
 mod layout;
 pub mod reader;
 pub mod row;

@@ -47,25 +47,71 @@ impl RowDecoder {
     /// # Errors
     /// When the image is cut off, a value is impossible, or a column is left out that cannot be.
     pub fn decode(&self, columns_present: &[u8], image: &mut Bytes) -> Result<Vec<Value>, RowError> {
+        let reader = Reader::new(image);
+        let (values, length) = self.decode_from(reader, columns_present, image, None)?;
+        drop(image.split_to(length));
+        Ok(values)
+    }
+
+    /// Decodes the image after an update in which JSON documents may stand as changes of those before.
+    ///
+    /// # Errors
+    /// As [`RowDecoder::decode`]; and when the document before a change is not known.
+    pub fn decode_partial(
+        &self,
+        columns_present: &[u8],
+        image: &mut Bytes,
+        before: &[Value],
+    ) -> Result<Vec<Value>, RowError> {
+        const PARTIAL_JSON: usize = 1;
+        let mut reader = Reader::new(image);
+        let options = reader.length_encoded().map_err(|error| self.cut_off("(options)", error))?;
+        let documents = self.cells.iter().filter(|cell| cell.is_json()).count();
+        let changed = if options & PARTIAL_JSON == 0 {
+            &[][..]
+        } else {
+            reader.take(documents.div_ceil(8)).map_err(|error| self.cut_off("(changed documents)", error))?
+        };
+        let (values, length) = self.decode_from(reader, columns_present, image, Some((changed, before)))?;
+        drop(image.split_to(length));
+        Ok(values)
+    }
+
+    /// The values, and where the image ends.
+    #[inline]
+    fn decode_from(
+        &self,
+        mut reader: Reader<'_>,
+        columns_present: &[u8],
+        image: &Bytes,
+        partial: Option<(&[u8], &[Value])>,
+    ) -> Result<(Vec<Value>, usize), RowError> {
         let count = self.count_present(columns_present)?;
         let complete = count == self.cells.len();
-        let mut reader = Reader::new(image);
+        let mut documents = 0;
         let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
         let is_set = |bitmap: &[u8], index: usize| bitmap[index / 8] >> (index % 8) & 1 == 1;
         let mut values = Vec::with_capacity(self.cells.len());
         let mut place = 0;
         for (index, cell) in self.cells.iter().enumerate() {
+            let mut is_change = false;
+            if let Some((changed, _)) = partial.filter(|_| cell.is_json()) {
+                documents += 1;
+                is_change = !changed.is_empty() && is_set(changed, documents - 1);
+            }
             let value = if complete || is_set(columns_present, index) {
                 place += 1;
-                if is_set(nulls, place - 1) { Ok(cell.null()) } else { cell.read(&mut reader, image) }
+                match partial {
+                    _ if is_set(nulls, place - 1) => Ok(cell.null()),
+                    Some((_, before)) if is_change => cell.changed(&mut reader, before.get(index)),
+                    _ => cell.read(&mut reader, image),
+                }
             } else {
                 cell.absent()
             };
             values.push(value.map_err(|fault| self.fault(cell, fault))?);
         }
-        let length = reader.position();
-        drop(image.split_to(length));
-        Ok(values)
+        Ok((values, reader.position()))
     }
 
     /// How many of the columns are in the images that this bitmap goes with.

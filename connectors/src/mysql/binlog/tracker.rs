@@ -182,6 +182,11 @@ impl Tracker {
         }
     }
 
+    /// An event that was held back comes: it counts as one of the current transaction.
+    pub const fn next_held(&mut self) {
+        self.rows = 0;
+    }
+
     /// A row of the current event was handed out (or left out).
     pub const fn hand_out(&mut self) {
         self.rows += 1;
@@ -200,6 +205,12 @@ impl Tracker {
             () if self.events < self.skip.events => u64::MAX,
             () => self.skip.rows,
         }
+    }
+
+    /// Whether the current transaction was read up to somewhere before.
+    #[must_use]
+    pub fn is_resuming(&self) -> bool {
+        !self.skip.is_none() && self.applies()
     }
 
     /// Where a restart would begin, with what it would leave out.

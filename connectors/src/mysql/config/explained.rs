@@ -7,17 +7,14 @@
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, check, optional};
 
 /// Whole families of options that are accepted, whatever follows.
-pub const EXPLAINED_PREFIXES: [&str; 3] = ["schema.history.internal.", "driver.", "database.jdbc."];
+pub const EXPLAINED_PREFIXES: [&str; 4] =
+    ["schema.history.internal.", "driver.", "database.jdbc.", "snapshot.select.statement.overrides."];
 
 /// Options that are accepted and do nothing, each with the reason.
 const ACCEPTED: &[(&str, &str)] = &[
     (
         "schema.history.internal",
         "Accepted and not needed: the shapes of tables are kept by the worker, beside the offsets.",
-    ),
-    (
-        "include.schema.changes",
-        "Accepted: no schema change events are written to the topic of the prefix yet, whatever is said.",
     ),
     ("database.protocol", "Accepted and not needed: there is no JDBC here."),
     (
@@ -28,7 +25,26 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("connect.keep.alive", "Accepted: a dead connection is always noticed and opened again."),
     ("use.nongraceful.disconnect", "Accepted and not needed: connections are closed without waiting."),
     ("min.row.count.to.stream.results", "Accepted and not needed: rows are always streamed."),
-    ("snapshot.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
+    (
+        "legacy.snapshot.max.threads",
+        "Accepted: rows come in the same order either way; see snapshot.max.threads.",
+    ),
+    (
+        "signal.emit.failure.max.retries",
+        "Accepted: what cannot be written to the signal table is tried again.",
+    ),
+    (
+        "signal.emit.failure.backoff.ms",
+        "Accepted: what cannot be written to the signal table is tried again.",
+    ),
+    (
+        "incremental.snapshot.allow.schema.changes",
+        "Accepted either way: a chunk whose table is altered meanwhile is read again.",
+    ),
+    (
+        "snapshot.mode.configuration.based.snapshot.on.schema.error",
+        "Accepted either way: a shape that is not remembered is read from the server.",
+    ),
     ("query.fetch.size", "Accepted and not needed: rows are streamed in batches of about 1 MiB."),
     ("ddl.parser.type", "Accepted: there is one DDL reader."),
     ("connection.validation.timeout.ms", "Accepted: see connect.timeout.ms."),
@@ -37,10 +53,6 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("statistics.metrics.enabled", "Accepted: metrics cost nothing until they are read."),
     ("advanced.metrics.enable", "Accepted: metrics cost nothing until they are read."),
     ("offset.activity.monitor.interval.ms", "Accepted: /metrics shows how far behind the source is."),
-    ("signal.poll.interval.ms", "Accepted: there are no signal channels yet."),
-    ("incremental.snapshot.chunk.size", "Accepted: there are no incremental snapshots yet."),
-    ("incremental.snapshot.allow.schema.changes", "Accepted: there are no incremental snapshots yet."),
-    ("incremental.snapshot.watermarking.strategy", "Accepted: there are no incremental snapshots yet."),
     (
         "retriable.restart.connector.wait.ms",
         "Accepted: errors.retry.* of the worker count, and lost connections are opened again.",
@@ -49,34 +61,17 @@ const ACCEPTED: &[(&str, &str)] = &[
         "errors.max.retries",
         "Accepted: lost connections are opened again without end, other errors fail the task.",
     ),
-    ("extended.headers.enabled", "Accepted: no __debezium.context headers are added."),
 ];
 
 /// Options that are not built yet, each with the values that say what happens anyway, and what the others would do.
 const REFUSED: &[(&str, &[&str], &str)] = &[
-    ("provide.transaction.metadata", &["false"], "Transaction markers and counters."),
-    ("include.query", &["false"], "The SQL text of each change."),
-    ("include.schema.comments", &["false"], "Comments of tables and columns in the schemas."),
-    ("gtid.source.includes", &[""], "Reading the changes of some servers only."),
-    ("gtid.source.excludes", &[""], "Leaving out the changes of some servers."),
-    (
-        "gtid.source.filter.dml.events",
-        &["true"],
-        "Reading the changes of servers that gtid.source.* leaves out.",
-    ),
     ("binlog.buffer.size", &["0"], "Holding transactions back until they commit."),
     ("table.ignore.builtin", &["true"], "Capturing the server's own tables."),
-    ("skip.messages.without.change", &["false"], "Leaving out updates that change no captured column."),
-    ("event.processing.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
-    ("event.deserialization.failure.handling.mode", &["fail"], "Passing over events that cannot be read."),
-    ("inconsistent.schema.handling.mode", &["fail"], "Passing over rows that do not fit their table."),
     (
         "event.converting.failure.handling.mode",
         &["warn", "fail"],
         "Writing null for values that cannot be converted; here that always fails the task.",
     ),
-    ("schema.name.adjustment.mode", &["none"], "Changing names for Avro."),
-    ("field.name.adjustment.mode", &["none"], "Changing names for Avro."),
     (
         "topic.naming.strategy",
         &["io.debezium.schema.DefaultTopicNamingStrategy", "io.debezium.schema.SchemaTopicNamingStrategy"],
@@ -84,23 +79,11 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("converters", &[""], "Debezium's custom converters."),
     ("post.processors", &[""], "Debezium's post processors."),
-    ("column.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
-    ("datatype.propagate.source.type", &[""], "The columns' SQL types in the schemas."),
-    ("snapshot.max.threads", &["1"], "Reading several tables at once."),
-    ("snapshot.include.collection.list", &[""], "Taking a snapshot of some captured tables only."),
-    ("snapshot.select.statement.overrides", &[""], "Other statements for reading tables."),
-    ("snapshot.query.mode", &["select_all"], "Other statements for reading tables."),
-    ("snapshot.tables.order.by.row.count", &["disabled"], "Reading tables in the order of their size."),
-    ("snapshot.delay.ms", &["0"], "Waiting before the snapshot."),
-    ("streaming.delay.ms", &["0"], "Waiting before the binlog is read."),
-    ("heartbeat.action.query", &[""], "Running a statement with each heartbeat."),
-    ("database.initial.statements", &[""], "Running statements on each connection."),
-    ("signal.data.collection", &[""], "Signals through a table of the database."),
-    ("signal.enabled.channels", &["source", ""], "Signals through other channels than a table."),
-    ("notification.enabled.channels", &[""], "Notifications of progress."),
-    ("read.only", &["false"], "Incremental snapshots without a signal table."),
-    ("guardrail.collections.max", &["0"], "A limit on the number of captured tables."),
-    ("database.ssl.keystore", &[""], "Certificates of the client."),
+    ("signal.kafka.topic", &[""], "Signals through a topic; use the source or the file channel."),
+    ("signal.kafka.bootstrap.servers", &[""], "Signals through a topic; use the source or the file channel."),
+    ("snapshot.mode.custom.name", &[""], "Snapshot modes written in Java."),
+    ("snapshot.locking.mode.custom.name", &[""], "Locking modes written in Java."),
+    ("snapshot.query.mode.custom.name", &[""], "Queries written in Java."),
     ("log.position.check.enable", &["true"], "Not checking that the server still has the binlog."),
     ("gtid.ignore.on.recovery", &["false"], "Going on by file and position where there are GTIDs."),
     ("custom.metric.tags", &[""], "Tags on metrics."),

@@ -2,7 +2,8 @@
 
 use api::configs::Props;
 
-use super::{MySqlConfig, SnapshotMode, definition};
+use super::snapshot::{SnapshotMode, SnapshotSettings};
+use super::{MySqlConfig, definition};
 
 /// The example of Debezium's MySQL documentation.
 fn documented() -> Props {
@@ -26,7 +27,8 @@ fn documented() -> Props {
 fn the_documented_example_runs_unchanged() {
     let props = documented();
     let (config, filter) = MySqlConfig::load(&props).unwrap();
-    assert_eq!((config.port, config.server_id, config.snapshot_mode), (3306, 184_054, SnapshotMode::Initial));
+    let snapshot = SnapshotSettings::load(&props).unwrap().config;
+    assert_eq!((config.port, config.server_id, snapshot.mode), (3306, 184_054, SnapshotMode::Initial));
     assert!(filter.captures_database("inventory") && !filter.captures_database("other"));
     let unknown = api::configs::unknown_keys(definition(), &props);
     assert_eq!(unknown.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["connector.class"]);
@@ -38,7 +40,8 @@ fn what_is_not_built_is_refused_with_every_other_error() {
     let mut props = documented();
     props.remove("database.hostname");
     for (name, value) in [
-        ("provide.transaction.metadata", "true"),
+        ("converters", "isbn"),
+        ("column.mask.with.x.chars", "a"),
         ("snapshot.mode", "custom"),
         ("database.exclude.list", "x"),
         ("include.query", "false"),
@@ -46,7 +49,7 @@ fn what_is_not_built_is_refused_with_every_other_error() {
         props.insert(name.to_owned(), value.to_owned());
     }
     let errors = MySqlConfig::load(&props).unwrap_err().to_string();
-    assert!(errors.contains("provide.transaction.metadata: not supported yet"), "{errors}");
+    assert!(errors.contains("converters: not supported yet"), "{errors}");
     assert!(errors.contains("snapshot.mode") && errors.contains("database.hostname"), "{errors}");
     assert!(!errors.contains("include.query"), "{errors}");
 }

@@ -52,6 +52,7 @@ pub(super) enum Operation {
     RenameTable(Name),
     DefaultCharset(CharsetOption),
     ConvertCharset(CharsetOption),
+    Comment(Text),
     /// Changes nothing that rows show.
     Nothing,
 }
@@ -71,7 +72,7 @@ pub(super) fn operations(parser: &mut Parser, rules: TypeRules) -> Option<Vec<Op
 }
 
 /// What changes how a table is kept, not what is in it.
-const KEPT: [&str; 53] = [
+const KEPT: [&str; 52] = [
     "ALGORITHM",
     "ANALYZE",
     "AUTOEXTEND_SIZE",
@@ -80,7 +81,6 @@ const KEPT: [&str; 53] = [
     "CHECK",
     "CHECKSUM",
     "COALESCE",
-    "COMMENT",
     "COMPRESSION",
     "CONNECTION",
     "DATA",
@@ -171,6 +171,9 @@ fn operation(parser: &mut Parser, rules: TypeRules, all: &mut Vec<Operation>) ->
     } else if parser.words(&["ORDER", "BY"]) {
         order_list(parser);
         Operation::Nothing
+    } else if parser.word("COMMENT") {
+        parser.symbol("=");
+        Operation::Comment(parser.string().unwrap_or_default().into())
     } else if parser.at_any(&KEPT) || parser.at_any(&KEPT_TOO) {
         maintenance(parser);
         Operation::Nothing

@@ -23,6 +23,7 @@ pub(super) struct Altering {
     primary: Vec<usize>,
     unique: Vec<(Text, Vec<usize>)>,
     charset: Text,
+    comment: Text,
     next_id: usize,
 }
 
@@ -40,6 +41,7 @@ impl Altering {
             primary: shape.primary_key.clone(),
             unique: shape.unique_keys.iter().map(|key| (key.name.clone(), key.columns.clone())).collect(),
             charset: shape.charset.clone(),
+            comment: shape.comment.clone(),
         }
     }
 
@@ -75,6 +77,10 @@ impl Altering {
             Operation::SetDefault { column, default } => {
                 let position = self.known(&column).or_else(|| self.position(&column))?;
                 self.columns[position].column.default = default;
+                Some(())
+            }
+            Operation::Comment(comment) => {
+                self.comment = comment;
                 Some(())
             }
             operation => self.apply_key(operation, database_charset),
@@ -210,6 +216,7 @@ impl Altering {
             primary_key,
             unique_keys,
             charset: self.charset,
+            comment: self.comment,
         })
     }
 }

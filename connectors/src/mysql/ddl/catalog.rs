@@ -172,10 +172,11 @@ impl Catalog {
             Action::CreateTableLike { table, if_not_exists, like } => {
                 let (id, like) = (self.id(table, database), self.id(like, database));
                 if !(if_not_exists && self.tables.contains_key(&id)) {
-                    let shape = self
-                        .tables
-                        .get(&like)
-                        .map(|shape| TableShape { id: id.clone(), ..(**shape).clone() });
+                    let shape = self.tables.get(&like).map(|shape| TableShape {
+                        id: id.clone(),
+                        comment: Text::new(),
+                        ..(**shape).clone()
+                    });
                     self.put(id, shape, TableChange::Created, changes);
                 }
             }
@@ -241,7 +242,9 @@ impl Catalog {
         let database_charset = self.database_charset(&id.database);
         let charset =
             body.charset.map_or_else(|| database_charset.clone(), |charset| named(charset, database_charset));
-        let mut altering = Altering::new(&TableShape::new(id.clone(), charset));
+        let mut table = TableShape::new(id.clone(), charset);
+        table.comment = body.comment.unwrap_or_default();
+        let mut altering = Altering::new(&table);
         for definition in body.definitions {
             let definition = Box::new(definition);
             altering.apply(

@@ -160,10 +160,14 @@ fn data_type(parser: &mut Parser, definition: &mut Definition, rules: TypeRules)
         long_type(parser)
     } else {
         let token = parser.next().filter(|token| token.kind == Kind::Word)?;
+        column.written = Some(token.text.to_ascii_uppercase().into());
         let found =
             TYPES.iter().find(|(name, _)| token.text.eq_ignore_ascii_case(name)).map(|(_, found)| *found);
         found.or_else(|| SqlType::of_name(&token.text.to_ascii_uppercase()))?
     };
+    if column.written.as_deref() == Some(column.sql_type.name()) || serial {
+        column.written = None;
+    }
     if column.sql_type == SqlType::Double {
         parser.word("PRECISION");
     }
@@ -235,8 +239,10 @@ fn attribute(parser: &mut Parser, definition: &mut Definition) {
         column.optional = false;
     } else if parser.word("NULL") {
         column.optional = true;
-    } else if parser.any(&["UNSIGNED", "ZEROFILL"]) {
+    } else if parser.at_any(&["UNSIGNED", "ZEROFILL"]) {
         column.unsigned = true;
+        column.zerofill |= parser.at("ZEROFILL");
+        parser.skip_one();
     } else if parser.word("DEFAULT") {
         column.default = default(parser, column);
     } else if parser.words(&["SERIAL", "DEFAULT", "VALUE"]) {
@@ -246,6 +252,7 @@ fn attribute(parser: &mut Parser, definition: &mut Definition) {
     } else if parser.word("AUTO_INCREMENT") {
         column.auto_increment = true;
     } else if parser.words(&["ON", "UPDATE"]) {
+        column.on_update = true;
         parser.skip_one();
         parser.group();
     } else if parser.any(&["GENERATED", "AS"]) {

@@ -22,11 +22,12 @@ pub(super) struct Body {
     pub(super) definitions: Vec<Definition>,
     pub(super) keys: Vec<Key>,
     pub(super) charset: Option<CharsetOption>,
+    pub(super) comment: Option<Text>,
 }
 
 /// Reads from the opening parenthesis to the end of the statement.
 pub(super) fn body(parser: &mut Parser, rules: TypeRules) -> Option<Body> {
-    let mut body = Body { definitions: Vec::new(), keys: Vec::new(), charset: None };
+    let mut body = Body { definitions: Vec::new(), keys: Vec::new(), charset: None, comment: None };
     parser.symbol("(").then_some(())?;
     loop {
         if let Some(key) = key(parser) {
@@ -40,13 +41,13 @@ pub(super) fn body(parser: &mut Parser, rules: TypeRules) -> Option<Body> {
         }
     }
     parser.symbol(")").then_some(())?;
-    body.charset = options(parser)?;
+    (body.charset, body.comment) = options(parser)?;
     Some(body)
 }
 
 /// The options behind the parenthesis; `None` when a query follows, whose columns are added to the table.
-pub(super) fn options(parser: &mut Parser) -> Option<Option<CharsetOption>> {
-    let mut charset = None;
+pub(super) fn options(parser: &mut Parser) -> Option<(Option<CharsetOption>, Option<Text>)> {
+    let (mut charset, mut comment) = (None, None);
     while !parser.is_over() {
         if parser.at_any(&["SELECT", "WITH", "VALUES"]) || (parser.at("AS") && !parser.words(&["AS", "OF"])) {
             let versioning =
@@ -61,11 +62,14 @@ pub(super) fn options(parser: &mut Parser) -> Option<Option<CharsetOption>> {
         } else if let Some(option) = one_charset_option(parser) {
             // COLLATE behind CHARACTER SET names a collation of that set.
             charset = Some(option);
+        } else if parser.word("COMMENT") {
+            parser.symbol("=");
+            comment = parser.string().map(Text::from);
         } else {
             parser.skip_one();
         }
     }
-    Some(charset)
+    Some((charset, comment))
 }
 
 /// A primary or unique key, if one is defined here; an inner `None` for one over expressions, which keys no rows for us.
@@ -133,4 +137,25 @@ pub(super) fn other_item(parser: &mut Parser) -> bool {
         parser.skip_clause();
     }
     there
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mysql::ddl::{Catalog, Statement};
+    use crate::mysql::shape::TableId;
+
+    #[test]
+    fn comments_of_tables_are_known() {
+        let mut catalog = Catalog::new("utf8mb4", "9.7.0");
+        let comment = |catalog: &mut Catalog, sql: &str| {
+            catalog.apply(&Statement { sql, database: "db", sql_mode: 0 });
+            catalog.table(&TableId::new("db", "t")).unwrap().comment.to_string()
+        };
+        assert_eq!(
+            comment(&mut catalog, "CREATE TABLE t (a INT) ENGINE=InnoDB COMMENT='one, (two)' CHARSET=latin1"),
+            "one, (two)"
+        );
+        assert_eq!(comment(&mut catalog, "ALTER TABLE t ADD b INT, COMMENT 'ADD x INT'"), "ADD x INT");
+        assert_eq!(catalog.table(&TableId::new("db", "t")).unwrap().columns.len(), 2);
+    }
 }

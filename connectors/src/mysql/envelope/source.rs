@@ -38,8 +38,8 @@ pub struct Origin {
     pub snapshot: Option<&'static str>,
     /// The database.
     pub database: Text,
-    /// The table.
-    pub table: Text,
+    /// The table; a change of a database has none.
+    pub table: Option<Text>,
     /// The server that made it.
     pub server_id: u32,
     /// Its transaction.
@@ -50,6 +50,8 @@ pub struct Origin {
     pub pos: i64,
     /// The session that made it.
     pub thread: Option<u32>,
+    /// The statement that made it, where that is wanted and known.
+    pub query: Option<Text>,
 }
 
 /// The block of an event, ready to be copied for each row.
@@ -114,14 +116,14 @@ impl SourceBlock {
             Value::Null,
             Value::Int64(origin.timestamp_us),
             Value::Int64(origin.timestamp_us.saturating_mul(1000)),
-            Value::String(origin.table.clone()),
+            Value::from(origin.table.clone()),
             Value::Int64(i64::from(origin.server_id)),
             Value::from(origin.gtid.clone()),
             Value::String(origin.file.clone()),
             Value::Int64(origin.pos),
             Value::Int32(0),
             Value::from(origin.thread.map(i64::from)),
-            Value::Null,
+            Value::from(origin.query.clone()),
         ];
         Self { schema: Arc::clone(schema), values }
     }

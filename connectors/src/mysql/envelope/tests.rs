@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::configs::Props;
-use api::{FlatMap, SourceOffset, SourceRecord, Value};
+use api::{FlatMap, SourceRecord, Value};
 
 use super::*;
 use crate::mysql::shape::{ColumnShape, SqlType, TableId};
@@ -28,21 +28,16 @@ fn shape() -> TableShape {
     shape
 }
 
-fn offsets() -> Offsets {
-    let shared = Arc::new(FlatMap::new());
-    Offsets {
-        done: SourceOffset::with_counter(Arc::clone(&shared), "row", 2),
-        before: SourceOffset::with_counter(shared, "row", 1),
-    }
-}
-
-fn records(extra: &[(&str, &str)], act: impl FnOnce(&mut RowSink<'_>)) -> Vec<SourceRecord> {
+fn records(extra: &[(&str, &str)], act: impl FnOnce(&mut Changes<'_>)) -> Vec<SourceRecord> {
     let (config, filter) = config(extra);
-    let envelopes = Envelopes::new(&config, Flavour::MySql);
+    let said = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let events = Arc::new(Events::load(&said.collect()).unwrap());
+    let envelopes = Envelopes::new(&config, &events, Flavour::MySql).in_context(0, "run");
     let table = envelopes.table(&shape(), &filter);
     let source = SourceBlock::new(envelopes.source_schema(), Flavour::MySql, &Origin::default());
     let mut out = Vec::new();
-    act(&mut RowSink { table: &table, source: &source, now: Moment::now(), out: &mut out });
+    let rows = RowSink { table: &table, source: &source, now: Moment::now(), out: &mut out };
+    act(&mut Changes { rows, shared: &Arc::new(FlatMap::new()), events: 7, transaction: None });
     for record in &out {
         if let Some(schema) = &record.record.value.schema {
             assert!(record.record.value.value.as_struct().is_some_and(|value| value.schema() == schema));
@@ -65,7 +60,7 @@ fn row_counter(record: &SourceRecord) -> Option<i64> {
 
 #[test]
 fn names_are_sanitized_and_schemas_named_after_the_topic() {
-    let out = records(&[], |sink| sink.create(row(1, "x"), 3, offsets()).unwrap());
+    let out = records(&[], |sink| sink.create(row(1, "x"), 3).unwrap());
     let value = out[0].record.value.value.as_struct().unwrap();
     assert_eq!(&*out[0].record.topic, "p.sho_p.orders");
     assert_eq!(value.schema().name(), Some("p.sho_p.orders.Envelope"));
@@ -75,30 +70,33 @@ fn names_are_sanitized_and_schemas_named_after_the_topic() {
 
 #[test]
 fn a_delete_is_not_done_before_its_tombstone() {
-    let out = records(&[], |sink| sink.delete(row(1, "x"), 0, offsets()).unwrap());
+    let out = records(&[], |sink| sink.delete(row(1, "x"), 1).unwrap());
     assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("d"), None]);
     assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(1), Some(2)]);
     assert!(out[1].record.is_tombstone() && out[1].record.key == out[0].record.key);
-    let out =
-        records(&[("tombstones.on.delete", "false")], |sink| sink.delete(row(1, "x"), 0, offsets()).unwrap());
+    let out = records(&[("tombstones.on.delete", "false")], |sink| sink.delete(row(1, "x"), 1).unwrap());
     assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(2)]);
 }
 
 #[test]
 fn an_update_of_the_key_is_a_delete_and_a_create_that_name_each_other() {
-    let out = records(&[], |sink| sink.update(row(1, "x"), row(2, "x"), 0, offsets()).unwrap());
+    let out = records(&[], |sink| sink.update(row(1, "x"), row(2, "x"), 1).unwrap());
     assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("d"), None, Some("c")]);
     assert_eq!(out.iter().map(row_counter).collect::<Vec<_>>(), [Some(1), Some(1), Some(2)]);
     assert_eq!(out[0].record.headers.last("__debezium.newkey").unwrap().value, out[2].record.key);
     assert_eq!(out[2].record.headers.last("__debezium.oldkey").unwrap().value, out[0].record.key);
-    let out = records(&[], |sink| sink.update(row(1, "x"), row(1, "y"), 0, offsets()).unwrap());
+    assert_eq!(
+        out[1].record.headers.last("__debezium.newkey"),
+        out[0].record.headers.last("__debezium.newkey")
+    );
+    let out = records(&[], |sink| sink.update(row(1, "x"), row(1, "y"), 0).unwrap());
     assert_eq!(out.iter().map(op).collect::<Vec<_>>(), [Some("u")]);
 }
 
 #[test]
 fn excluded_columns_stay_out_of_rows_and_chosen_ones_make_the_key() {
     let extra = [("column.exclude.list", "sho p.orders.id"), ("message.key.columns", "sho p.(.*):note")];
-    let out = records(&extra, |sink| sink.create(row(1, "x"), 0, offsets()).unwrap());
+    let out = records(&extra, |sink| sink.create(row(1, "x"), 0).unwrap());
     let value = out[0].record.value.value.as_struct().unwrap();
     assert_eq!(value.get("after").and_then(Value::as_struct).unwrap().values(), [Value::from("x")]);
     assert_eq!(out[0].record.key.value.as_struct().unwrap().values(), [Value::from("x")]);
@@ -110,4 +108,45 @@ fn key_columns_are_checked() {
         assert!(KeyColumns::parse(Some(wrong)).is_err(), "{wrong}");
     }
     assert!(KeyColumns::parse(Some("a.b:id; c.d:x,y")).is_ok());
+}
+
+#[test]
+fn every_record_says_where_it_was_made_unless_that_is_not_wanted() {
+    let out = records(&[], |sink| sink.update(row(1, "x"), row(2, "x"), 0).unwrap());
+    let names = |record: &SourceRecord| {
+        record
+            .record
+            .headers
+            .iter()
+            .map(|header| header.key.replace("__debezium.", ""))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let context = "context.connectorLogicalName context.taskId context.connectorName context.runId";
+    assert_eq!(names(&out[0]), format!("newkey {context}"));
+    assert_eq!(
+        out[2].record.headers.last("__debezium.context.connectorName").unwrap().value.value.as_str(),
+        Some("mysql")
+    );
+    let out = records(&[("extended.headers.enabled", "false")], |sink| sink.create(row(1, "x"), 0).unwrap());
+    assert!(out[0].record.headers.is_empty());
+}
+
+#[test]
+fn updates_that_change_nothing_captured_may_be_left_out() {
+    let extra = [("skip.messages.without.change", "true"), ("column.exclude.list", "sho p.orders.note")];
+    assert!(records(&extra, |sink| sink.update(row(1, "x"), row(1, "y"), 0).unwrap()).is_empty());
+    assert_eq!(records(&extra, |sink| sink.update(row(1, "x"), row(2, "x"), 0).unwrap()).len(), 3);
+}
+
+#[test]
+fn masks_act_on_rows_and_not_on_keys() {
+    let extra =
+        [("column.mask.with.3.chars", "sho p.orders.note"), ("message.key.columns", "sho p.orders:note")];
+    let out = records(&extra, |sink| sink.create(row(1, "secret"), 0).unwrap());
+    let value = out[0].record.value.value.as_struct().unwrap();
+    let after = value.get("after").and_then(Value::as_struct).unwrap();
+    assert_eq!(after.get("note"), Some(&Value::from("***")));
+    assert_eq!(after.schema().field("note").unwrap().1.schema.parameter("masked"), Some("true"));
+    assert_eq!(out[0].record.key.value.as_struct().unwrap().values(), [Value::from("secret")]);
 }

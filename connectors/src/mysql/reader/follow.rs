@@ -5,24 +5,38 @@
 //! either carried out in full, with its records in the outbox and the tracker behind it, or ends the reading with an error
 //! that names it.
 
+mod chunks;
+mod marks;
 mod rows;
+mod schema_changes;
+mod signals;
 mod statement;
 mod tables;
+mod xa;
 
 use std::sync::Arc;
 
-use api::{Error, FlatMap, Result};
+use api::{Error, FlatMap, Result, Text, Value};
 
+use self::signals::Signals;
+use self::tables::Tables;
 use super::heartbeat::Heartbeats;
 use super::{Availability, Reader, ServerInfo, Shapes};
 use crate::mysql::binlog::event::{Event, RawEvent};
 use crate::mysql::binlog::stream::{Dump, Read, file_name};
 use crate::mysql::binlog::tracker::Tracker;
-use crate::mysql::envelope::Moment;
+use crate::mysql::envelope::transaction::Transaction;
+use crate::mysql::envelope::{Moment, Origin};
+use crate::mysql::incremental::{Incremental, Stored};
 use crate::mysql::position::{OffsetDetails, Position, offset};
+use crate::mysql::shape::TableId;
+use crate::mysql::snapshot::plan::extended;
 use crate::mysql::{resume, server};
 
-use self::tables::Tables;
+use self::xa::Xa;
+
+/// Where an offset names the XA transactions that are prepared and not committed; Debezium passes over it.
+const PREPARED: &str = "prepared";
 
 /// What following the binlog remembers from event to event.
 pub(super) struct Follower {
@@ -33,13 +47,120 @@ pub(super) struct Follower {
     heartbeats: Heartbeats,
     /// The offset that the rows of the current transaction share, once there is one.
     shared: Option<Arc<FlatMap>>,
+    /// What the offsets say of a snapshot that is not complete.
+    snapshot: Vec<(Text, Value)>,
+    /// What else the offsets say: how far snapshots got.
+    extra: Vec<(Text, Value)>,
+    signals: Signals,
+    incremental: Incremental,
+    /// The session that reads chunks.
+    chunk_session: Option<mysql_async::Conn>,
+    /// Where the row stood that closed the window at hand.
+    closed: Option<Origin>,
+    /// Where to stop.
+    until: Option<Position>,
+    /// The current transaction's counts, where they are wanted.
+    transaction: Option<Transaction>,
+    /// The statement whose rows come next, where it is wanted.
+    query: Option<Text>,
+    /// XA transactions that are not committed yet.
+    xa: Xa,
+}
+
+/// Why following ended without an error.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The place was reached at which to stop.
+    Reached,
+    /// These tables are to be read first, each perhaps with a condition.
+    Blocking(Vec<(TableId, Option<String>)>),
+    /// Somebody wants it to go on elsewhere.
+    Moved(Position),
 }
 
 impl Follower {
     pub(super) fn new(reader: &Reader, server: ServerInfo, shapes: Shapes, position: Position) -> Self {
         let heartbeats = Heartbeats::new(&reader.config, &reader.envelopes);
         let tables = Tables::default();
-        Self { tracker: Tracker::new(position), shapes, server, tables, heartbeats, shared: None }
+        Self {
+            tracker: Tracker::new(position),
+            shapes,
+            server,
+            tables,
+            heartbeats,
+            shared: None,
+            transaction: None,
+            query: None,
+            xa: Xa::default(),
+            snapshot: Vec::new(),
+            extra: Vec::new(),
+            signals: Signals::new(reader),
+            incremental: Incremental::default(),
+            chunk_session: None,
+            closed: None,
+            until: None,
+        }
+    }
+
+    /// What the offsets say of a snapshot from now on.
+    pub(super) fn set_snapshot(&mut self, entries: Vec<(Text, Value)>) {
+        self.snapshot = entries;
+        self.refresh_extra();
+    }
+
+    /// Goes on with an incremental snapshot.
+    pub(super) fn set_incremental(&mut self, stored: Stored) {
+        self.incremental = Incremental::new(stored);
+        self.refresh_extra();
+    }
+
+    /// What the offsets say of an incremental snapshot.
+    pub(super) fn incremental_entries(&self) -> Vec<(Text, Value)> {
+        self.incremental.entries()
+    }
+
+    fn refresh_extra(&mut self) {
+        self.extra.clone_from(&self.snapshot);
+        self.extra.extend(self.incremental.entries());
+        self.shared = None;
+    }
+
+    /// Goes on from another place of the same server.
+    pub(super) fn move_to(&mut self, shapes: Shapes, position: Position) {
+        self.tracker = Tracker::new(position);
+        self.shapes = shapes;
+        self.tables.clear();
+        self.shared = None;
+    }
+
+    /// Stops at a place, between two transactions.
+    pub(super) fn stop_at(&mut self, position: Option<Position>) {
+        self.until = position;
+    }
+
+    /// The shapes as they are where we are.
+    pub(super) const fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// The server that we are connected to.
+    pub(super) const fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// Whether the place was reached at which to stop.
+    fn is_there(&self) -> bool {
+        let Some(until) = &self.until else { return false };
+        !self.tracker.in_transaction() && self.tracker.restart().has_reached(until)
+    }
+
+    /// Goes on with what an offset says beside its position: the counts of a transaction, and what is prepared.
+    pub(super) fn resuming(mut self, reader: &Reader, committed: &FlatMap) -> Self {
+        self.transaction = Transaction::of_offset(committed).filter(|_| reader.events.config.transactions);
+        if let Some(prepared) = committed.get(PREPARED).and_then(api::Value::as_str) {
+            self.xa = Xa::of_offset(prepared);
+        }
+        self
     }
 
     /// Asks for the binlog from where we are.
@@ -56,45 +177,110 @@ impl Follower {
         if let Err(error) = conn.disconnect().await {
             tracing::debug!(%error, "closing the session that checked the position");
         }
+        self.xa.reconnect(position.server_uuid.is_none() || position.server_uuid == self.server.uuid);
         let position = Position { server_uuid: self.server.uuid.clone(), ..position };
         let dump = Dump::open(&reader.config, &self.server, &position).await?;
         self.tracker = Tracker::new(position);
         self.tables.clear();
         self.shared = None;
+        // Its closing mark may lie behind us now.
+        self.incremental.window = None;
+        self.chunk_session = None;
         Ok(dump)
     }
 
     /// Follows the dump until an error ends it.
-    pub(super) async fn follow(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<()> {
-        let dead_after = reader.config.keep_alive_interval;
+    pub(super) async fn follow(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Ended> {
         loop {
+            if self.is_there() {
+                reader.outbox.flush().await?;
+                return Ok(Ended::Reached);
+            }
+            if self.until.is_none() && !self.tracker.in_transaction() {
+                if let Some(ending) = self.signals.ending.take() {
+                    reader.outbox.flush().await?;
+                    return Ok(ending);
+                }
+                self.step(reader).await?;
+            }
             let read = match dump.try_next() {
                 Some(read) => read?,
                 None => {
                     self.pause(reader).await?;
-                    tokio::time::timeout(dead_after, dump.next()).await.map_err(|error| {
-                        let silence = dead_after.as_millis();
-                        let message =
-                            format!("the server sent nothing, not even a sign of life, for {silence} ms");
-                        Error::retriable(message).with_source(error)
-                    })??
+                    match self.wait(reader, dump).await? {
+                        Some(read) => read,
+                        None => continue,
+                    }
                 }
             };
             self.carry_out(reader, dump, read).await?;
             if reader.outbox.is_full() {
-                self.heartbeats.beat(&self.tracker, &mut reader.outbox);
+                self.beat(reader).await?;
                 self.show(reader);
                 reader.outbox.flush().await?;
+                self.look_at_file(reader).await?;
+            }
+        }
+    }
+
+    /// Waits for the next event; `None` when there was something else to look at meanwhile.
+    async fn wait(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Option<Read>> {
+        let dead_after = reader.config.keep_alive_interval;
+        let dead_at = tokio::time::Instant::now() + dead_after;
+        loop {
+            let look_at = tokio::time::Instant::now() + self.signals.due_in(dead_after);
+            match tokio::time::timeout_at(look_at.min(dead_at), dump.next()).await {
+                Ok(read) => return read.map(Some),
+                Err(error) if tokio::time::Instant::now() >= dead_at => {
+                    let silence = dead_after.as_millis();
+                    let message =
+                        format!("the server sent nothing, not even a sign of life, for {silence} ms");
+                    return Err(Error::retriable(message).with_source(error));
+                }
+                Err(_) => {}
+            }
+            let before = (self.incremental.is_active(), reader.outbox.records.len());
+            self.look_at_file(reader).await?;
+            if before != (self.incremental.is_active(), reader.outbox.records.len()) {
+                return Ok(None);
             }
         }
     }
 
     /// Everything that the server has sent is carried out.
     async fn pause(&mut self, reader: &mut Reader) -> Result<()> {
-        self.heartbeats.beat(&self.tracker, &mut reader.outbox);
+        self.beat(reader).await?;
         reader.outbox.flush().await?;
         reader.gauges.set("behind_source_milliseconds", 0);
         Ok(())
+    }
+
+    /// A heartbeat, if one is due and the position is between two transactions or can be said in one record.
+    async fn beat(&mut self, reader: &mut Reader) -> Result<()> {
+        if !self.heartbeats.is_due(&self.tracker) {
+            return Ok(());
+        }
+        if let Some(statement) = reader.events.config.heartbeat_query.as_deref() {
+            run_action(reader, statement).await;
+        }
+        let extra = self.offset_extra();
+        self.heartbeats.beat(&self.tracker, &extra, &mut reader.outbox);
+        Ok(())
+    }
+
+    /// What an offset says beside the position where we are.
+    fn offset_extra(&self) -> FlatMap {
+        let mut extra = FlatMap::new();
+        if let Some(transaction) = &self.transaction {
+            extra = transaction.in_offset(&extra);
+        }
+        if let Some(prepared) = self.xa.in_offset() {
+            extra.set(PREPARED, prepared);
+        }
+        for (name, value) in &self.extra {
+            extra.set(name.clone(), value.clone());
+        }
+        extra
     }
 
     fn show(&self, reader: &Reader) {
@@ -112,23 +298,45 @@ impl Follower {
             return Ok(());
         }
         self.tracker.enter(&raw);
+        let held =
+            self.xa.is_open() && matches!(event, Event::Rows(_) | Event::TableMap(_) | Event::RowsQuery(_));
+        if held {
+            let wraps = raw.is_wrapper();
+            self.xa.hold(Read { raw, event });
+            if !wraps {
+                self.tracker.leave();
+            }
+            return Ok(());
+        }
         match event {
-            Event::Rows(rows) => self.rows(reader, &rows)?,
+            Event::Rows(rows) => {
+                let outcome = self.rows(reader, &rows);
+                self.tolerate(reader, outcome)?;
+                self.obey(reader, true).await?;
+            }
             Event::TableMap(body) => self.table_map(reader, &body).await?,
             Event::Gtid(gtid) => {
                 self.tracker.mysql_gtid(gtid.gtid, gtid.original_commit_us);
                 self.shared = None;
             }
-            Event::MariaDbGtid { domain, sequence, standalone } => {
+            Event::MariaDbGtid { domain, sequence, standalone, prepares } => {
                 self.tracker.mariadb_gtid(domain, sequence, standalone);
-                self.shared = None;
+                match prepares {
+                    Some(xid) => self.xa_open(xid),
+                    None => self.mark_begin(reader)?,
+                }
             }
             Event::Query(query) => self.statement(reader, &query).await?,
-            Event::Commit | Event::XaPrepare => self.commit(),
+            Event::Commit => self.commit(reader)?,
+            Event::XaPrepare { commits } => self.xa_prepare(reader, commits).await?,
+            Event::RowsQuery(sql) => self.rows_query(reader, &sql),
             Event::Rotate { file, pos } => self.rotate(file_name(&file), pos),
             Event::FormatDescription => self.tables.clear(),
             Event::TransactionPayload(_) | Event::Heartbeat | Event::Ignored => {}
-            Event::Unknown(what) => return Err(self.unknown(&raw, what)),
+            Event::Unknown(what) => {
+                let outcome = Err(self.unknown(&raw, what));
+                self.tolerate(reader, outcome)?;
+            }
         }
         if !raw.is_artificial() && !raw.is_wrapper() {
             self.tracker.leave();
@@ -155,9 +363,21 @@ impl Follower {
         self.tables.clear();
     }
 
-    fn commit(&mut self) {
-        self.tracker.commit();
-        self.shared = None;
+    /// Keeps the statement of the rows that follow, if it is wanted.
+    fn rows_query(&mut self, reader: &Reader, sql: &[u8]) {
+        if reader.events.config.query {
+            self.query = Some(Text::from(String::from_utf8_lossy(sql).into_owned()));
+        }
+    }
+
+    /// Passes over an event that cannot be read, if `event.processing.failure.handling.mode` says so.
+    fn tolerate(&self, reader: &Reader, outcome: Result<()>) -> Result<()> {
+        let Err(error) = outcome else { return Ok(()) };
+        if error.is_retriable() {
+            return Err(error);
+        }
+        let place = format!("{}:{}", self.tracker.file(), self.tracker.start());
+        reader.events.config.failures.decide(error.context(format!("reading the event at {place}")))
     }
 
     fn unknown(&self, raw: &RawEvent, what: &str) -> Error {
@@ -169,17 +389,50 @@ impl Follower {
         ))
     }
 
+    /// The offset behind what was committed last.
+    fn offset_behind(&self, timestamp_ms: i64, server_id: u32) -> Arc<FlatMap> {
+        let details = OffsetDetails { timestamp_s: Some(timestamp_ms / 1000), server_id, in_snapshot: false };
+        extended(self.with_prepared(offset(&self.tracker.position(), details)), &self.extra)
+    }
+
+    /// An offset that names the XA transactions which are prepared and not committed.
+    fn with_prepared(&self, offset: Arc<FlatMap>) -> Arc<FlatMap> {
+        match self.xa.in_offset() {
+            None => offset,
+            Some(prepared) => Arc::new((*offset).clone().with(PREPARED, prepared)),
+        }
+    }
+
     /// The offset of the current transaction without its counters.
     fn shared_offset(&mut self) -> Arc<FlatMap> {
+        if let Some(shared) = &self.shared {
+            return Arc::clone(shared);
+        }
         let tracker = &self.tracker;
-        let make = || {
+        let shared = {
             let details = OffsetDetails {
                 timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
                 server_id: tracker.server_id(),
                 in_snapshot: false,
             };
-            offset(&tracker.position(), details)
+            extended(self.with_prepared(offset(&tracker.position(), details)), &self.extra)
         };
-        Arc::clone(self.shared.get_or_insert_with(make))
+        self.shared = Some(Arc::clone(&shared));
+        shared
+    }
+}
+
+/// Runs `heartbeat.action.query`. That it fails is said and does not stop the reading: the next heartbeat tries again.
+async fn run_action(reader: &Reader, statement: &str) {
+    let run = async {
+        let mut conn = server::connect(&reader.config).await?;
+        server::execute(&mut conn, statement).await?;
+        if let Err(error) = conn.disconnect().await {
+            tracing::debug!(%error, "closing the session of heartbeat.action.query");
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = run.await {
+        tracing::warn!(error = %error.report(), "heartbeat.action.query failed");
     }
 }

@@ -14,7 +14,8 @@ use crate::mysql::binlog::tracker::Tracker;
 use crate::mysql::config::MySqlConfig;
 use crate::mysql::envelope::{Envelopes, Moment};
 use crate::mysql::outbox::Outbox;
-use crate::mysql::position::{OffsetDetails, offset, signed};
+use crate::mysql::position::{OffsetDetails, Position, offset, signed};
+use crate::mysql::snapshot::plan::extended;
 
 /// When the next one is due, and what it is made of.
 pub(super) struct Heartbeats {
@@ -37,7 +38,14 @@ impl Heartbeats {
         Self {
             interval,
             last: Instant::now(),
-            topic: Text::from(format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            topic: Text::from(
+                envelopes
+                    .events()
+                    .config
+                    .heartbeat_topic
+                    .clone()
+                    .unwrap_or_else(|| format!("{}.{}", config.heartbeat_prefix, config.topic_prefix)),
+            ),
             server: Text::from(config.topic_prefix.as_str()),
             key_schema: structure("ServerNameKey", "serverName", SchemaType::String),
             value_schema: structure("Heartbeat", "ts_ms", SchemaType::Int64),
@@ -45,12 +53,14 @@ impl Heartbeats {
         }
     }
 
-    /// Adds a heartbeat to the outbox if one is due.
-    pub(super) fn beat(&mut self, tracker: &Tracker, outbox: &mut Outbox) {
+    /// Whether the next one is due.
+    pub(super) fn is_due(&self, tracker: &Tracker) -> bool {
         let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
-        if !due || tracker.restart().file.is_empty() {
-            return;
-        }
+        due && !tracker.restart().file.is_empty()
+    }
+
+    /// Adds a heartbeat to the outbox. Its offset has the position, and what else an offset must say now.
+    pub(super) fn beat(&mut self, tracker: &Tracker, extra: &FlatMap, outbox: &mut Outbox) {
         self.last = Instant::now();
         let now = Value::Int64(Moment::now().milliseconds());
         let of = |schema: &SchemaRef, value| {
@@ -74,20 +84,30 @@ impl Heartbeats {
         outbox.records.push(SourceRecord {
             record,
             source_partition,
-            source_offset: position_offset(tracker),
+            source_offset: position_offset(tracker, extra),
         });
     }
 }
 
-/// The offset of where the tracker is, between events.
-fn position_offset(tracker: &Tracker) -> SourceOffset {
-    let position = tracker.position();
+/// The offset of where the tracker is.
+pub(super) fn position_offset(tracker: &Tracker, extra: &FlatMap) -> SourceOffset {
+    offset_of(tracker, tracker.position(), extra)
+}
+
+/// The same without the last row that was handed out.
+pub(super) fn offset_before_row(tracker: &Tracker, extra: &FlatMap) -> SourceOffset {
+    let mut position = tracker.position();
+    position.skip.rows = position.skip.rows.saturating_sub(1);
+    offset_of(tracker, position, extra)
+}
+
+fn offset_of(tracker: &Tracker, position: Position, extra: &FlatMap) -> SourceOffset {
     let details = OffsetDetails {
         timestamp_s: Some(tracker.timestamp_us() / 1_000_000),
         server_id: tracker.server_id(),
         in_snapshot: false,
     };
-    let shared = offset(&position, details);
+    let shared = extended(offset(&position, details), extra.entries());
     if position.skip.is_none() {
         return SourceOffset::new(shared);
     }

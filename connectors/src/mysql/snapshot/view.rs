@@ -1,142 +1,212 @@
 //! Opening a view of the data that belongs to a position of the binlog. The argument stands in the module above.
+//!
+//! Under the lock nothing is done but reading the position and opening the view, in all sessions at once: how long writers wait does
+//! not depend on how many tables there are. The tables' definitions are read before and after; if they differ, it is
+//! done over, and the last time under the lock.
+
+use std::time::Instant;
 
 use api::{Error, ErrorKind, Result};
+use futures::future::{join_all, try_join_all};
 use mysql_async::Conn;
 
-use crate::mysql::config::{LockingMode, MySqlConfig};
+use super::Setting;
+use super::locks::{Lock, release, take_lock};
 use crate::mysql::filter::Filter;
+use crate::mysql::gtid::GtidSet;
 use crate::mysql::history::Shapes;
 use crate::mysql::position::Position;
-use crate::mysql::server::{self, ServerInfo, binlog_end, execute, quoted_table};
+use crate::mysql::server::{self, ServerInfo, binlog_end, execute};
 use crate::mysql::shape::{TableId, TableShape};
 
-/// A view: a session whose transaction sees the data as of a position.
+/// A view: sessions whose transactions see the data as of a position.
 #[derive(Debug)]
 pub struct View {
-    /// The session.
-    pub conn: Conn,
+    /// The sessions, at least one.
+    pub sessions: Vec<Conn>,
     /// The position.
     pub position: Position,
     /// The captured tables.
     pub shapes: Vec<TableShape>,
     /// When the view was opened, by the server's clock, in seconds.
     pub timestamp_s: i64,
+    /// The session that holds the lock while the snapshot is read (`extended`).
+    pub lock: Option<Conn>,
 }
 
-/// How writers are held off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lock {
-    Global,
-    Tables,
-    None,
-}
+/// The captured tables and their definitions, as the server prints them.
+type Definitions = Vec<(TableId, String)>;
 
-/// Opens a view of the captured tables.
+/// How often the definitions may differ before they are read under the lock.
+const TRIES: usize = 3;
+/// How often views are opened until all lie at one position, where there is no lock.
+const OPENINGS: usize = 50;
+
+/// Opens a view of the captured tables with as many sessions.
 ///
 /// # Errors
 /// `Retriable` when tables changed while it opened or the lock was not got in time, `BadConfig` that names the GRANT.
 pub async fn open(
-    config: &MySqlConfig,
-    filter: &Filter,
+    setting: Setting<'_>,
     server: &ServerInfo,
     shapes: &Shapes,
+    sessions: usize,
 ) -> Result<View> {
-    let mut locker = server::connect(config).await?;
-    let mut conn = server::connect(config).await?;
-    let seconds = config.lock_timeout.as_secs().max(1);
+    let mut locker = server::connect(setting.config).await?;
+    let opening = (0..sessions.max(1)).map(|_| server::connect(setting.config));
+    let mut sessions = try_join_all(opening).await?;
+    let seconds = setting.settings.config.lock_timeout.as_secs().max(1);
     execute(&mut locker, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
-    execute(&mut conn, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
-    let before = captured(&mut conn, filter).await?;
-    let lock = take_lock(config, server, &mut locker, &before).await?;
-    let shapes_before =
-        if lock == Lock::Global { Vec::new() } else { read_shapes(&mut conn, shapes, &before).await? };
-    let opened = open_under(lock, server, &mut conn).await;
-    let tables = captured(&mut conn, filter).await;
-    let result = match (opened, tables) {
-        (Ok((position, timestamp_s)), Ok(tables)) => {
-            let shapes = read_shapes(&mut conn, shapes, &tables).await;
-            shapes.map(|shapes| (position, timestamp_s, shapes))
+    for conn in &mut sessions {
+        execute(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        execute(conn, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+    }
+    let mut before = definitions(&mut sessions[0], setting.filter).await?;
+    for attempt in 1..=TRIES {
+        let tables: Vec<TableId> = before.iter().map(|(id, _)| id.clone()).collect();
+        let lock = take_lock(setting, server, &mut locker, &tables).await?;
+        let locked = Instant::now();
+        let opened = open_all(setting, lock, server, &mut sessions).await;
+        let under_lock = attempt == TRIES && lock != Lock::None;
+        let mut after = None;
+        if under_lock && opened.is_ok() {
+            after = Some(definitions(&mut sessions[0], setting.filter).await);
         }
-        (Err(error), _) | (_, Err(error)) => Err(error),
-    };
-    // Writers go on as soon as the position and the shapes are known.
-    let unlocked = if lock == Lock::None { Ok(()) } else { execute(&mut locker, "UNLOCK TABLES").await };
-    let (position, timestamp_s, shapes) = result?;
-    unlocked?;
-    if lock != Lock::Global && shapes != shapes_before {
-        return Err(Error::retriable("tables were created or altered while the snapshot opened its view"));
+        // Writers go on as soon as the position is known.
+        let released = release(setting, lock, &mut locker).await;
+        let held = locked.elapsed();
+        let (position, timestamp_s) = opened?;
+        released?;
+        setting.gauges.set("snapshot_lock_microseconds", i64::try_from(held.as_micros()).unwrap_or(i64::MAX));
+        let after = match after {
+            Some(after) => after?,
+            None => definitions(&mut sessions[0], setting.filter).await?,
+        };
+        if after == before || under_lock {
+            tracing::info!(file = %position.file, pos = position.pos, lock = ?lock, held_us = held.as_micros(),
+                sessions = sessions.len(), "opened the snapshot's view");
+            let shapes = parse(shapes, &after)?;
+            let keep = lock != Lock::None && setting.settings.holds_lock();
+            return Ok(View { sessions, position, shapes, timestamp_s, lock: keep.then_some(locker) });
+        }
+        before = after;
+        for conn in &mut sessions {
+            execute(conn, "ROLLBACK").await?;
+        }
+        if setting.settings.holds_lock() {
+            execute(&mut locker, "UNLOCK TABLES").await?;
+        }
     }
-    if let Err(error) = locker.disconnect().await {
-        tracing::debug!(%error, "closing the session that held the lock");
-    }
-    Ok(View { conn, position, shapes, timestamp_s })
+    Err(Error::retriable("tables were created or altered while the snapshot opened its view"))
 }
 
-async fn take_lock(
-    config: &MySqlConfig,
+/// Opens the view in all sessions and tells its position and time.
+async fn open_all(
+    setting: Setting<'_>,
+    lock: Lock,
     server: &ServerInfo,
-    locker: &mut Conn,
-    tables: &[TableId],
-) -> Result<Lock> {
-    if config.locking_mode == LockingMode::None {
-        return Ok(Lock::None);
+    sessions: &mut Vec<Conn>,
+) -> Result<(Position, i64)> {
+    if !setting.settings.has_view() {
+        return end_and_time(server, sessions).await;
     }
-    let Err(refused) = execute(locker, "FLUSH TABLES WITH READ LOCK").await else { return Ok(Lock::Global) };
-    if refused.kind() != ErrorKind::BadConfig {
-        return Err(refused.context("locking all tables for the snapshot"));
+    if lock.holds_writers() {
+        let found = end_and_time(server, sessions).await?;
+        begin_all(sessions).await?;
+        return Ok(found);
     }
-    if server.mariadb || tables.is_empty() {
-        tracing::info!(%refused, "the snapshot goes without a lock: the server tells the position of a view");
-        return Ok(Lock::None);
+    for _ in 0..OPENINGS {
+        if let Some(found) = open_unlocked(server, sessions).await? {
+            return Ok(found);
+        }
+        for conn in sessions.iter_mut() {
+            execute(conn, "ROLLBACK").await?;
+        }
     }
-    let list: Vec<_> = tables.iter().map(|id| format!("{} READ", quoted_table(id))).collect();
-    match execute(locker, &format!("LOCK TABLES {}", list.join(", "))).await {
-        Ok(()) => Ok(Lock::Tables),
-        Err(error) if error.kind() == ErrorKind::BadConfig => Err(Error::bad_config(format!(
-            "snapshot.locking.mode={} needs GRANT RELOAD ON *.* or GRANT LOCK TABLES ON the captured databases for {}; \
-             with snapshot.locking.mode=none no lock is taken",
-            config.locking_mode, config.user
-        ))
-        .with_source(error)),
-        Err(error) => Err(error.context("locking the captured tables for the snapshot")),
+    // Writers never pause long enough: one session has one view, wherever it lies.
+    if server.mariadb || lock == Lock::Backup {
+        tracing::warn!(
+            "snapshot.max.threads: no moment was found at which several sessions see the same data; one reads"
+        );
+        sessions.truncate(1);
+        let found = open_unlocked(server, sessions).await?;
+        return found.ok_or_else(|| Error::retriable("one session disagrees with itself about its view"));
     }
+    // By GTIDs, everything before this position is in the views; what came since is read again from the binlog.
+    let found = end_and_time(server, sessions).await?;
+    begin_all(sessions).await?;
+    Ok(found)
 }
 
-/// Opens the view and tells its position and time.
-async fn open_under(lock: Lock, server: &ServerInfo, conn: &mut Conn) -> Result<(Position, i64)> {
-    execute(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-    let before = binlog_end(conn, server).await?;
-    execute(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-    let position = match lock {
-        Lock::None if server.mariadb => view_position(conn, server).await?,
-        _ => before,
-    };
+async fn begin_all(sessions: &mut [Conn]) -> Result<()> {
+    let begin = |conn| execute(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    join_all(sessions.iter_mut().map(begin)).await.into_iter().collect()
+}
+
+async fn end_and_time(server: &ServerInfo, sessions: &mut [Conn]) -> Result<(Position, i64)> {
+    let conn = sessions.first_mut().ok_or_else(|| Error::fatal("a view has no session"))?;
+    let position = binlog_end(conn, server).await?;
+    Ok((position, time(conn).await))
+}
+
+async fn time(conn: &mut Conn) -> i64 {
     let now = server::maybe(conn, "SELECT UNIX_TIMESTAMP()").await;
-    Ok((position, now.and_then(|now| now.parse().ok()).unwrap_or(0)))
+    now.and_then(|now| now.parse().ok()).unwrap_or(0)
 }
 
-/// Where MariaDB says that this session's view lies in the binlog.
-async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Position> {
+/// Opens views without a lock; `None` when they may differ. Where the server tells a view's place itself (MariaDB, Percona), they must all
+/// say the same; else nothing may have been committed meanwhile.
+async fn open_unlocked(server: &ServerInfo, sessions: &mut [Conn]) -> Result<Option<(Position, i64)>> {
+    let (before, now) = end_and_time(server, sessions).await?;
+    begin_all(sessions).await?;
+    let mut places = Vec::with_capacity(sessions.len());
+    for conn in sessions.iter_mut() {
+        places.push(view_position(conn, server).await?);
+    }
+    if places.iter().all(Option::is_some) {
+        let first = places.first().cloned().flatten();
+        return Ok(first
+            .filter(|_| places.iter().all(|place| *place == places[0]))
+            .map(|place| (place, now)));
+    }
+    if server.mariadb {
+        let grant = "GRANT RELOAD ON *.* TO the user, so that the snapshot can lock";
+        return Err(Error::bad_config(format!(
+            "the server does not tell where in its binlog a view lies: {grant}"
+        )));
+    }
+    let (after, _) = end_and_time(server, sessions).await?;
+    Ok((after == before).then_some((before, now)))
+}
+
+/// Where the server says that this session's view lies in the binlog; `None` for servers that do not tell.
+///
+/// # Errors
+/// As [`server::rows`].
+pub async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Option<Position>> {
     let mut position = Position { server_uuid: server.uuid.clone(), ..Position::default() };
+    let mut gtids = None;
     for row in server::rows(conn, "SHOW STATUS LIKE 'binlog_snapshot_%'").await? {
         let (name, value) =
             (server::cell(&row, 0).unwrap_or_default(), server::cell(&row, 1).unwrap_or_default());
         match name.to_lowercase().as_str() {
             "binlog_snapshot_file" => position.file = value.into(),
             "binlog_snapshot_position" => position.pos = value.parse().unwrap_or(0),
+            "binlog_snapshot_gtid_executed" => gtids = Some(value.replace(['\n', ' '], "")),
             _ => {}
         }
     }
     if position.file.is_empty() || position.pos == 0 {
-        let grant = "GRANT RELOAD ON *.* TO the user, so that the snapshot can lock";
-        return Err(Error::bad_config(format!(
-            "the server does not tell where in its binlog a view lies: {grant}"
-        )));
+        return Ok(None);
     }
-    let gtids = format!("SELECT BINLOG_GTID_POS('{}', {})", position.file, position.pos);
-    let gtids = server::maybe(conn, &gtids).await.filter(|gtids| !gtids.is_empty());
-    position.gtids = gtids.map(|gtids| crate::mysql::gtid::GtidSet::parse(&gtids, true)).transpose()?;
-    Ok(position)
+    if server.mariadb {
+        let ask = format!("SELECT BINLOG_GTID_POS('{}', {})", position.file, position.pos);
+        gtids = server::maybe(conn, &ask).await.filter(|gtids| !gtids.is_empty());
+    } else if !server.gtids {
+        gtids = None;
+    }
+    position.gtids = gtids.map(|gtids| GtidSet::parse(&gtids, server.mariadb)).transpose()?;
+    Ok(Some(position))
 }
 
 /// The captured tables of the server, in the order of their names.
@@ -147,13 +217,47 @@ pub async fn captured(conn: &mut Conn, filter: &Filter) -> Result<Vec<TableId>> 
     Ok(server::tables(conn).await?.into_iter().filter(|id| filter.captures(id)).collect())
 }
 
-async fn read_shapes(conn: &mut Conn, shapes: &Shapes, tables: &[TableId]) -> Result<Vec<TableShape>> {
-    let mut found = Vec::with_capacity(tables.len());
-    for id in tables {
+async fn definitions(conn: &mut Conn, filter: &Filter) -> Result<Definitions> {
+    let mut found = Vec::new();
+    for id in captured(conn, filter).await? {
         // A table that was dropped in between has nothing to read.
-        if let Some(sql) = server::create_table_text(conn, id).await? {
-            found.push(shapes.read_create_table(id, &sql)?);
+        if let Some(sql) = server::create_table_text(conn, &id).await? {
+            found.push((id, without_counter(&sql)));
         }
     }
     Ok(found)
+}
+
+/// A definition without the counter of its AUTO_INCREMENT column, which moves with every row.
+fn without_counter(sql: &str) -> String {
+    const COUNTER: &str = " AUTO_INCREMENT=";
+    // Behind the columns only: the word may also stand in a comment.
+    let Some(start) = sql.rfind("\n)") else { return sql.to_owned() };
+    let (columns, options) = sql.split_at(start);
+    let Some((head, rest)) = options.split_once(COUNTER) else { return sql.to_owned() };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{columns}{head}{rest}")
+}
+
+fn parse(shapes: &Shapes, definitions: &Definitions) -> Result<Vec<TableShape>> {
+    definitions.iter().map(|(id, sql)| shapes.read_create_table(id, sql)).collect()
+}
+
+/// Whether an error says that a privilege is missing.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    error.kind() == ErrorKind::BadConfig
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_counter_is_left_out_of_a_definition() {
+        let sql = "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB AUTO_INCREMENT=17 CHARSET=utf8mb4";
+        let expected =
+            "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB CHARSET=utf8mb4";
+        assert_eq!(without_counter(sql), expected);
+        assert_eq!(without_counter(expected), expected);
+    }
 }

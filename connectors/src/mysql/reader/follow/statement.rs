@@ -5,8 +5,9 @@ use api::{Error, Result, SourceOffset};
 use super::Follower;
 use crate::mysql::binlog::event::Query;
 use crate::mysql::ddl::{Statement, TableChange};
-use crate::mysql::envelope::{Moment, RowSink, SourceBlock};
+use crate::mysql::envelope::{Changes, Moment, RowSink, SourceBlock};
 use crate::mysql::history::Since;
+use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
 use crate::mysql::shape::TableId;
 
@@ -15,6 +16,9 @@ use crate::mysql::shape::TableId;
 enum Meaning {
     Begin,
     End,
+    XaStart,
+    XaCommit,
+    XaRollback,
     Nothing,
     /// A change of rows, written as its statement.
     Change(Option<TableId>),
@@ -26,10 +30,12 @@ impl Follower {
     pub(super) async fn statement(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
         match meaning(query) {
             Meaning::Begin => {
-                self.tracker.begin(thread(query, self.server.mariadb));
-                self.shared = None;
+                self.begin(reader, query)?;
             }
-            Meaning::End => self.commit(),
+            Meaning::End => self.commit(reader)?,
+            Meaning::XaStart => self.xa_start(query),
+            Meaning::XaCommit => self.xa_commit(reader, query).await?,
+            Meaning::XaRollback => self.xa_rollback(reader, query)?,
             Meaning::Nothing => {}
             Meaning::Change(target) => self.refuse_change(reader, query, target.as_ref())?,
             Meaning::Other => self.other(reader, query).await?,
@@ -48,18 +54,48 @@ impl Follower {
             self.tables.clear();
         }
         let is_done = self.tracker.rows_to_skip() > 0;
+        let said = if is_done { Vec::new() } else { self.schema_changes(reader, query, &changes) };
         for change in changes {
+            if let (TableChange::Truncated(id), Some(window)) = (&change, &mut self.incremental.window)
+                && window.shape.id == *id
+            {
+                window.meet_all();
+            }
             if let (TableChange::Truncated(id), false) = (change, is_done) {
                 self.truncated(reader, &id)?;
             }
         }
         // CREATE TABLE ... AS SELECT since MySQL 8.0.21: the rows follow in the same transaction.
         if query.sql.trim_end().to_uppercase().ends_with("START TRANSACTION") {
-            self.tracker.begin(thread(query, self.server.mariadb));
-        } else if !self.tracker.in_transaction() || self.tracker.is_standalone() {
-            self.commit();
+            self.begin(reader, query)?;
+        }
+        let stays_open = self.tracker.in_transaction() && !self.tracker.is_standalone();
+        let place = (self.tracker.timestamp_us() / 1000, self.tracker.server_id());
+        let shared = if stays_open { Some(self.shared_offset()) } else { None };
+        if !stays_open {
+            self.commit(reader)?;
+        }
+        let behind = match shared {
+            None => SourceOffset::new(self.offset_behind(place.0, place.1)),
+            Some(shared) => {
+                let counters = [("row", 0), ("event", signed(self.tracker.events()) + 1)];
+                let shared = match &self.transaction {
+                    Some(transaction) => std::sync::Arc::new(transaction.in_offset(&shared)),
+                    None => shared,
+                };
+                SourceOffset::with_counters(shared, counters)
+            }
+        };
+        for change in &said {
+            reader.outbox.records.push(reader.envelopes.schema_change(change, behind.clone())?);
         }
         Ok(())
+    }
+
+    fn begin(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
+        let is_new = !self.tracker.in_transaction();
+        self.tracker.begin(thread(query, self.server.mariadb));
+        if is_new { self.mark_begin(reader) } else { Ok(()) }
     }
 
     fn truncated(&mut self, reader: &mut Reader, id: &TableId) -> Result<()> {
@@ -73,9 +109,10 @@ impl Follower {
         let offset = SourceOffset::new(self.shared_offset());
         let origin = self.origin(reader, id);
         let source = SourceBlock::new(reader.envelopes.source_schema(), reader.flavour, &origin);
-        let mut sink =
-            RowSink { table: &records, source: &source, now: Moment::now(), out: &mut reader.outbox.records };
-        sink.truncate(offset)
+        let out = &mut reader.outbox.records;
+        let rows = RowSink { table: &records, source: &source, now: Moment::now(), out };
+        let shared = self.shared_offset();
+        Changes { rows, shared: &shared, events: 0, transaction: self.transaction.as_mut() }.truncate(offset)
     }
 
     /// A change of a captured table that came as a statement has no rows to make records of.
@@ -115,9 +152,10 @@ fn meaning(query: &Query) -> Meaning {
         "ROLLBACK" => Meaning::End,
         "SAVEPOINT" | "RELEASE" => Meaning::Nothing,
         "XA" => match second().as_str() {
-            "START" | "BEGIN" => Meaning::Begin,
-            "END" => Meaning::Nothing,
-            _ => Meaning::End,
+            "START" | "BEGIN" => Meaning::XaStart,
+            "COMMIT" => Meaning::XaCommit,
+            "ROLLBACK" => Meaning::XaRollback,
+            _ => Meaning::Nothing,
         },
         "INSERT" | "REPLACE" => Meaning::Change(target(words, &["INTO"], &query.database)),
         "UPDATE" => Meaning::Change(target(words, &[], &query.database)),
@@ -128,7 +166,7 @@ fn meaning(query: &Query) -> Meaning {
 }
 
 /// The words of a statement, without comments at its start.
-fn words(sql: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(sql: &str) -> impl Iterator<Item = &str> {
     let mut sql = sql.trim_start();
     while let Some((_, rest)) =
         sql.strip_prefix("/*").filter(|rest| !rest.starts_with('!')).and_then(|rest| rest.split_once("*/"))
@@ -165,8 +203,8 @@ mod tests {
     #[test]
     fn transactions_are_told_from_changes_and_the_rest() {
         assert_eq!(of("BEGIN"), Meaning::Begin);
-        assert_eq!(of("XA START X'31',X'',1"), Meaning::Begin);
-        assert_eq!(of("XA COMMIT X'31',X'',1"), Meaning::End);
+        assert_eq!(of("XA START X'31',X'',1"), Meaning::XaStart);
+        assert_eq!(of("XA COMMIT X'31',X'',1"), Meaning::XaCommit);
         assert_eq!(of("rollback"), Meaning::End);
         assert_eq!(of("ROLLBACK TO `s`"), Meaning::Nothing);
         assert_eq!(of("SAVEPOINT s"), Meaning::Nothing);

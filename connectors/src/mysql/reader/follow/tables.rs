@@ -76,9 +76,21 @@ impl Follower {
         let captured = &mut self.tables.captured;
         let captured =
             *captured.entry(map.table.clone()).or_insert_with(|| reader.filter.captures(&map.table));
-        let table = if captured { Some(Arc::new(self.prepare(reader, &map).await?)) } else { None };
+        let table = if captured { self.prepare_or_pass_over(reader, &map).await? } else { None };
         self.tables.insert(number, Known { body: body.clone(), table });
         Ok(())
+    }
+
+    /// The table; `None` when its definition is not known and `inconsistent.schema.handling.mode` lets its rows be left out.
+    async fn prepare_or_pass_over(&mut self, reader: &Reader, map: &TableMap) -> Result<Option<Arc<Table>>> {
+        match self.prepare(reader, map).await {
+            Ok(table) => Ok(Some(Arc::new(table))),
+            Err(error) if error.is_retriable() => Err(error),
+            Err(error) => {
+                let error = error.context(format!("the rows of {} cannot be read", map.table));
+                reader.events.config.inconsistent_schemas.decide(error).map(|()| None)
+            }
+        }
     }
 
     async fn prepare(&mut self, reader: &Reader, map: &TableMap) -> Result<Table> {
@@ -115,7 +127,7 @@ impl Follower {
     }
 
     /// The table's present shape, for one that we know nothing of. DDL that is still to come is in it already.
-    async fn read_shape(&mut self, reader: &Reader, id: &TableId) -> Result<Arc<TableShape>> {
+    pub(super) async fn read_shape(&mut self, reader: &Reader, id: &TableId) -> Result<Arc<TableShape>> {
         let mut conn = server::connect(&reader.config).await?;
         let end = binlog_end(&mut conn, &self.server).await?;
         let sql = server::create_table_text(&mut conn, id).await?.ok_or_else(|| {
