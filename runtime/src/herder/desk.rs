@@ -75,6 +75,11 @@ impl Desk {
         state.connector(name).cloned().ok_or_else(|| not_found(name))
     }
 
+    /// The same, for requests that Connect has other words for.
+    fn known(&self, name: &str, missing: fn(&str) -> HerderError) -> HerderResult<Arc<ConnectorState>> {
+        self.state().connector(name).cloned().ok_or_else(|| missing(name))
+    }
+
     pub(crate) fn info(&self, name: &str) -> HerderResult<ConnectorInfo> {
         let connector = self.connector(name)?;
         Ok(ConnectorInfo {
@@ -231,14 +236,14 @@ impl Desk {
 
     /// Has a connector run or pause: any worker may, since that takes nothing from any other change (as in Connect).
     pub(crate) async fn set_target(&self, name: &str, target: TargetState) -> HerderResult<()> {
-        self.connector(name).map_err(|_| unknown_connector(name))?;
+        self.known(name, unknown_connector)?;
         let record = ConfigRecord::Target(name.to_owned(), Some(target));
         self.configs.write_as_any(&[record]).await.map_err(failed)
     }
 
     pub(crate) async fn stop(&self, name: &str) -> HerderResult<()> {
         let lead = self.lead().await?;
-        self.connector(name).map_err(|_| unknown_connector(name))?;
+        self.known(name, unknown_connector)?;
         let target = ConfigRecord::Target(name.to_owned(), Some(TargetState::Stopped));
         lead.write(&[ConfigRecord::Commit(name.to_owned(), 0), target]).await
     }
@@ -250,12 +255,12 @@ impl Desk {
         only_failed: bool,
     ) -> HerderResult<Option<ConnectorStatus>> {
         if !include_tasks && !only_failed {
-            self.connector(name).map_err(|_| unknown_to_restart(name))?;
+            self.known(name, unknown_to_restart)?;
             self.place().owning_connector(name).await?;
             return self.restart_connector(name).await.map(|()| None);
         }
         let lead = self.lead().await?;
-        self.connector(name).map_err(|_| unknown_to_restart(name))?;
+        self.known(name, unknown_to_restart)?;
         let mut status = self.status(name)?;
         let request = RestartRequest { include_tasks, only_failed };
         if request.concerns(status.state) {
@@ -285,7 +290,7 @@ impl Desk {
     }
 
     pub(crate) async fn restart_task(&self, name: &str, task: u32) -> HerderResult<()> {
-        let connector = self.connector(name).map_err(|_| unknown_to_restart(name))?;
+        let connector = self.known(name, unknown_to_restart)?;
         if !connector.tasks().any(|(known, _)| known == task) {
             return Err(HerderError::not_found(format!("Unknown task: {name}-{task}")));
         }

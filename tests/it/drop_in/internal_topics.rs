@@ -4,6 +4,7 @@
 use broker_client::{Client, ClientConfig, NewTopic, TopicResult};
 use harness::broker::Broker;
 use harness::millrace::Millrace;
+use harness::wait;
 
 const TOPICS: [&str; 3] = ["own-configs", "own-offsets", "own-status"];
 
@@ -40,32 +41,30 @@ impl Stage {
             ("status.storage.topic", TOPICS[2]),
         ];
         settings.extend(more);
-        let millrace = Millrace::standalone(self.folder.path(), &settings).await?;
-        // REST answers before the stores are open; what is wrong with them ends the process.
-        millrace.get("/connectors").await?;
-        Ok(millrace)
+        Millrace::standalone(self.folder.path(), &settings).await
     }
 
-    /// The last words of a worker that does not start.
+    /// The last words of a worker that does not start. REST may answer first: it does so before the topics are looked at.
     async fn refusal(&self, more: &[(&str, &str)]) -> String {
-        match self.start(more).await {
-            Ok(_) => panic!("the worker started"),
-            Err(error) => {
-                let log =
-                    std::fs::read_to_string(self.folder.path().join("millrace.log")).unwrap_or_default();
-                format!("{error:#}\n{log}")
-            }
-        }
+        let mut millrace = match self.start(more).await {
+            Ok(millrace) => millrace,
+            Err(error) => return format!("{error:#}"),
+        };
+        let process = millrace.process().unwrap();
+        process.ended(wait::PATIENCE).await.unwrap();
+        process.log()
     }
 }
 
 #[tokio::test]
 async fn internal_topics_are_created_compacted_with_the_settings_that_were_said() {
     let stage = Stage::new().await;
-    let _millrace = stage
+    let millrace = stage
         .start(&[("offset.storage.partitions", "3"), ("status.storage.segment.bytes", "1048576")])
         .await
         .unwrap();
+    // Answered once the topics are there.
+    millrace.get("/connectors").await.unwrap();
     for (topic, partitions) in TOPICS.into_iter().zip([1, 3, 5]) {
         assert_eq!(stage.client.partitions_for(topic, false).await.unwrap(), partitions, "{topic}");
         let configs = stage.client.topic_configs(topic).await.unwrap();
