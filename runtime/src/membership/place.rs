@@ -89,6 +89,7 @@ impl Place {
     }
 
     /// Whether the herder has still to say that something is gone.
+    #[cfg(test)]
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting
     }

@@ -47,7 +47,8 @@ async fn run(runs: usize) -> Result<()> {
         "records.per.second": "30",
         "tasks.max": TASKS.to_string(),
     });
-    let (status, body) = cluster.any()?.call(Method::PUT, "/connectors/generated/config", Some(&source)).await?;
+    let (status, body) =
+        cluster.any()?.call(Method::PUT, "/connectors/generated/config", Some(&source)).await?;
     ensure!(status == 201, "creating the connector: {status} {body}");
     cluster.settled(1, TASKS).await?;
     let (mut kills, mut leaves, mut joins) = (Vec::new(), Vec::new(), Vec::new());
