@@ -1,6 +1,10 @@
 //! What people have in their files runs as it is: a worker file as Kafka ships it, a connector as Debezium's tutorial
 //! registers it. Only addresses and ports are ours.
 
+mod internal_topics;
+mod rest_calls;
+mod taken_over;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

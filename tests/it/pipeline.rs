@@ -42,7 +42,15 @@ impl Pipeline {
             .await
             .unwrap();
         pipeline.arrived().await;
+        pipeline.snapshot_is_committed().await;
         pipeline
+    }
+
+    /// The last row of the snapshot has arrived, so the offset that ends the snapshot is committed: they are in one transaction.
+    async fn snapshot_is_committed(&self) {
+        let offsets = self.millrace.get("/connectors/shop/offsets").await.unwrap();
+        let offset = &offsets["offsets"][0]["offset"];
+        assert!(offset["file"].is_string() && offset["snapshot"].is_null(), "{offsets}");
     }
 
     fn file(&self) -> PathBuf {
@@ -125,7 +133,15 @@ async fn nothing_is_lost_over_kills_of_the_worker_and_the_file_holds_each_record
         pipeline.millrace.start().await.unwrap();
     }
     pipeline.change(20).await;
-    pipeline.arrived().await;
+    let (file, _endpoint) = pipeline.arrived().await;
+    assert_eq!(
+        file.repeated, 0,
+        "records and offsets are committed together, and the file holds each record once"
+    );
+    let topics: Vec<Value> =
+        ["customers", "products", "orders"].iter().flat_map(|table| pipeline.topic(table)).collect();
+    let report = arrivals::check(pipeline.shop.journal(), &topics).unwrap();
+    assert!(report.is_complete() && report.repeated == 0, "the topics hold every change once: {report:?}");
     for table in ["customers", "products", "orders"] {
         wait::until("the file as the topic", ARRIVE_LIMIT, || async {
             let (topic, lines) = (pipeline.topic(table), pipeline.lines(table));

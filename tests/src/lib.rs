@@ -18,5 +18,6 @@ pub mod pipeline;
 pub mod places;
 pub mod process;
 pub mod receiver;
+pub mod sequence;
 pub mod shop;
 pub mod wait;

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -44,6 +47,8 @@ pub(crate) struct State {
     pub(crate) shutdown: CancellationToken,
     /// Memory that requests under way may take together, in KiB.
     request_memory: Arc<Semaphore>,
+    /// Threads of the runtime that may block on the disk, for a moment: all but one.
+    pub(crate) threads_to_block: Semaphore,
 }
 
 impl State {
@@ -182,6 +187,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         fetch_sessions,
         shutdown: CancellationToken::new(),
         request_memory,
+        threads_to_block: Semaphore::new(Handle::current().metrics().num_workers().saturating_sub(1)),
     }))
 }
 

@@ -31,5 +31,10 @@ api::configs::config! {
         line_bytes: usize = default("line.bytes", 100).kind(ConfigType::Int).importance(Low).check(range(1, 1_048_576));
         /// How many records are generated at most before they are sent.
         batch_records_max: usize = default("batch.size", 2000).kind(ConfigType::Int).importance(Low).check(range(1, 1_000_000));
+        /// How many records of a task make a transaction, with `transaction.boundary` set to `connector`.
+        transaction_records: u64 = default("transaction.records", 0).importance(Low);
+        /// Every so many-th transaction is aborted, with `transaction.boundary` set to `connector`: readers of committed records never see
+        /// it. 0 is none.
+        transaction_abort_every: u64 = default("transaction.abort.every", 0).importance(Low);
     }
 }

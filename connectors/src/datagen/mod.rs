@@ -6,6 +6,7 @@
 //! | What is record number n? | `generate` |
 //! | How many are due now? | `pace` |
 //! | What was handed out already? | `source` |
+//! | Where does a transaction end? | `transactions` |
 
 mod config;
 mod generate;
@@ -13,6 +14,7 @@ mod pace;
 mod source;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use api::{Plugin, PluginKind};
 

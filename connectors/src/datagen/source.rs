@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::{
-    Error, FlatMap, Headers, Props, Record, Result, SourceConnector, SourceContext, SourceOffset,
-    SourceRecord, SourceTask, Text, Value, async_trait,
+    Error, ExactlyOnceSupport, FlatMap, Headers, Props, Record, Result, SourceConnector, SourceContext,
+    SourceOffset, SourceRecord, SourceTask, Text, TransactionContext, TransactionEnd, Value, async_trait,
 };
 
 use super::config::DatagenSourceConfig;
 use super::generate::Generator;
 use super::pace::Pace;
+use super::transactions::Transactions;
 
 /// What the connector tells its tasks, beside what it was told.
 const TASK: &str = "task.number";
@@ -46,6 +47,14 @@ impl SourceConnector for DatagenSourceConnector {
 
     fn task(&self) -> Box<dyn SourceTask> {
         Box::new(DatagenSourceTask::default())
+    }
+
+    fn exactly_once_support(&self, _config: &Props) -> Option<ExactlyOnceSupport> {
+        Some(ExactlyOnceSupport::Supported)
+    }
+
+    fn can_define_transaction_boundaries(&self, config: &Props) -> bool {
+        parse(config).is_ok_and(|config| config.transaction_records > 0)
     }
 
     fn check_offsets(&self, config: &Props, offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {
@@ -98,6 +107,7 @@ struct Started {
     topic: Text,
     partition: Arc<FlatMap>,
     offset: Arc<FlatMap>,
+    transactions: Option<TransactionContext>,
 }
 
 #[async_trait]
@@ -120,6 +130,7 @@ impl SourceTask for DatagenSourceTask {
             topic: Text::from(config.topic.clone()),
             partition: Arc::new(partition),
             offset: Arc::new(FlatMap::new().with(NUMBER, 0_i64)),
+            transactions: context.transactions,
             config,
         });
         Ok(())
@@ -168,10 +179,29 @@ impl Started {
         let timestamp = clock.ok().and_then(|millis| i64::try_from(millis).ok());
         let mut records = Vec::with_capacity(due);
         while records.len() < due && !self.is_done() {
+            self.end_transaction(records.len());
             records.push(self.next_record(timestamp)?);
         }
         self.pace.give(records.len());
         Ok(records)
+    }
+
+    /// Says whether a transaction ends behind the next record, which will have this place in its batch.
+    fn end_transaction(&self, place: usize) {
+        let Some(context) = &self.transactions else { return };
+        let is_last =
+            self.config.records_max.is_some_and(|limit| self.number().saturating_add(self.tasks) >= limit);
+        let ends = Transactions {
+            records: self.config.transaction_records,
+            abort_every: self.config.transaction_abort_every,
+        };
+        match ends.end_after(self.turn) {
+            Some(TransactionEnd::Commit) => context.commit_after(place),
+            Some(TransactionEnd::Abort) => context.abort_after(place),
+            // Nothing would end it later.
+            None if is_last => context.commit_after(place),
+            None => {}
+        }
     }
 
     fn next_record(&mut self, timestamp: Option<i64>) -> Result<SourceRecord> {

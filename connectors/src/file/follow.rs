@@ -12,7 +12,7 @@
 //! file was rotated meanwhile: the one in the same directory that it is is finished first. If there is none (deleted,
 //! compressed), what it had left is out of reach, which is logged. Of several rotations meanwhile only the file
 //! that was being read is found: those in between have names that cannot be known.
-//! An offset without identity is Kafka Connect's; its position counts characters, which are bytes in ASCII files.
+//! An offset without identity is Kafka Connect's; its position counts characters ([`super::foreign`]).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use api::Result;
 
 use super::block::too_long;
+use super::foreign::byte_position;
 use super::identity::Identity;
 use super::place::Place;
 use super::tail::{Cut, Tail};
@@ -170,7 +171,13 @@ impl Follower {
         if let Some(file) = &found
             && is_same(file, resume).map_err(|error| self.place.failed("read", error))?
         {
-            return Ok((found, resume.position));
+            let position = match resume.identity {
+                Some(_) => resume.position,
+                None => {
+                    byte_position(file, resume.position).map_err(|error| self.place.failed("read", error))?
+                }
+            };
+            return Ok((found, position));
         }
         match self.rotated_file(resume)? {
             Some(file) => Ok((Some(file), resume.position)),

@@ -14,6 +14,7 @@ mod append;
 mod block;
 mod config;
 mod follow;
+mod foreign;
 mod identity;
 mod marker;
 mod note;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::configs::{ConfigError, ConfigErrors};
 use api::{
-    Error, FlatMap, Gauges, Props, Record, Result, Schema, SchemaAndValue, SchemaType, SourceConnector,
-    SourceContext, SourceOffset, SourceRecord, SourceTask, Text, Value, async_trait,
+    Error, ExactlyOnceSupport, FlatMap, Gauges, Props, Record, Result, Schema, SchemaAndValue, SchemaType,
+    SourceConnector, SourceContext, SourceOffset, SourceRecord, SourceTask, Text, Value, async_trait,
 };
 use tokio::task::JoinHandle;
 
@@ -58,6 +58,12 @@ impl SourceConnector for FileSourceConnector {
 
     fn task(&self) -> Box<dyn SourceTask> {
         Box::new(FileSourceTask::default())
+    }
+
+    fn exactly_once_support(&self, config: &Props) -> Option<ExactlyOnceSupport> {
+        // What was read from the standard input cannot be read again.
+        let reads_file = parse(config).is_ok_and(|config| config.file.is_some());
+        Some(if reads_file { ExactlyOnceSupport::Supported } else { ExactlyOnceSupport::Unsupported })
     }
 
     fn check_offsets(&self, config: &Props, offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {

@@ -3,7 +3,8 @@
 
 use api::configs::ConfigErrors;
 use api::{
-    Error, FlatMap, Plugin, PluginKind, Props, Result, SourceConnector, SourceTask, Value, async_trait,
+    Error, ExactlyOnceSupport, FlatMap, Plugin, PluginKind, Props, Result, SourceConnector, SourceTask,
+    Value, async_trait,
 };
 
 use super::checks;
@@ -49,6 +50,10 @@ impl SourceConnector for MySqlConnector {
 
     fn task(&self) -> Box<dyn SourceTask> {
         Box::new(MySqlTask::new(self.0))
+    }
+
+    fn exactly_once_support(&self, _config: &Props) -> Option<ExactlyOnceSupport> {
+        Some(ExactlyOnceSupport::Supported)
     }
 
     fn check_offsets(&self, config: &Props, offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {

@@ -13,17 +13,16 @@ use broker_server::{Broker, BrokerConfig};
 use configs::connector_file::ConnectorFile;
 use configs::{ConfigError, ConfigErrors};
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Exit, asked_to_stop, chain, distributed, files};
 use crate::config::{GroupOptions, Listener, WorkerConfig};
-use crate::herder::{Herder, HerderErrorKind, HerderSetup, RunningHerder, TargetState};
+use crate::herder::{Herder, HerderErrorKind, HerderSetup, Initial, RunningHerder, TargetState};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
-use crate::rest::{self, OwnBroker, RestState};
+use crate::rest::{self, Door, OwnBroker, RestState};
 use crate::validation::{Mask, PluginCalls, Validator};
 
 /// How long a connector may take to check its configuration against the world.
@@ -95,6 +94,7 @@ pub(super) async fn run_worker(
         in_group: mode == Mode::Distributed,
     };
     let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
+    tokio::spawn(herder.clone().follow_levels(levels.clone()));
     let state = RestState {
         herder,
         validator,
@@ -167,13 +167,13 @@ fn check_converters(config: &WorkerConfig, registry: &Registry) -> Result<(), Co
 }
 
 /// Opens the sockets of REST.
-async fn bind(config: &WorkerConfig) -> Result<Vec<(Listener, TcpListener)>, Exit> {
+async fn bind(config: &WorkerConfig) -> Result<Vec<(Listener, Door)>, Exit> {
     let mut sockets = Vec::new();
     for listener in &config.listeners {
-        let socket = rest::bind(listener).await.map_err(Exit::start)?;
-        if !listener.is_loopback() {
+        let socket = rest::bind(config, listener).await.map_err(Exit::start)?;
+        if !listener.is_loopback() && !config.access.asks_for_login() {
             tracing::warn!(
-                "REST listens on {listener}: whoever reaches it can run connectors here; it asks for no password"
+                "REST listens on {listener}: whoever reaches it can run connectors here; it asks for no password (see rest.users.file and rest.tokens.file)"
             );
         }
         sockets.push((listener.clone(), socket));
@@ -182,7 +182,7 @@ async fn bind(config: &WorkerConfig) -> Result<Vec<(Listener, TcpListener)>, Exi
 }
 
 /// What others call this worker, as Connect does: its advertised host and port.
-fn worker_id(config: &WorkerConfig, sockets: &[(Listener, TcpListener)]) -> String {
+fn worker_id(config: &WorkerConfig, sockets: &[(Listener, Door)]) -> String {
     let first = sockets.first();
     let host = config.rest.advertised_host.clone().or_else(|| Some(first?.0.advertised_host().to_owned()));
     let bound = first.and_then(|(_, socket)| socket.local_addr().ok()).map(|address| address.port());
@@ -215,17 +215,13 @@ struct Served {
     servers: TaskTracker,
 }
 
-fn serve(config: &WorkerConfig, sockets: Vec<(Listener, TcpListener)>, state: &RestState) -> Served {
+fn serve(config: &WorkerConfig, sockets: Vec<(Listener, Door)>, state: &RestState) -> Served {
     let (stop, servers) = (CancellationToken::new(), TaskTracker::new());
     for (listener, socket) in sockets {
         let router = rest::router(state.clone(), rest::access(config, &listener));
         let stopped = stop.clone().cancelled_owned();
-        tracing::info!("REST on {listener}");
-        servers.spawn(async move {
-            if let Err(error) = rest::serve(socket, router, stopped).await {
-                tracing::error!("REST on {listener} broke down: {error}");
-            }
-        });
+        tracing::info!("REST on {}://{listener}", listener.scheme());
+        servers.spawn(rest::serve(socket, router, stopped));
     }
     servers.close();
     Served { stop, servers }
@@ -258,7 +254,10 @@ async fn submit(herder: &Herder, connectors: Vec<ConnectorFile>) -> Result<(), E
         };
         let outcome = match known {
             true => herder.put_config(&name, connector.config).await.map(drop),
-            false => herder.create(&name, connector.config, initial).await.map(drop),
+            false => herder
+                .create(&name, connector.config, Initial { target: initial, offsets: Vec::new() })
+                .await
+                .map(drop),
         };
         outcome.map_err(|error| refused(error.message))?;
         tracing::info!("{} connector {name}", if known { "updated" } else { "created" });

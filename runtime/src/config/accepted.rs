@@ -38,14 +38,7 @@ const ACCEPTED: &[(&[&str], &str)] = &[
         &["internal.key.converter", "internal.value.converter"],
         "the internal topics are always written as Kafka Connect writes them: JSON without schemas",
     ),
-    (&["rest.extension.classes"], "Java REST extensions cannot be loaded"),
-    (&["admin.listeners"], "the admin endpoints are served on the regular listeners"),
-    (
-        &["listeners.https.", "admin.listeners.https.", "rest.advertised.listener"],
-        "this worker speaks http only",
-    ),
-    (&["response.http.headers.config"], "no headers are added to answers yet"),
-    (&["inter.worker."], "a standalone worker is a group of one"),
+    (&["rest.advertised.listener"], "the first of listeners is what others are told"),
     (
         &[
             "client.dns.lookup",

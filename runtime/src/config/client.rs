@@ -9,6 +9,8 @@ use configs::{Props, config, strip_prefix};
 config! {
     /// Settings of the producers of source tasks and dead letter queues.
     pub struct ProducerOptions {
+        /// Brokers of another cluster to ask first, as host:port, separated by commas; by default the worker's.
+        bootstrap_servers: Vec<String> = default("bootstrap.servers", "").importance(High);
         /// How many replicas must have a record before it counts as written: `all`, `1` or `0`.
         acks: Option<String> = optional("acks").importance(Low).check(one_of(&["all", "-1", "1", "0"]));
         /// Whether the broker drops what a retry would write twice.
@@ -36,6 +38,8 @@ config! {
 config! {
     /// Settings of the consumers of sink tasks.
     pub struct ConsumerOptions {
+        /// Brokers of another cluster to ask first, as host:port, separated by commas; by default the worker's.
+        bootstrap_servers: Vec<String> = default("bootstrap.servers", "").importance(High);
         /// The consumer group of a sink; by default `connect-` and the connector's name.
         group_id: Option<String> = optional("group.id").importance(High).check(non_empty());
         /// Where to start without a committed offset: `earliest`, `latest`, or `none` to fail.

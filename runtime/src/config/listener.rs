@@ -6,9 +6,25 @@
 use std::fmt;
 use std::net::IpAddr;
 
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Serves {
+    /// Everything.
+    #[default]
+    All,
+    /// Everything but the admin endpoints: there are `admin.listeners`, or none shall be.
+    Regular,
+    /// The admin endpoints, and what tells how the worker is.
+    Admin,
+}
+
 /// An address to listen on, as `host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
+    /// Whether it speaks https, else http.
+    pub https: bool,
+    /// What it serves.
+    pub serves: Serves,
     /// A name or address; `0.0.0.0` for every address.
     pub host: String,
     /// The port; 0 lets the system choose.
@@ -21,7 +37,7 @@ pub struct Listener {
 pub struct ListenerError(String);
 
 impl Listener {
-    /// Parses `http://host:port`, in any case; the host may be empty.
+    /// Parses `http://host:port` or `https://host:port`, in any case; the host may be empty.
     ///
     /// # Errors
     /// What was expected.
@@ -30,13 +46,9 @@ impl Listener {
         let Some((scheme, address)) = url.trim().split_once("://") else {
             return Err(refused("expected http://host:port"));
         };
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(refused(
-                "this worker speaks http only: put a proxy that speaks https before it, or use http://host:port",
-            ));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(refused("expected http://host:port"));
+        let https = scheme.eq_ignore_ascii_case("https");
+        if !https && !scheme.eq_ignore_ascii_case("http") {
+            return Err(refused("expected http://host:port or https://host:port"));
         }
         let Some((host, port)) = address.trim_end_matches('/').rsplit_once(':') else {
             return Err(refused("expected a port: http://host:port"));
@@ -45,7 +57,14 @@ impl Listener {
             return Err(refused("expected a port from 0 to 65535: http://host:port"));
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        Ok(Self { host: if host.is_empty() { "0.0.0.0" } else { host }.to_owned(), port })
+        let host = if host.is_empty() { "0.0.0.0" } else { host }.to_owned();
+        Ok(Self { https, serves: Serves::All, host, port })
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
     }
 
     /// Whether only this machine can reach it.
@@ -92,7 +111,8 @@ mod tests {
         assert_eq!(parsed("HTTP://:8083"), Ok("0.0.0.0:8083".to_owned()));
         assert_eq!(parsed("http://localhost:8083/"), Ok("localhost:8083".to_owned()));
         assert_eq!(parsed("http://[::1]:0"), Ok("[::1]:0".to_owned()));
-        for bad in ["8083", "http://localhost", "https://a:1", "ftp://a:1", "http://a:99999"] {
+        assert!(Listener::parse("HTTPS://a:1").unwrap().https);
+        for bad in ["8083", "http://localhost", "https://a", "ftp://a:1", "http://a:99999"] {
             assert!(parsed(bad).is_err(), "{bad}");
         }
     }
@@ -102,7 +122,8 @@ mod tests {
         for (host, expected) in
             [("127.0.0.1", true), ("localhost", true), ("::1", true), ("0.0.0.0", false), ("db", false)]
         {
-            assert_eq!(Listener { host: host.to_owned(), port: 1 }.is_loopback(), expected, "{host}");
+            let listener = Listener { https: false, serves: Serves::All, host: host.to_owned(), port: 1 };
+            assert_eq!(listener.is_loopback(), expected, "{host}");
         }
     }
 }

@@ -5,13 +5,16 @@
 //! dropped in silence.
 
 mod accepted;
+mod access;
 mod client;
 mod connector;
+mod exactly_once;
 mod group;
 mod jaas;
 mod listener;
 mod policy;
 mod security;
+mod session;
 mod sink;
 mod source;
 mod supervision;
@@ -19,13 +22,19 @@ mod topic_creation;
 mod worker;
 
 pub use accepted::notices;
+pub use access::{
+    AuditFile, ClientAuth, Grants, ListenerTls, Pem, ResponseHeaders, RestAccess, RestAccessOptions, Role,
+    Roles, Scope, Tokens, Users,
+};
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};
+pub use exactly_once::{ExactlyOnce, ExactlyOnceSource};
 pub use group::GroupOptions;
 pub(crate) use listener::is_loopback_host;
-pub use listener::{Listener, ListenerError};
+pub use listener::{Listener, ListenerError, Serves};
 pub use policy::OverridePolicy;
 pub use security::SecurityOptions;
+pub use session::{HMAC_ALGORITHMS, SessionOptions};
 pub use sink::SinkConfig;
 pub use source::{ExactlyOnceSupport, SourceConfig, TransactionBoundary};
 pub use supervision::SupervisionConfig;

@@ -46,7 +46,7 @@ config! {
     }
 }
 
-const NOT_PEM: &str = "only PEM is read; turn a Java key store into PEM with \
+pub(super) const NOT_PEM: &str = "only PEM is read; turn a Java key store into PEM with \
     `keytool -importkeystore -srckeystore STORE -destkeystore STORE.p12 -deststoretype PKCS12` and `openssl pkcs12 -in STORE.p12 -nodes`";
 
 impl SecurityOptions {
@@ -161,7 +161,7 @@ impl SecurityOptions {
 }
 
 /// PEM that stands in one line of a settings file, as people write it, with `\n` spelt out or spaces for line ends.
-fn unfolded(text: &Password) -> String {
+pub(super) fn unfolded(text: &Password) -> String {
     let text = text.reveal().replace("\\n", "\n");
     if text.contains('\n') {
         return text;

@@ -9,10 +9,13 @@ use configs::provider::Providers;
 use configs::{ConfigDef, ConfigError, ConfigErrors, Props, config, strip_prefix, unknown_keys};
 
 use super::accepted;
+use super::access::RestAccess;
+use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::group::GroupOptions;
 use super::listener::Listener;
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
+use super::session::SessionOptions;
 
 config! {
     /// Options of the worker itself and of its connections to the broker.
@@ -43,9 +46,10 @@ config! {
         topic_tracking_enable: bool = default("topic.tracking.enable", true).importance(Low);
         /// Whether what is remembered may be forgotten over REST.
         topic_tracking_allow_reset: bool = default("topic.tracking.allow.reset", true).importance(Low);
-        /// Exactly-once delivery of sources is not built yet: only `disabled` is accepted.
-        exactly_once_source_support: String = default("exactly.once.source.support", "disabled").importance(High)
-            .check(one_of_ignoring_case(&["disabled"]));
+        /// Whether what sources give is delivered exactly once: records and offsets are written in transactions. `disabled`,
+        /// `preparing` or `enabled`; a broker without transactions is an error only if this is said. (Kafka Connect's default is
+        /// `disabled`.)
+        exactly_once_source_support: ExactlyOnceSource = default("exactly.once.source.support", ExactlyOnceSource::Enabled).importance(High);
         /// What this worker calls itself towards the broker.
         client_id: String = default("client.id", "connect").importance(Low);
         /// How long the broker may take to answer.
@@ -60,7 +64,7 @@ config! {
 config! {
     /// Options of the REST interface.
     pub struct RestOptions {
-        /// Where to listen: URLs of the form http://host:port. An empty host means every address of the machine.
+        /// Where to listen: URLs of the form http://host:port or https://host:port. An empty host means every address of the machine.
         listeners: Vec<String> = default("listeners", "http://127.0.0.1:8083").importance(Low).check(non_empty());
         /// The host by which others reach this worker; it stands in `worker_id`.
         advertised_host: Option<String> = optional("rest.advertised.host.name").importance(Low);
@@ -134,12 +138,18 @@ pub struct WorkerConfig {
     pub rest: RestOptions,
     /// The group and the topics.
     pub storage: StorageOptions,
+    /// How requests between workers are signed.
+    pub session: SessionOptions,
     /// How it is a member of its group, if it is not alone.
     pub group: GroupOptions,
     /// How its connections to brokers are made safe.
     pub security: Security,
-    /// Where REST listens.
+    /// Where REST listens, for everyone and for admins.
     pub listeners: Vec<Listener>,
+    /// Whether sources deliver exactly once.
+    pub exactly_once: ExactlyOnce,
+    /// Who may reach REST, and what they may do.
+    pub access: RestAccess,
     /// What connectors may override.
     pub override_policy: OverridePolicy,
     /// All settings, references resolved: `producer.`, `consumer.` and `admin.` are read from here.
@@ -160,28 +170,41 @@ impl WorkerConfig {
         let options = WorkerOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let rest = RestOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
         let storage = StorageOptions::parse(&props).map_err(|found| errors.extend(found)).ok();
+        let session = SessionOptions::checked(&props).map_err(|found| errors.extend(found)).ok();
         let group = GroupOptions::parse_all(&props).map_err(|found| errors.extend(found)).ok();
         let security = SecurityOptions::parse(&props).and_then(|options| options.security());
         let security = security.map_err(|found| errors.extend(found)).ok();
-        let listeners =
+        let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
+        let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
-        let (
-            Some(options),
-            Some(rest),
-            Some(storage),
-            Some(group),
-            Some(security),
-            Some(override_policy),
-            true,
-        ) = (options, rest, storage, group, security, override_policy, errors.is_empty())
+        let (Some(session), Some(group), Some(security), Some(access)) = (session, group, security, access)
+        else {
+            return Err(errors.mask(&resolved.secrets));
+        };
+        let (Some(options), Some(rest), Some(storage), Some(override_policy), true) =
+            (options, rest, storage, override_policy, errors.is_empty())
         else {
             return Err(errors.mask(&resolved.secrets));
         };
         let mut notices = resolved.warnings;
         notices.extend(accepted::notices(&props));
         notices.extend(unknown_keys(&Self::definition(), &props).iter().map(ToString::to_string));
-        Ok(Self { options, rest, storage, group, security, listeners, override_policy, props, notices })
+        let exactly_once = ExactlyOnce::new(options.exactly_once_source_support, &props);
+        Ok(Self {
+            options,
+            rest,
+            storage,
+            session,
+            group,
+            security,
+            listeners,
+            exactly_once,
+            access,
+            override_policy,
+            props,
+            notices,
+        })
     }
 
     /// All that a worker can be told.
@@ -203,7 +226,9 @@ impl WorkerConfig {
         let declared = ConfigDef::default()
             .merge(WorkerOptions::definition())
             .merge(RestOptions::definition())
+            .merge(&RestAccess::definition())
             .merge(StorageOptions::definition())
+            .merge(SessionOptions::definition())
             .merge(GroupOptions::definition())
             .merge(SecurityOptions::definition());
         OPEN.into_iter().chain(accepted::names()).fold(declared, ConfigDef::open)

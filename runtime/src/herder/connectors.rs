@@ -106,7 +106,7 @@ impl HerderTask {
     }
 
     pub(super) fn set_connector_status(&self, name: &str, state: State, trace: Option<String>) {
-        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(state, trace)));
+        let record = StatusRecord::Connector(name.to_owned(), Some(self.status(name, state, trace)));
         self.desk.context.statuses.set(record);
     }
 
@@ -116,7 +116,7 @@ impl HerderTask {
     }
 }
 
-/// Asks a connector for its tasks, and writes them if they are new.
+/// Asks a connector for its tasks, and has them written if they are new.
 async fn ask_connector(
     desk: Arc<Desk>,
     name: String,
@@ -125,7 +125,7 @@ async fn ask_connector(
 ) -> (String, Result<()>) {
     let answer = worker::task_configs(Arc::clone(&desk.context), &name, config).await;
     let outcome = match answer {
-        Ok(tasks) => desk.publish_tasks(&name, connector.revision, tasks).await,
+        Ok(tasks) => desk.submit_tasks(&name, connector.revision, tasks).await,
         Err(error) => Err(error),
     };
     (name, outcome)

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use api::{Error, Props};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use super::peers::Peers;
 use super::state::{ClusterState, ConnectorState};
 use super::{
     ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorStatus, HerderError, HerderErrorKind, HerderResult,
-    State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
+    Initial, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
 };
 use crate::membership::GroupView;
 use crate::store::ConfigStore;
@@ -46,10 +47,11 @@ pub(crate) struct Desk {
     /// The way to the herder's task.
     pub(crate) commands: mpsc::Sender<Command>,
     /// This worker's place in the group; the herder's task keeps it up to date.
-    #[allow(dead_code, reason = "read by whoever asks who leads")]
     pub(crate) group: watch::Receiver<GroupView>,
-    /// Held from check to write.
-    pub(crate) writes: Mutex<()>,
+    /// Held from check to write; the generation of the group for which this worker has taken the lead.
+    pub(crate) writes: Mutex<Option<i32>>,
+    /// The way to the other workers.
+    pub(crate) peers: Arc<dyn Peers>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -71,6 +73,11 @@ impl Desk {
     pub(crate) fn connector(&self, name: &str) -> HerderResult<Arc<ConnectorState>> {
         let state = self.state();
         state.connector(name).cloned().ok_or_else(|| not_found(name))
+    }
+
+    /// The same, for requests that Connect has other words for.
+    fn known(&self, name: &str, missing: fn(&str) -> HerderError) -> HerderResult<Arc<ConnectorState>> {
+        self.state().connector(name).cloned().ok_or_else(|| missing(name))
     }
 
     pub(crate) fn info(&self, name: &str) -> HerderResult<ConnectorInfo> {
@@ -114,7 +121,15 @@ impl Desk {
 
     /// What is said of something that nobody has started yet.
     fn unassigned(&self) -> Status {
-        Status { state: State::Unassigned, trace: None, worker_id: self.worker_id.clone(), generation: 0 }
+        let worker_id = self.worker_id.clone();
+        Status { state: State::Unassigned, trace: None, worker_id, generation: 0, version: None }
+    }
+
+    /// The version of a connector's plugin, if there is such a connector and this worker knows its class.
+    pub(crate) fn version(&self, name: &str) -> Option<String> {
+        let config = self.state().connector(name)?.config();
+        let class = config.get("connector.class")?.trim();
+        self.context.registry.find(&CONNECTOR_KINDS, class).ok().map(|plugin| plugin.version.to_owned())
     }
 
     pub(crate) fn task_status(&self, name: &str, task: u32) -> HerderResult<TaskStatus> {
@@ -136,35 +151,39 @@ impl Desk {
         &self,
         name: &str,
         config: Props,
-        initial: Option<TargetState>,
+        initial: Initial,
     ) -> HerderResult<ConnectorInfo> {
         let config = named(name, config)?;
+        self.leading().await?;
         if self.connector(name).is_ok() {
             return Err(exists(name));
         }
         self.context.checker.check(&config).await?;
-        let _one_at_a_time = self.writes.lock().await;
+        let lead = self.lead().await?;
         if self.connector(name).is_ok() {
             return Err(exists(name));
         }
+        self.write_initial_offsets(name, config.clone(), initial.offsets).await?;
         // The target state first: a worker that sees the connector must not start it before it knows (KIP-980).
-        let target = initial.map(|target| ConfigRecord::Target(name.to_owned(), Some(target)));
+        let target = initial.target.map(|target| ConfigRecord::Target(name.to_owned(), Some(target)));
         let records: Vec<_> =
             target.into_iter().chain([ConfigRecord::Connector(name.to_owned(), Some(config))]).collect();
-        self.write(&records).await?;
+        lead.write(&records).await?;
         self.info(name)
     }
 
     pub(crate) async fn put_config(&self, name: &str, config: Props) -> HerderResult<(bool, ConnectorInfo)> {
         let config = named(name, config)?;
+        self.leading().await?;
         self.context.checker.check(&config).await?;
-        let _one_at_a_time = self.writes.lock().await;
+        let lead = self.lead().await?;
         let created = self.connector(name).is_err();
-        self.write(&[ConfigRecord::Connector(name.to_owned(), Some(config))]).await?;
+        lead.write(&[ConfigRecord::Connector(name.to_owned(), Some(config))]).await?;
         Ok((created, self.info(name)?))
     }
 
     pub(crate) async fn patch_config(&self, name: &str, patch: &ConfigPatch) -> HerderResult<ConnectorInfo> {
+        self.leading().await?;
         // Checking may take long, so it is done without the lock, and again if the configuration changed meanwhile.
         for _ in 0..10 {
             let before = self.connector(name)?;
@@ -177,9 +196,9 @@ impl Desk {
             }
             let config = named(name, config)?;
             self.context.checker.check(&config).await?;
-            let _one_at_a_time = self.writes.lock().await;
+            let lead = self.lead().await?;
             if self.connector(name)?.config_revision() == before.config_revision() {
-                self.write(&[ConfigRecord::Connector(name.to_owned(), Some(config))]).await?;
+                lead.write(&[ConfigRecord::Connector(name.to_owned(), Some(config))]).await?;
                 return self.info(name);
             }
         }
@@ -192,45 +211,24 @@ impl Desk {
     }
 
     pub(crate) async fn delete(&self, name: &str) -> HerderResult<()> {
-        let _one_at_a_time = self.writes.lock().await;
+        let lead = self.lead().await?;
         self.connector(name)?;
         let name = name.to_owned();
-        self.write(&[ConfigRecord::Connector(name.clone(), None), ConfigRecord::Target(name, None)]).await
+        lead.write(&[ConfigRecord::Connector(name.clone(), None), ConfigRecord::Target(name, None)]).await
     }
 
+    /// Has a connector run or pause: any worker may, since that takes nothing from any other change (as in Connect).
     pub(crate) async fn set_target(&self, name: &str, target: TargetState) -> HerderResult<()> {
-        let _one_at_a_time = self.writes.lock().await;
-        self.connector(name)?;
-        let mut records = Vec::new();
-        if target == TargetState::Stopped {
-            records.push(ConfigRecord::Commit(name.to_owned(), 0));
-        }
-        records.push(ConfigRecord::Target(name.to_owned(), Some(target)));
-        self.write(&records).await
+        self.known(name, unknown_connector)?;
+        let record = ConfigRecord::Target(name.to_owned(), Some(target));
+        self.configs.write_as_any(&[record]).await.map_err(failed)
     }
 
-    /// Writes the tasks that a connector asked for, unless it has been changed, stopped or deleted since.
-    pub(crate) async fn publish_tasks(
-        &self,
-        name: &str,
-        revision: i64,
-        tasks: Vec<Props>,
-    ) -> api::Result<()> {
-        let needs =
-            |state: &ClusterState| state.connector(name).is_some_and(|known| known.needs_tasks(&tasks));
-        if !needs(&self.state()) {
-            return Ok(());
-        }
-        let _one_at_a_time = self.writes.lock().await;
-        self.configs.read_to_end().await?;
-        let state = self.state();
-        let wanted = state.connector(name).filter(|connector| {
-            connector.config_revision() == revision && connector.target() != TargetState::Stopped
-        });
-        if !wanted.is_some_and(|connector| connector.needs_tasks(&tasks)) {
-            return Ok(());
-        }
-        self.configs.write_tasks(name, tasks).await
+    pub(crate) async fn stop(&self, name: &str) -> HerderResult<()> {
+        let lead = self.lead().await?;
+        self.known(name, unknown_connector)?;
+        let target = ConfigRecord::Target(name.to_owned(), Some(TargetState::Stopped));
+        lead.write(&[ConfigRecord::Commit(name.to_owned(), 0), target]).await
     }
 
     pub(crate) async fn restart(
@@ -239,11 +237,14 @@ impl Desk {
         include_tasks: bool,
         only_failed: bool,
     ) -> HerderResult<Option<ConnectorStatus>> {
-        self.connector(name)?;
         if !include_tasks && !only_failed {
+            self.known(name, unknown_to_restart)?;
+            self.place().owning_connector(name).await?;
             self.command(|reply| Command::RestartConnector(name.to_owned(), reply)).await??;
             return Ok(None);
         }
+        let lead = self.lead().await?;
+        self.known(name, unknown_to_restart)?;
         let mut status = self.status(name)?;
         let request = RestartRequest { include_tasks, only_failed };
         if request.concerns(status.state) {
@@ -252,17 +253,18 @@ impl Desk {
         for task in status.tasks.iter_mut().filter(|task| include_tasks && request.concerns(task.state)) {
             (task.state, task.trace) = (State::Restarting, None);
         }
-        let _one_at_a_time = self.writes.lock().await;
-        self.write(&[ConfigRecord::Restart(name.to_owned(), request)]).await?;
+        lead.write(&[ConfigRecord::Restart(name.to_owned(), request)]).await?;
         Ok(Some(status))
     }
 
     pub(crate) async fn restart_task(&self, name: &str, task: u32) -> HerderResult<()> {
-        let connector = self.connector(name)?;
+        let connector = self.known(name, unknown_to_restart)?;
         if !connector.tasks().any(|(known, _)| known == task) {
             return Err(HerderError::not_found(format!("Unknown task: {name}-{task}")));
         }
-        self.command(|reply| Command::RestartTask(TaskId::new(name, task), reply)).await?
+        let id = TaskId::new(name, task);
+        self.place().owning_task(&id).await?;
+        self.command(|reply| Command::RestartTask(id, reply)).await?
     }
 
     pub(crate) fn active_topics(&self, name: &str) -> HerderResult<Vec<String>> {
@@ -306,10 +308,6 @@ impl Desk {
         }
         answer.await.map_err(|error| HerderError::internal(format!("{gone}: {error}")))
     }
-
-    async fn write(&self, records: &[ConfigRecord]) -> HerderResult<()> {
-        self.configs.write(records).await.map_err(failed)
-    }
 }
 
 impl RestartRequest {
@@ -333,12 +331,20 @@ pub(crate) fn not_found(name: &str) -> HerderError {
     HerderError::not_found(format!("Connector {name} not found"))
 }
 
-fn exists(name: &str) -> HerderError {
+fn unknown_connector(name: &str) -> HerderError {
+    HerderError::not_found(format!("Unknown connector {name}"))
+}
+
+fn unknown_to_restart(name: &str) -> HerderError {
+    HerderError::not_found(format!("Unknown connector: {name}"))
+}
+
+pub(crate) fn exists(name: &str) -> HerderError {
     HerderError::new(HerderErrorKind::AlreadyExists, format!("Connector {name} already exists"))
 }
 
 /// The configuration with its `name`, which must be the connector's.
-fn named(name: &str, mut config: Props) -> HerderResult<Props> {
+pub(crate) fn named(name: &str, mut config: Props) -> HerderResult<Props> {
     let said = config.entry("name".to_owned()).or_insert_with(|| name.to_owned());
     if said == name {
         return Ok(config);

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use broker_client::Client;
 use parking_lot::Mutex;
 
+use crate::config::WorkerConfig;
 use crate::store::config_record::ConfigRecord;
 use crate::store::{ConfigStore, broker_error};
 
@@ -29,6 +30,30 @@ pub(crate) trait ZombieFencing: Send + Sync {
 /// The transactional id of a task's producer, as in Connect (`Worker.taskTransactionalId`).
 pub(crate) fn task_transactional_id(group: &str, connector: &str, task: u32) -> String {
     format!("{group}-{connector}-{task}")
+}
+
+/// Asks whether the broker can do what exactly-once delivery needs, unless it is switched off.
+///
+/// # Errors
+/// When it cannot, and the settings say in so many words that it shall.
+pub(crate) async fn check_broker(client: &Client, config: &WorkerConfig) -> Result<()> {
+    // The broker inside this process can; and it need not make its topic of transactions before one comes.
+    if !config.exactly_once.needs_transactions() || config.embedded_broker().is_some() {
+        return Ok(());
+    }
+    let id = format!("connect-cluster-{}", config.storage.group_id);
+    let Err(error) = client.check_transactions(&id).await else { return Ok(()) };
+    let doing = "the Kafka cluster does not let this worker write in transactions, which exactly.once.source.support needs";
+    if error.is_retriable() || !config.exactly_once.give_up() {
+        return Err(broker_error(doing, error));
+    }
+    tracing::warn!(
+        %error,
+        "{doing}: sources deliver at least once. Give the worker the right to transactional ids that start with \"{}-\" and to {id}, \
+         or say exactly.once.source.support=disabled",
+        config.storage.group_id
+    );
+    Ok(())
 }
 
 /// What is to be done before the newest set of tasks may write.

@@ -8,24 +8,33 @@
 mod connectors;
 mod desk;
 mod fencing;
+mod lead;
+mod loggers;
 mod offsets;
+mod peers;
 mod plan;
 mod run;
+mod session_keys;
+mod signature;
 mod start;
 mod state;
 mod supervision;
+mod task_configs;
 mod tasks;
 mod types;
 
 pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};
+pub(crate) use peers::{Peers, TasksRequest};
 pub(crate) use plan::Assignment;
+pub use signature::Signature;
 pub use start::{HerderSetup, RunningHerder};
 pub(crate) use state::ClusterState;
 pub use supervision::RestartPolicy;
 
 pub use types::{
     ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,
-    HerderErrorKind, HerderResult, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus, WorkerInfo,
+    HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus,
+    WorkerInfo,
 };
 
 use std::sync::Arc;
@@ -105,16 +114,12 @@ impl Herder {
         self.desk().await?.status(name)
     }
 
-    /// Creates a connector. The configuration is checked here ([`ConfigChecker`]); `name` is put into it if it is absent.
+    /// Creates a connector. The configuration is checked here ([`ConfigChecker`]); `name` is put into it if it is absent. The offsets
+    /// that it is to begin with are written before it is there.
     ///
     /// # Errors
     /// `AlreadyExists`, `BadRequest`.
-    pub async fn create(
-        &self,
-        name: &str,
-        config: Props,
-        initial: Option<TargetState>,
-    ) -> HerderResult<ConnectorInfo> {
+    pub async fn create(&self, name: &str, config: Props, initial: Initial) -> HerderResult<ConnectorInfo> {
         self.desk().await?.create(name, config, initial).await
     }
 
@@ -163,7 +168,7 @@ impl Herder {
     /// # Errors
     /// `NotFound`.
     pub async fn stop(&self, name: &str) -> HerderResult<()> {
-        self.desk().await?.set_target(name, TargetState::Stopped).await
+        self.desk().await?.stop(name).await
     }
 
     /// Restarts a connector, and with `include_tasks` its tasks; with `only_failed` only what failed. With both flags false the
@@ -243,6 +248,38 @@ impl Herder {
     /// As [`Herder::alter_offsets`].
     pub async fn reset_offsets(&self, name: &str) -> HerderResult<String> {
         self.desk().await?.reset_offsets(name).await
+    }
+
+    /// Checks that a request comes from a worker of this group (KIP-507).
+    ///
+    /// # Errors
+    /// `BadRequest` without a signature, `Forbidden` with a wrong one, `Unavailable` before there is a key.
+    pub async fn verify(&self, signature: Option<&Signature>, body: &[u8]) -> HerderResult<()> {
+        self.desk().await?.verify(signature, body)
+    }
+
+    /// Writes the task configurations that another worker's connector asked for. `revision` is the offset in the config topic of
+    /// the connector's configuration that they were made from, if the worker said.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the configuration is another by now.
+    pub async fn put_tasks(&self, name: &str, revision: Option<i64>, tasks: Vec<Props>) -> HerderResult<()> {
+        self.desk().await?.put_tasks(name, revision, tasks).await
+    }
+
+    /// Fences the producers of a connector's earlier tasks.
+    ///
+    /// # Errors
+    /// `NotFound`; else what the broker said.
+    pub async fn fence(&self, name: &str) -> HerderResult<()> {
+        self.desk().await?.fence(name).await
+    }
+
+    /// Waits until this worker has read what the leader wrote for a request that was forwarded to it.
+    pub async fn catch_up(&self) {
+        if let Ok(desk) = self.desk().await {
+            desk.catch_up().await;
+        }
     }
 
     /// What the worker says of itself.

@@ -319,11 +319,12 @@ impl HerderTask {
             .is_none_or(|known| known.worker_id == self.desk.worker_id || known.generation <= self.generation)
     }
 
-    pub(super) fn status(&self, state: State, mut trace: Option<String>) -> Status {
+    pub(super) fn status(&self, connector: &str, state: State, mut trace: Option<String>) -> Status {
         if let Some(trace) = trace.as_mut().filter(|trace| trace.len() > TRACE_BYTES_MAX) {
             trace.truncate(trace.floor_char_boundary(TRACE_BYTES_MAX));
         }
-        Status { state, trace, worker_id: self.desk.worker_id.clone(), generation: self.generation }
+        let (worker_id, version) = (self.desk.worker_id.clone(), self.desk.version(connector));
+        Status { state, trace, worker_id, generation: self.generation, version }
     }
 
     /// Stops every task and waits for them, all at once; each is gone within its deadline.

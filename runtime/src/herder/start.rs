@@ -13,11 +13,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Command, Desk};
+use super::fencing;
+use super::lead::Place;
+use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
-use super::{ConfigChecker, Herder, LeaderFencing};
-use crate::config::WorkerConfig;
+use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
+use crate::config::{ExactlyOnceSource, WorkerConfig};
 use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
+use crate::rest::HttpPeers;
 use crate::store::{ConfigStore, HistoryStore, OffsetStore, StatusStore, broker_error};
 use crate::worker::{WorkerContext, note_panics};
 
@@ -89,6 +93,7 @@ async fn run(
     tracing::info!(worker = desk.worker_id, cluster = desk.cluster_id, "the herder is ready");
     opened.send_replace(Some(Arc::clone(&desk)));
     herder.set_stage("herding");
+    tokio::spawn(session_keys::keep_fresh(Arc::clone(&desk), stop.child_token()));
     let membership = membership(&desk, in_group);
     HerderTask::new(Arc::clone(&desk), membership, group, requests).run(stop).await;
     herder.set_stage("stopping");
@@ -133,17 +138,25 @@ async fn open(
     });
     let cluster = client.cluster().await;
     let cluster = cluster.map_err(|error| broker_error("cannot reach the Kafka cluster", error))?;
+    fencing::check_broker(&client, &config).await?;
     herder.set_stage("reading the internal topics");
     let (config_topic, offset_topic) = (config.config_topic(), config.offset_topic());
     let (status_topic, history_topic) = (config.status_topic(), config.history_topic());
     let (configs, offsets, statuses, history) = tokio::try_join!(
-        ConfigStore::open(&client, &config_topic),
-        OffsetStore::open(&client, &offset_topic),
+        ConfigStore::open(&client, &config_topic, leader_id(&config)),
+        OffsetStore::open(&client, &offset_topic, "offset.storage.topic"),
         StatusStore::open(&client, &status_topic),
         HistoryStore::open(&client, &history_topic),
     )?;
     let configs = Arc::new(configs);
-    let fencing = LeaderFencing::new(&client, &configs, &config.storage.group_id);
+    let peers: Arc<dyn Peers> = Arc::new(HttpPeers::new()?);
+    let fencing = GroupFencing {
+        local: LeaderFencing::new(&client, &configs, &config.storage.group_id),
+        place: Place::new(group.clone(), config.rest.request_timeout),
+        configs: Arc::clone(&configs),
+        session: config.session.clone(),
+        peers: Arc::clone(&peers),
+    };
     let context = WorkerContext {
         registry,
         config,
@@ -163,6 +176,13 @@ async fn open(
         cluster_id: cluster.cluster_id.unwrap_or_default(),
         commands,
         group,
-        writes: Mutex::new(()),
+        writes: Mutex::new(None),
+        peers,
     })
+}
+
+/// The transactional id with which the leader writes to the config topic (Connect's name), if sources are exactly-once.
+fn leader_id(config: &WorkerConfig) -> Option<String> {
+    let disabled = config.options.exactly_once_source_support == ExactlyOnceSource::Disabled;
+    (!disabled).then(|| format!("connect-cluster-{}", config.storage.group_id))
 }

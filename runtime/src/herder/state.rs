@@ -23,7 +23,8 @@ pub(crate) struct ClusterState {
     /// The last restart request per connector, with its offset.
     restarts: BTreeMap<String, (i64, RestartRequest)>,
     session_key: Option<SessionKey>,
-    loggers: BTreeMap<String, String>,
+    /// The level of each logger for the cluster, with its offset.
+    loggers: BTreeMap<String, (i64, String)>,
 }
 
 /// What is to be of one connector.
@@ -70,7 +71,7 @@ impl ClusterState {
             }
             ConfigRecord::SessionKey(key) => self.session_key = Some(key),
             ConfigRecord::Logger(namespace, Some(level)) => {
-                self.loggers.insert(namespace, level);
+                self.loggers.insert(namespace, (offset, level));
             }
             ConfigRecord::Logger(namespace, None) => {
                 self.loggers.remove(&namespace);
@@ -110,6 +111,12 @@ impl ClusterState {
         self.offset
     }
 
+    /// The loggers whose levels were set for the cluster at or after an offset, with their levels.
+    pub(crate) fn loggers_since(&self, since: i64) -> impl Iterator<Item = (&str, &str)> {
+        let set_since = self.loggers.iter().filter(move |(_, (offset, _))| *offset >= since);
+        set_since.map(|(logger, (_, level))| (&**logger, &**level))
+    }
+
     /// The connectors that are configured, by name.
     pub(crate) fn connectors(&self) -> impl Iterator<Item = (&String, &Arc<ConnectorState>)> {
         self.connectors.iter().filter(|(_, state)| state.config.is_some())
@@ -118,6 +125,11 @@ impl ClusterState {
     /// A connector that is configured.
     pub(crate) fn connector(&self, name: &str) -> Option<&Arc<ConnectorState>> {
         self.connectors.get(name).filter(|state| state.config.is_some())
+    }
+
+    /// The key with which workers sign their requests to each other.
+    pub(crate) const fn session_key(&self) -> Option<&SessionKey> {
+        self.session_key.as_ref()
     }
 
     /// The last restart request of each connector, with its offset.

@@ -25,6 +25,7 @@ impl HerderTask {
             run: self.next_run,
             connector: connector.config(),
             task: Arc::clone(config),
+            revision: task.revision,
             target: task.target,
         };
         let handle = worker::start(&self.desk.context, spec, self.reports.0.clone());
@@ -139,6 +140,7 @@ impl HerderTask {
     }
 
     pub(super) fn set_task_status(&self, id: &TaskId, state: State, trace: Option<String>) {
-        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(self.status(state, trace))));
+        let status = self.status(&id.connector, state, trace);
+        self.desk.context.statuses.set(StatusRecord::Task(id.clone(), Some(status)));
     }
 }

@@ -192,6 +192,15 @@ pub struct ConnectorOffset {
     pub offset: Option<FlatMap>,
 }
 
+/// What a connector begins with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Initial {
+    /// What it is to do at first (KIP-980); to run if nothing is said.
+    pub target: Option<TargetState>,
+    /// Where it is to begin (KIP-995).
+    pub offsets: Vec<ConnectorOffset>,
+}
+
 /// What the worker says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerInfo {
@@ -264,7 +273,12 @@ impl HerderErrorKind {
     pub const fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Conflict | Self::Rebalancing | Self::Elsewhere | Self::Unavailable | Self::ZombieTasks
+            Self::Conflict
+                | Self::Rebalancing
+                | Self::Elsewhere
+                | Self::Unavailable
+                | Self::ZombieTasks
+                | Self::Timeout
         )
     }
 }

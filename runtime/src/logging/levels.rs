@@ -153,6 +153,15 @@ impl Levels {
             .map(|(_, logger)| *logger)
     }
 
+    /// Whether there can be such a logger, and is such a level.
+    ///
+    /// # Errors
+    /// See [`LevelError`].
+    pub fn check(name: &str, level: &str) -> Result<(), LevelError> {
+        Level::of_name(level).ok_or_else(|| LevelError::UnknownLevel(level.to_owned()))?;
+        target(name).map(drop)
+    }
+
     /// Sets the level of a logger and of those below it that have one of their own; says which were changed.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! `/admin/loggers` (KIP-495): log levels of this worker, changed while it runs.
+//! `/admin/loggers` (KIP-495, KIP-976): log levels of this worker or of all, changed while they run.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::RestState;
 use super::body::Body;
 use super::error::Failure;
 use super::name::{Asked, Name};
-use crate::logging::{LevelError, Logger};
+use crate::logging::{LevelError, Levels, Logger};
 
 /// A logger's level.
 #[derive(Debug, Serialize)]
@@ -48,7 +48,7 @@ pub(super) async fn logger(
     Ok(Json(logger.into()))
 }
 
-/// `PUT /admin/loggers/{logger}`: the changed loggers, or 204 for `scope=cluster` (KIP-976), which is this worker.
+/// `PUT /admin/loggers/{logger}`: the changed loggers; or, for `scope=cluster` (KIP-976), 204 once it is written down for all workers.
 pub(super) async fn set_level(
     State(rest): State<RestState>,
     Name(name): Name,
@@ -58,20 +58,24 @@ pub(super) async fn set_level(
     let Some(level) = request.level else {
         return Err(Failure::bad_request("Desired 'level' parameter was not specified in request."));
     };
-    let changed = rest.levels.set(&name, &level).map_err(|error| match error {
+    let scope = asked.values("scope").last().unwrap_or("worker");
+    if scope.eq_ignore_ascii_case("cluster") {
+        Levels::check(&name, &level).map_err(refused)?;
+        rest.ask(rest.herder.set_cluster_level(&name, &level.to_ascii_uppercase())).await?;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if !scope.eq_ignore_ascii_case("worker") {
+        tracing::warn!("unknown scope {scope:?} of a log level; it is changed on this worker");
+    }
+    let changed = rest.levels.set(&name, &level).map_err(refused)?;
+    Ok(Json(changed).into_response())
+}
+
+fn refused(error: LevelError) -> Failure {
+    match error {
         // 404 is what Connect answers to an unknown level.
         LevelError::UnknownLevel(_) => Failure::not_found(error.to_string()),
         LevelError::InvalidName(_) | LevelError::TooMany => Failure::bad_request(error.to_string()),
         LevelError::Reload(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    })?;
-    match asked.values("scope").last() {
-        Some(scope) if scope.eq_ignore_ascii_case("cluster") => {
-            return Ok(StatusCode::NO_CONTENT.into_response());
-        }
-        Some(scope) if !scope.eq_ignore_ascii_case("worker") => {
-            tracing::warn!("unknown scope {scope:?} of a log level; it was changed on this worker");
-        }
-        _ => {}
     }
-    Ok(Json(changed).into_response())
 }

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::Failure;
-use crate::herder::TargetState;
+use super::offsets::{self, OffsetEntry};
+use crate::herder::{ConnectorOffset, TargetState};
 use crate::validation::SaidConfig;
 
 /// How many settings a connector may have.
@@ -40,14 +41,18 @@ pub(super) struct CreateRequest {
     pub config: SaidConfig,
     /// What the connector is to do at first.
     pub initial_state: Option<TargetState>,
+    /// From where it is to go on (KIP-995); empty for the beginning.
+    pub initial_offsets: Vec<ConnectorOffset>,
 }
 
+/// The same as it was sent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawCreateRequest {
+pub(super) struct RawCreateRequest {
     name: Option<String>,
     config: Option<BTreeMap<String, Box<RawValue>>>,
     initial_state: Option<String>,
+    initial_offsets: Option<Vec<OffsetEntry>>,
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -97,14 +102,24 @@ impl<S: Send + Sync> FromRequest<S> for CreateRequest {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let Body(raw) = Body::<RawCreateRequest>::from_request(request, state).await?;
+        Self::of(raw)
+    }
+}
+
+impl CreateRequest {
+    /// Reads what was sent.
+    pub(super) fn of(raw: RawCreateRequest) -> Result<Self, Failure> {
         let config = raw.config.ok_or_else(|| {
             Failure::bad_request(
                 "The field \"config\" is missing; expected {\"name\": \"..\", \"config\": {..}}",
             )
         })?;
-        let initial_state = raw.initial_state.map(|state| initial(&state)).transpose()?;
-        let name = raw.name.map(|name| name.trim().to_owned());
-        Ok(Self { name, config: settings(&config)?, initial_state })
+        Ok(Self {
+            name: raw.name.map(|name| name.trim().to_owned()),
+            config: settings(&config)?,
+            initial_state: raw.initial_state.map(|state| initial(&state)).transpose()?,
+            initial_offsets: offsets::parsed(raw.initial_offsets.unwrap_or_default())?,
+        })
     }
 }
 

@@ -5,19 +5,22 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use configs::Props;
 use serde::Serialize;
 
 use super::RestState;
 use super::body::{CreateRequest, Settings};
 use super::error::Failure;
+use super::login::Caller;
 use super::name::{Asked, Name, encoded};
+use super::rights::Concerned;
 use super::views::{InfoView, StatusView};
-use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult};
+use crate::config::{Role, Scope};
+use crate::herder::{ConfigPatch, ConnectorInfo, HerderErrorKind, HerderResult, Initial};
 use crate::validation::SaidConfig;
 
 /// What `expand` adds to a name.
@@ -30,7 +33,11 @@ struct Expanded {
 }
 
 /// `GET /connectors`
-pub(super) async fn list(State(rest): State<RestState>, asked: Asked) -> Result<Response, Failure> {
+pub(super) async fn list(
+    State(rest): State<RestState>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<Response, Failure> {
     let (mut status, mut info) = (false, false);
     for what in asked.values("expand") {
         match what {
@@ -40,7 +47,8 @@ pub(super) async fn list(State(rest): State<RestState>, asked: Asked) -> Result<
         }
     }
     let answer = async {
-        let names = rest.herder.connectors().await?;
+        let mut names = rest.herder.connectors().await?;
+        names.retain(|name| caller.may(Role::Viewer, Scope::Connector(name)));
         if asked.values("expand").next().is_none() {
             return Ok(Json(names).into_response());
         }
@@ -78,13 +86,27 @@ async fn expand(rest: &RestState, name: &str, status: bool, info: bool) -> Herde
 /// `POST /connectors`
 pub(super) async fn create(
     State(rest): State<RestState>,
-    request: CreateRequest,
+    caller: Caller,
+    mut request: CreateRequest,
 ) -> Result<Response, Failure> {
     let name = agreed_name(request.name.as_deref(), &request.config)?;
-    let mut config = checked(&rest, named(request.config, &name)).await?;
+    caller.require(Role::Admin, Scope::Connector(&name))?;
+    let mut config = checked(&rest, named(std::mem::take(&mut request.config), &name)).await?;
     restore(&rest, &mut config, None)?;
-    let info = rest.ask(rest.herder.create(&name, config, request.initial_state)).await?;
-    Ok(created(&rest, info))
+    let outcome = create_from(&rest, &name, config, &request).await;
+    let response = outcome.map_or_else(IntoResponse::into_response, |info| created(&rest, info));
+    Ok((Extension(Concerned(vec![name])), response).into_response())
+}
+
+/// Creates a connector, which begins with its initial offsets if it has any (KIP-995).
+pub(super) async fn create_from(
+    rest: &RestState,
+    name: &str,
+    config: Props,
+    request: &CreateRequest,
+) -> Result<ConnectorInfo, Failure> {
+    let initial = Initial { target: request.initial_state, offsets: request.initial_offsets.clone() };
+    rest.ask(rest.herder.create(name, config, initial)).await
 }
 
 /// `GET /connectors/{name}`
@@ -152,7 +174,7 @@ fn shown(rest: &RestState, info: ConnectorInfo) -> InfoView {
 }
 
 /// What is stored for a connector, if there is one.
-async fn stored(rest: &RestState, name: &str) -> Result<Option<Props>, Failure> {
+pub(super) async fn stored(rest: &RestState, name: &str) -> Result<Option<Props>, Failure> {
     let answer = async {
         match rest.herder.config(name).await {
             Err(error) if error.kind == HerderErrorKind::NotFound => Ok(None),
@@ -162,7 +184,7 @@ async fn stored(rest: &RestState, name: &str) -> Result<Option<Props>, Failure> 
     rest.ask(answer).await
 }
 
-fn restore(rest: &RestState, config: &mut Props, stored: Option<&Props>) -> Result<(), Failure> {
+pub(super) fn restore(rest: &RestState, config: &mut Props, stored: Option<&Props>) -> Result<(), Failure> {
     rest.mask.restore(config, stored).map_err(|names| {
         let names = names.join(", ");
         let hidden = configs::HIDDEN;
@@ -173,7 +195,7 @@ fn restore(rest: &RestState, config: &mut Props, stored: Option<&Props>) -> Resu
 }
 
 /// The name beside `config` and the one inside it, which must be the same.
-fn agreed_name(beside: Option<&str>, config: &SaidConfig) -> Result<String, Failure> {
+pub(super) fn agreed_name(beside: Option<&str>, config: &SaidConfig) -> Result<String, Failure> {
     let inside = config.get("name").cloned().flatten();
     let name = match (beside, inside) {
         (Some(beside), Some(inside)) if beside != inside.trim() => return Err(mismatch(&inside, beside)),
@@ -203,13 +225,13 @@ fn mismatch(inside: &str, name: &str) -> Failure {
     ))
 }
 
-fn named(mut said: SaidConfig, name: &str) -> SaidConfig {
+pub(super) fn named(mut said: SaidConfig, name: &str) -> SaidConfig {
     said.insert("name".to_owned(), Some(name.to_owned()));
     said
 }
 
 /// The settings without `null`; a `null` refuses them, together with all else that is wrong.
-async fn checked(rest: &RestState, said: SaidConfig) -> Result<Props, Failure> {
+pub(super) async fn checked(rest: &RestState, said: SaidConfig) -> Result<Props, Failure> {
     if said.values().any(Option::is_none) {
         let infos = rest.validator.validate(said).await?;
         return Err(Failure::bad_request(infos.refusal()));

@@ -1,7 +1,10 @@
-//! Errors as Connect tells them: a status and `{"error_code", "message"}`; and, beyond Connect, a `"code"` for programs.
+//! Errors as Connect tells them: a status and `{"error_code", "message"}`; and, for programs, a `"code"` that tells apart what
+//! has the same status, and `Retry-After` where the same request may succeed later.
 //!
 //! The end of every handler that did not succeed. Invariant: no other shape of error leaves, be it for a path that does not
 //! exist, a method, a body or a herder that does not answer.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -11,13 +14,16 @@ use serde_json::json;
 use crate::herder::{HerderError, HerderErrorKind, Readiness};
 use crate::validation::ValidationError;
 
+/// When what is in the way may have passed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a request was not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     status: StatusCode,
-    message: String,
     code: &'static str,
-    retry: bool,
+    message: String,
+    retry_after: Option<Duration>,
     /// The worker that can do it.
     elsewhere: Option<String>,
 }
@@ -27,9 +33,21 @@ pub struct Failure {
 pub(super) struct Elsewhere(pub(super) String);
 
 impl Failure {
-    /// A failure with this status.
+    /// A failure with this status; its code is the status in words, such as `not_found`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), code: code_of(status), retry: false, elsewhere: None }
+        Self { status, code: code_of(status), message: message.into(), retry_after: None, elsewhere: None }
+    }
+
+    /// The same failure with a code of its own: what programs tell it by.
+    #[must_use]
+    pub(super) fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// The same failure, which may be gone after this long.
+    #[must_use]
+    pub(super) fn passing(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 
     /// The request is at fault.
@@ -51,6 +69,38 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether another worker must do what was asked for.
+    pub(super) const fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
+    /// The JSON that is answered.
+    pub(super) fn body(&self) -> serde_json::Value {
+        json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
+    }
+}
+
+/// The words of a status, as programs compare them.
+const fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "bad_request",
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        408 => "request_timeout",
+        409 => "conflict",
+        413 => "body_too_large",
+        414 => "uri_too_long",
+        415 => "unsupported_media_type",
+        429 => "too_many_requests",
+        431 => "headers_too_large",
+        503 => "unavailable",
+        _ => "internal",
+    }
+}
+
 impl From<HerderError> for Failure {
     fn from(error: HerderError) -> Self {
         let status = match error.kind {
@@ -67,8 +117,10 @@ impl From<HerderError> for Failure {
             }
         };
         // A conflict that passes says so; one that lasts ("already exists") has the same status but neither code nor header.
-        let (code, retry) = (error.kind.code(), error.kind.is_transient());
-        Self { status, message: error.message, code, retry, elsewhere: error.elsewhere }
+        let retry_after =
+            (error.kind.is_transient() || error.kind == HerderErrorKind::Timeout).then_some(RETRY_AFTER);
+        let code = error.kind.code();
+        Self { status, code, message: error.message, retry_after, elsewhere: error.elsewhere }
     }
 }
 
@@ -83,33 +135,14 @@ impl IntoResponse for Failure {
         if self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(status = self.status.as_u16(), "a REST request failed: {}", self.message);
         }
-        let body = json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code });
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Json(self.body())).into_response();
         if let Some(url) = self.elsewhere {
             response.extensions_mut().insert(Elsewhere(url));
         }
-        if self.retry {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
         }
         response
-    }
-}
-
-/// The word for programs when nothing more is known than the status.
-const fn code_of(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "unauthorized",
-        403 => "forbidden",
-        404 => "not_found",
-        405 => "method_not_allowed",
-        408 => "timeout",
-        409 => "conflict",
-        413 => "too_large",
-        415 => "unsupported_media_type",
-        429 => "too_many_requests",
-        503 => "unavailable",
-        400..=499 => "bad_request",
-        _ => "internal",
     }
 }
 
@@ -135,5 +168,6 @@ pub(super) fn timed_out(stage: Option<&Readiness>) -> Failure {
         }
         None => "The worker does not say what it is doing.".to_owned(),
     };
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, format!("Request timed out. {text}"))
+    let message = format!("Request timed out. {text}");
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message).coded("timeout").passing(RETRY_AFTER)
 }

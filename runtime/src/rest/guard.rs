@@ -12,10 +12,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::Failure;
-use crate::config::is_loopback_host;
+use crate::config::{RestAccess, Serves, is_loopback_host};
 
 /// Who may call on a listener.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Access {
     /// Whether the listener is on loopback, where `Host` must name this machine.
     pub loopback: bool,
@@ -25,13 +25,17 @@ pub struct Access {
     pub origins: Vec<String>,
     /// Methods that they may use; empty for Connect's default.
     pub methods: Vec<String>,
+    /// What is served there.
+    pub serves: Serves,
+    /// Who may do what, and what every answer gets.
+    pub rest: RestAccess,
 }
 
 /// Lets a request through, or not.
 pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     if let Err(failure) = access.admits(headers) {
-        return failure.into_response();
+        return access.finish(failure.into_response());
     }
     let origin = headers.get(header::ORIGIN).filter(|origin| access.allows(origin)).cloned();
     let preflight =
@@ -45,11 +49,20 @@ pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, n
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    access.finish(response)
 }
 
 impl Access {
+    /// Puts on an answer what every answer has.
+    fn finish(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // What is answered may be anyone's but a cache's.
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        self.rest.response_headers.apply(headers, jiff::Timestamp::now());
+        response
+    }
+
     fn admits(&self, headers: &HeaderMap) -> Result<(), Failure> {
         let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("(not ASCII)"));
         let host = text(header::HOST);
@@ -101,6 +114,11 @@ impl Access {
 mod tests {
     use super::*;
 
+    fn access() -> Access {
+        let worker = crate::config::WorkerConfig::parse(&configs::Props::new()).unwrap();
+        Access { loopback: false, ..crate::rest::access(&worker, &worker.listeners[0]) }
+    }
+
     fn admitted(access: &Access, host: &'static str, origin: Option<&'static str>) -> bool {
         let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
         if let Some(origin) = origin {
@@ -111,20 +129,19 @@ mod tests {
 
     #[test]
     fn a_rebound_name_is_refused_on_loopback() {
-        let access =
-            Access { loopback: true, advertised_host: Some("connect.local".to_owned()), ..Access::default() };
+        let access = Access { loopback: true, advertised_host: Some("connect.local".to_owned()), ..access() };
         for host in ["localhost:8083", "127.0.0.1", "[::1]:8083", "LOCALHOST", "connect.local:80"] {
             assert!(admitted(&access, host, None), "{host}");
         }
         for host in ["evil.example:8083", "localhost.evil.example", "10.0.0.1:8083", ""] {
             assert!(!admitted(&access, host, None), "{host}");
         }
-        assert!(admitted(&Access::default(), "connect:8083", None), "other listeners have any name");
+        assert!(admitted(&self::access(), "connect:8083", None), "other listeners have any name");
     }
 
     #[test]
     fn pages_of_other_sites_are_refused_unless_allowed() {
-        let mut access = Access { loopback: true, ..Access::default() };
+        let mut access = Access { loopback: true, ..access() };
         assert!(admitted(&access, "localhost:8083", Some("http://localhost:8083")));
         for origin in ["http://localhost:3000", "http://evil.example", "null"] {
             assert!(!admitted(&access, "localhost:8083", Some(origin)), "{origin}");

@@ -5,16 +5,30 @@
 //! whatever a connector does.
 
 mod admin;
+mod apply;
+mod attempts;
 mod body;
 mod connectors;
+mod endpoints;
 mod error;
+mod forward;
 mod guard;
+mod internal;
 mod lifecycle;
+mod login;
 mod metrics;
 mod name;
 mod offsets;
+mod openapi;
+mod peers;
 mod plugins;
+mod rights;
+mod schemas;
+mod serve;
+mod subject;
+mod tls;
 mod views;
+mod wire;
 mod worker;
 
 use std::sync::Arc;
@@ -26,16 +40,19 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
 use broker_server::Broker;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 
 pub use error::Failure;
 pub use guard::Access;
+pub(crate) use peers::HttpPeers;
+pub use serve::{BindError, Door, bind, serve};
 
-use crate::config::{Listener, WorkerConfig};
+use crate::config::{Listener, Serves, WorkerConfig};
 use crate::herder::{Herder, HerderResult};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::validation::{Mask, Validator};
+use login::Login;
+use rights::Rights;
 
 /// How large a body may be.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -91,18 +108,32 @@ impl RestState {
 /// The whole interface, for one listener.
 pub fn router(state: RestState, access: Access) -> Router {
     let mut router = Router::new();
-    for (path, methods) in routes() {
+    for (path, methods) in routes().into_iter().filter(|(path, _)| is_served(path, access.serves)) {
         router = router.route(path, methods.clone());
         if path != "/" {
             router = router.route(&format!("{path}/"), methods);
         }
     }
+    let login = Login::new(access.rest.clone());
+    let rights = Rights { login, audit: access.rest.audit_file.clone() };
     router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(forward::Forwarder::new(state.clone()), forward::forward))
+        .layer(from_fn_with_state(Arc::new(rights), rights::check))
         .layer(from_fn_with_state(Arc::new(access), guard::check))
         .with_state(state)
+}
+
+/// Whether a listener of this kind serves a path.
+fn is_served(path: &str, serves: Serves) -> bool {
+    let is_admin = path.starts_with("/admin/");
+    match serves {
+        Serves::All => true,
+        Serves::Regular => !is_admin,
+        Serves::Admin => is_admin || ["/", "/health", "/metrics"].contains(&path),
+    }
 }
 
 /// Every endpoint; a trailing slash is allowed, as in Kafka Connect.
@@ -111,7 +142,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/", get(worker::root)),
         ("/health", get(worker::health)),
         ("/metrics", get(metrics::metrics)),
-        ("/connectors", get(connectors::list).post(connectors::create)),
+        ("/openapi.json", get(openapi::openapi)),
+        ("/connectors", get(connectors::list).post(connectors::create).put(apply::apply)),
         ("/connectors/{name}", get(connectors::info).delete(connectors::delete)),
         (
             "/connectors/{name}/config",
@@ -122,7 +154,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/connectors/{name}/pause", put(lifecycle::pause)),
         ("/connectors/{name}/resume", put(lifecycle::resume)),
         ("/connectors/{name}/stop", put(lifecycle::stop)),
-        ("/connectors/{name}/tasks", get(lifecycle::tasks)),
+        ("/connectors/{name}/tasks", get(lifecycle::tasks).post(internal::put_tasks)),
+        ("/connectors/{name}/fence", put(internal::fence)),
         ("/connectors/{name}/tasks/{task}/status", get(lifecycle::task_status)),
         ("/connectors/{name}/tasks/{task}/restart", post(lifecycle::restart_task)),
         ("/connectors/{name}/topics", get(lifecycle::topics)),
@@ -136,47 +169,6 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
     ]
 }
 
-/// Opens a listener's socket.
-///
-/// # Errors
-/// Names the address, the setting and what to do.
-pub async fn bind(listener: &Listener) -> Result<TcpListener, BindError> {
-    let refused = |source| BindError { listener: listener.clone(), source };
-    TcpListener::bind((listener.host.as_str(), listener.port)).await.map_err(refused)
-}
-
-/// Why a listener's socket could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for REST on {listener} (setting listeners): {source}; {}", hint(source))]
-pub struct BindError {
-    listener: Listener,
-    source: std::io::Error,
-}
-
-fn hint(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "another program (another worker?) has this port: stop it, or set listeners=http://127.0.0.1:<another port>"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need privileges: choose a higher one in listeners"
-        }
-        _ => "set listeners to an address of this machine, such as http://127.0.0.1:8083",
-    }
-}
-
-/// Serves until `stop` is done, then lets running requests end.
-///
-/// # Errors
-/// The socket's.
-pub async fn serve(
-    socket: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(socket, router).with_graceful_shutdown(stop).await
-}
-
 /// Who may call on one listener.
 #[must_use]
 pub fn access(worker: &WorkerConfig, listener: &Listener) -> Access {
@@ -185,6 +177,8 @@ pub fn access(worker: &WorkerConfig, listener: &Listener) -> Access {
         advertised_host: worker.rest.advertised_host.clone(),
         origins: worker.rest.allow_origin.clone(),
         methods: worker.rest.allow_methods.clone(),
+        serves: listener.serves,
+        rest: worker.access.clone(),
     }
 }
 

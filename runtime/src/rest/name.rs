@@ -52,6 +52,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         match Path::<String>::from_request_parts(parts, state).await {
+            // Two slashes: what Connect takes for a path that does not exist.
+            Ok(Path(name)) if name.is_empty() => Err(Failure::plain(StatusCode::NOT_FOUND)),
             Ok(Path(name)) => Ok(Self(name)),
             Err(rejection) => Err(Failure::bad_request(format!("Malformed path: {}", rejection.body_text()))),
         }

@@ -21,10 +21,12 @@ pub(super) struct OffsetsRequest {
     offsets: Option<Vec<OffsetEntry>>,
 }
 
+/// One partition and how far it got; no offset forgets it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OffsetEntry {
-    partition: Map<String, Value>,
+pub(super) struct OffsetEntry {
+    /// Missing is empty, which the connector refuses in its own words.
+    partition: Option<Map<String, Value>>,
     offset: Option<Map<String, Value>>,
 }
 
@@ -50,8 +52,7 @@ pub(super) async fn alter(
             "Partitions / offsets need to be provided for an alter offsets request",
         ));
     }
-    let offsets = entries.into_iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
-    message(rest.ask(rest.herder.alter_offsets(&name, offsets)).await?)
+    message(rest.ask(rest.herder.alter_offsets(&name, parsed(entries)?)).await?)
 }
 
 /// `DELETE /connectors/{name}/offsets`
@@ -63,11 +64,16 @@ fn message(text: String) -> Result<Json<Value>, Failure> {
     Ok(Json(json!({ "message": text })))
 }
 
-fn parsed(entry: OffsetEntry) -> Result<ConnectorOffset, Failure> {
+/// The entries as the herder takes them.
+pub(super) fn parsed(entries: Vec<OffsetEntry>) -> Result<Vec<ConnectorOffset>, Failure> {
+    entries.into_iter().map(one).collect()
+}
+
+fn one(entry: OffsetEntry) -> Result<ConnectorOffset, Failure> {
     let flat = |map: Map<String, Value>, what: &str| {
         flat_json::from_json(&Value::Object(map))
             .map_err(|reason| Failure::bad_request(format!("Malformed {what}: {reason}")))
     };
     let offset = entry.offset.map(|offset| flat(offset, "offset")).transpose()?;
-    Ok(ConnectorOffset { partition: flat(entry.partition, "partition")?, offset })
+    Ok(ConnectorOffset { partition: flat(entry.partition.unwrap_or_default(), "partition")?, offset })
 }

@@ -14,7 +14,7 @@ use super::error::Failure;
 use super::name::{Asked, Name};
 use super::views::{InfosView, KeyView};
 use crate::herder::HerderErrorKind;
-use crate::validation::{SaidConfig, base_definition};
+use crate::validation::{SaidConfig, base_definition, version};
 
 /// A plugin of `GET /connector-plugins`.
 #[derive(Debug, Serialize)]
@@ -56,12 +56,21 @@ const fn rank(kind: PluginKind) -> u8 {
     }
 }
 
-/// `GET /connector-plugins/{plugin}/config` (KIP-769): its own options first, then those of its kind.
+/// `GET /connector-plugins/{plugin}/config` (KIP-769, its `version` KIP-891): its own options first, then those of its kind.
 pub(super) async fn config(
     State(rest): State<RestState>,
     Name(name): Name,
+    asked: Asked,
 ) -> Result<Json<Vec<KeyView>>, Failure> {
     let plugin = find(&rest, &name).ok_or_else(|| Failure::not_found(format!("Unknown plugin {name}.")))?;
+    let version = asked.values("version").last().unwrap_or_default();
+    if !version::satisfies(plugin.version, version).map_err(Failure::bad_request)? {
+        let message = format!(
+            "Plugin {name} was asked for in version {version}, but is built in as {} only",
+            plugin.version
+        );
+        return Err(Failure::bad_request(message));
+    }
     let own: ConfigDef = (plugin.config)().clone();
     let options = own.merge(&base_definition(plugin));
     Ok(Json(options.keys().iter().map(KeyView::from).collect()))

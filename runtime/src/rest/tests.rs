@@ -9,7 +9,11 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::validation::PluginCalls;
 
+mod access;
+mod described;
+mod hostile;
 mod live;
+mod many;
 
 /// A server on a free port of loopback, until it is dropped.
 struct Server {
@@ -39,11 +43,16 @@ impl Server {
     }
 
     async fn serve(worker: &WorkerConfig, state: RestState) -> Self {
-        let listener = Listener { port: 0, ..worker.listeners[0].clone() };
-        let socket = bind(&listener).await.unwrap();
+        Self::serve_at(worker, &worker.listeners[0], state).await
+    }
+
+    /// Serves what one of the worker's listeners serves.
+    async fn serve_at(worker: &WorkerConfig, listener: &Listener, state: RestState) -> Self {
+        let listener = Listener { port: 0, ..listener.clone() };
+        let socket = bind(worker, &listener).await.unwrap();
         let address = socket.local_addr().unwrap();
         let stop = tokio_util::sync::CancellationToken::new();
-        let router = router(state, access(worker, &listener));
+        let router = router(state, super::access(worker, &listener));
         tokio::spawn(serve(socket, router, stop.clone().cancelled_owned()));
         Self { address, _stop: stop.drop_guard() }
     }
@@ -103,13 +112,13 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
     }
 }
 
-/// Every error is JSON of exactly these two fields.
+/// Every error is JSON of exactly these three fields.
 fn assert_error(answer: &Answer, status: u16, message: &str, what: &str) {
     assert_eq!(answer.status, status, "{what}: {}", answer.body);
     assert!(answer.head.contains("content-type: application/json"), "{what}: {}", answer.head);
     let body = answer.json();
     let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["error_code", "message"], "{what}");
+    assert_eq!(fields, ["error_code", "message", "code"], "{what}");
     assert_eq!(body["error_code"], json!(status), "{what}");
     assert!(body["message"].as_str().unwrap().contains(message), "{what}: {body}");
 }
@@ -130,6 +139,8 @@ async fn wrong_paths_methods_and_types_are_json_errors() {
         ("POST", "/connectors/a/restart?includeTasks=maybe", "", 400, "includeTasks must be true or false"),
         ("GET", "/connector-plugins?connectorsOnly=1", "", 400, "connectorsOnly must be true or false"),
         ("GET", "/connector-plugins/Nope/config", "", 404, "Unknown plugin Nope."),
+        ("GET", "/connector-plugins/FileSink/config?version=%5B2,", "", 400, "Invalid version specification"),
+        ("GET", "/connector-plugins/FileSink/config?version=7", "", 400, "is built in as 1 only"),
         ("GET", "/admin/loggers/a%20b", "", 404, "Logger a b not found."),
         ("GET", "/", "Origin: http://evil.example\r\n", 403, "access.control.allow.origin"),
     ];
@@ -145,7 +156,7 @@ async fn wrong_paths_methods_and_types_are_json_errors() {
 async fn malformed_bodies_are_json_errors() {
     let server = Server::start(&[]).await;
     let deep = format!("{{\"config\":{}", "[".repeat(100_000));
-    let create: [(&[u8], &str); 17] = [
+    let create: [(&[u8], &str); 18] = [
         (b"", "The body is empty"),
         (b"{", "Malformed JSON"),
         (b"[]", "Malformed JSON"),
@@ -165,6 +176,10 @@ async fn malformed_bodies_are_json_errors() {
         ),
         (b"{\"name\":\"a\",\"config\":{\"x\":[1]}}", "found an array"),
         (b"{\"name\":\"a\",\"config\":{},\"initial_state\":\"GONE\"}", "Unknown initial_state GONE"),
+        (
+            b"{\"name\":\"a\",\"config\":{},\"initial_offsets\":[{\"partition\":{\"a\":[1]}}]}",
+            "Malformed partition",
+        ),
         (deep.as_bytes(), "Malformed JSON"),
     ];
     for (body, message) in create {
@@ -288,8 +303,13 @@ async fn levels_change_while_the_worker_runs() {
     let one = server.get("/admin/loggers/runtime.worker.source").await.json();
     assert_eq!(one["level"], "DEBUG");
     assert!(one["last_modified"].is_u64());
-    let cluster = server.json("PUT", "/admin/loggers/root?scope=cluster", b"{\"level\":\"WARN\"}").await;
-    assert_eq!((cluster.status, cluster.body.as_str()), (204, ""));
+    for (path, level, status) in [
+        ("/admin/loggers/a%20b?scope=cluster", "WARN", 400),
+        ("/admin/loggers/root?scope=cluster", "LOUD", 404),
+    ] {
+        let body = json!({"level": level}).to_string();
+        assert_error(&server.json("PUT", path, body.as_bytes()).await, status, "invalid log", path);
+    }
 }
 
 #[tokio::test]
@@ -310,15 +330,18 @@ async fn options_tell_what_a_path_allows() {
     let server = Server::start(&[]).await;
     let answer = server.send("OPTIONS", "/connectors", "", b"").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, ""));
-    assert!(answer.head.contains("allow: get,head,post"), "{}", answer.head);
-    let answer = server.send("PUT", "/connectors", "", b"").await;
-    assert!(answer.status == 405 && answer.head.contains("allow: get,head,post"), "{}", answer.head);
+    assert!(answer.head.contains("allow: get,head,post,put"), "{}", answer.head);
+    let answer = server.send("DELETE", "/connectors", "", b"").await;
+    assert!(answer.status == 405 && answer.head.contains("allow: get,head,post,put"), "{}", answer.head);
+    let answer = server.send("HEAD", "/connector-plugins/", "", b"").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
 }
 
 #[tokio::test]
 async fn a_port_in_use_says_what_to_do() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let listener = Listener { host: "127.0.0.1".to_owned(), port: taken.local_addr().unwrap().port() };
-    let text = bind(&listener).await.unwrap_err().to_string();
+    let listener = Listener::parse(&format!("http://{}", taken.local_addr().unwrap())).unwrap();
+    let text = bind(&worker_config(&[]), &listener).await.unwrap_err().to_string();
     assert!(text.contains("setting listeners") && text.contains("has this port: stop it"), "{text}");
 }

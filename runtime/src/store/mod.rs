@@ -5,10 +5,12 @@
 
 mod config;
 pub(crate) mod config_record;
+mod connector_offsets;
 mod error;
 pub(crate) mod flat_json;
 mod history;
 mod internal_topic;
+mod leader_writer;
 mod offset;
 mod offset_record;
 mod status;
@@ -16,7 +18,9 @@ pub(crate) mod status_record;
 mod topic_log;
 
 pub(crate) use config::ConfigStore;
+pub(crate) use connector_offsets::ConnectorOffsets;
 pub(crate) use error::broker_error;
 pub(crate) use history::HistoryStore;
 pub(crate) use offset::OffsetStore;
 pub(crate) use status::StatusStore;
+pub(crate) use topic_log::Change;

@@ -1,19 +1,17 @@
 //! The offset store: how far sources got, by connector and source partition.
 //!
-//! Source tasks read it at their start and commit to it; REST reads and alters it. Invariant: an offset that a reader gets is
-//! the last one acknowledged in the offsets topic when it asked.
+//! Below the offsets of one connector (`connector_offsets`), which may lie in two such topics. Invariant: an offset that a reader gets
+//! is the last one committed in the offsets topic when it asked: acknowledged, and not in a transaction that was aborted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::{Bytes, Error, FlatMap, OffsetReader, Result};
-use async_trait::async_trait;
+use api::{Bytes, Error, FlatMap, Result};
 use broker_client::Client;
 use parking_lot::RwLock;
 
-use super::flat_json::first_nested;
 use super::internal_topic;
-use super::offset_record::{offset_key, offset_value, parse_offset_key, parse_offset_value};
+use super::offset_record::{parse_offset_key, parse_offset_value};
 use super::topic_log::{Change, LogRecord, TopicLog};
 use crate::config::InternalTopic;
 
@@ -27,12 +25,12 @@ pub(crate) struct OffsetStore {
 }
 
 impl OffsetStore {
-    /// Makes or checks the topic, and reads it to its end.
+    /// Makes or checks the topic that this option names, and reads it to its end.
     ///
     /// # Errors
     /// `BadConfig` when the topic cannot serve; else what the broker said.
-    pub(crate) async fn open(client: &Client, topic: &InternalTopic) -> Result<Self> {
-        let partitions = internal_topic::ensure(client, topic, "offset.storage.topic").await?;
+    pub(crate) async fn open(client: &Client, topic: &InternalTopic, option: &'static str) -> Result<Self> {
+        let partitions = internal_topic::ensure(client, topic, option).await?;
         let offsets = Offsets::default();
         let folded = Arc::clone(&offsets);
         let fold = Box::new(move |records: Vec<LogRecord>| {
@@ -51,17 +49,17 @@ impl OffsetStore {
         Ok(Self { log, offsets })
     }
 
-    /// Writes offsets of a connector; `None` forgets one. Returns once they are acknowledged.
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> &str {
+        self.log.topic()
+    }
+
+    /// Writes changes; returns once they are acknowledged.
     ///
     /// # Errors
-    /// `Retriable` when they may not have been written; `Fatal` when an offset is not flat.
-    pub(crate) async fn write(
-        &self,
-        connector: &str,
-        offsets: &[(Arc<FlatMap>, Option<FlatMap>)],
-    ) -> Result<()> {
-        let changes = offsets.iter().map(|(partition, offset)| change(connector, partition, offset.as_ref()));
-        self.log.write(&changes.collect::<Result<Vec<_>>>()?).await
+    /// `Retriable` when they may not have been written.
+    pub(crate) async fn write(&self, changes: &[Change]) -> Result<()> {
+        self.log.write(changes).await
     }
 
     /// All offsets of a connector, by source partition.
@@ -85,36 +83,16 @@ impl OffsetStore {
         Ok(found)
     }
 
-    /// A reader for the tasks of one connector.
-    pub(crate) fn reader(self: &Arc<Self>, connector: &str) -> Arc<dyn OffsetReader> {
-        Arc::new(ConnectorOffsets { store: Arc::clone(self), connector: connector.to_owned() })
-    }
-}
-
-fn change(connector: &str, partition: &FlatMap, offset: Option<&FlatMap>) -> Result<Change> {
-    let nested = first_nested(partition).or_else(|| offset.and_then(first_nested));
-    if let Some(key) = nested {
-        return Err(Error::fatal(format!(
-            "the source offset of connector {connector} holds a nested value at \"{key}\": only plain values can be stored"
-        )));
-    }
-    Ok((offset_key(connector, partition), offset.map(offset_value)))
-}
-
-struct ConnectorOffsets {
-    store: Arc<OffsetStore>,
-    connector: String,
-}
-
-#[async_trait]
-impl OffsetReader for ConnectorOffsets {
-    async fn offset(&self, partition: &FlatMap) -> Result<Option<FlatMap>> {
-        self.store.log.read_to_end().await?;
-        let key = offset_key(&self.connector, partition);
-        let value = self.store.offsets.read().get(&key).cloned();
+    /// The offset at a key of the topic.
+    ///
+    /// # Errors
+    /// `Retriable` when the topic cannot be read; `Fatal` when what stands there is no offset.
+    pub(crate) async fn at(&self, key: &Bytes) -> Result<Option<FlatMap>> {
+        self.log.read_to_end().await?;
+        let value = self.offsets.read().get(key).cloned();
         let parsed = value.map(|value| parse_offset_value(&value)).transpose();
         parsed.map_err(|problem| {
-            Error::fatal(format!("the stored offset at {}: {problem}", String::from_utf8_lossy(&key)))
+            Error::fatal(format!("the stored offset at {}: {problem}", String::from_utf8_lossy(key)))
         })
     }
 }

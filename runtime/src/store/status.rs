@@ -273,7 +273,7 @@ mod tests {
     use crate::herder::State;
 
     fn status(worker: &str, generation: i32, state: State) -> Option<Status> {
-        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation })
+        Some(Status { state, trace: None, worker_id: worker.to_owned(), generation, version: None })
     }
 
     fn logged(record: &StatusRecord) -> LogRecord {

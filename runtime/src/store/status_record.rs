@@ -19,6 +19,8 @@ pub(crate) struct Status {
     pub(crate) worker_id: String,
     /// The generation of the group in which it says so.
     pub(crate) generation: i32,
+    /// The version of the connector's plugin, if it is known (since Connect 4.1).
+    pub(crate) version: Option<String>,
 }
 
 /// A topic that a connector has used.
@@ -67,7 +69,7 @@ impl StatusRecord {
                 let status = status.as_ref()?;
                 json!({
                     "state": status.state.name(), "trace": status.trace,
-                    "worker_id": status.worker_id, "generation": status.generation,
+                    "worker_id": status.worker_id, "generation": status.generation, "version": status.version,
                 })
             }
             Self::Topic(_, _, status) => {
@@ -131,6 +133,7 @@ fn status(value: &Map<String, Value>, wrong: impl Fn(&str) -> String) -> Result<
         generation: generation
             .and_then(|number| i32::try_from(number).ok())
             .ok_or_else(|| wrong("generation"))?,
+        version: value.get("version").and_then(Value::as_str).map(str::to_owned),
     }))
 }
 
@@ -159,6 +162,7 @@ mod tests {
                 trace: trace.map(str::to_owned),
                 worker_id: "127.0.0.1:8083".to_owned(),
                 generation: 3,
+                version: trace.is_none().then(|| "4.3.0".to_owned()),
             })
         };
         let topic = TopicStatus {
@@ -171,12 +175,16 @@ mod tests {
             (
                 StatusRecord::Connector("a-b".to_owned(), status(State::Running, None)),
                 "status-connector-a-b",
-                Some(r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":3}"#),
+                Some(
+                    r#"{"state":"RUNNING","trace":null,"worker_id":"127.0.0.1:8083","generation":3,"version":"4.3.0"}"#,
+                ),
             ),
             (
                 StatusRecord::Task(TaskId::new("a-b", 1), status(State::Failed, Some("no\nway"))),
                 "status-task-a-b-1",
-                Some(r#"{"state":"FAILED","trace":"no\nway","worker_id":"127.0.0.1:8083","generation":3}"#),
+                Some(
+                    r#"{"state":"FAILED","trace":"no\nway","worker_id":"127.0.0.1:8083","generation":3,"version":null}"#,
+                ),
             ),
             (StatusRecord::Task(TaskId::new("a-b", 1), None), "status-task-a-b-1", None),
             (

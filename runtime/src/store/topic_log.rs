@@ -3,15 +3,15 @@
 //! Below every store; the only user of the client for internal topics. One task reads and folds, so a fold sees records in
 //! order, partition by partition, and needs no lock against another. Invariants: [`TopicLog::open`] returns once everything that
 //! was there has been folded; [`TopicLog::write`] once the broker has acknowledged; [`TopicLog::read_to_end`] once everything
-//! acknowledged before the call has been folded.
+//! acknowledged before the call has been folded, but for what was written in transactions that were aborted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Bytes, Error, Result, Text};
 use broker_client::{
-    Client, ConsumerConfig, Delivery, FetchedRecords, OffsetReset, OffsetSpec, PartitionConsumer, Producer,
-    ProducerConfig, ProducerRecord, TopicPartition,
+    Client, ConsumerConfig, Delivery, FetchedRecords, Isolation, OffsetReset, OffsetSpec, PartitionConsumer,
+    Producer, ProducerConfig, ProducerRecord, TopicPartition,
 };
 use futures::FutureExt;
 use futures::future::try_join_all;
@@ -69,7 +69,12 @@ impl TopicLog {
         }
         let offsets = start.iter().map(|(_, offset)| *offset).collect();
         // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
-        let reading = ConsumerConfig { offset_reset: OffsetReset::Fail, ..ConsumerConfig::default() };
+        // What a leader or task began to write and never committed was never said.
+        let reading = ConsumerConfig {
+            offset_reset: OffsetReset::Fail,
+            isolation: Isolation::ReadCommitted,
+            ..ConsumerConfig::default()
+        };
         let consumer = PartitionConsumer::assign(client, start, reading);
         let producer = open_producer(client, topic).await.map_err(failed)?;
         let (sender, positions) = watch::channel(offsets);
@@ -83,17 +88,29 @@ impl TopicLog {
             positions,
             _follower: stop.drop_guard(),
         };
-        log.read_to_end().await?;
+        // Not beyond a transaction that a killed producer left open: only its successor, who is not started yet, ends it.
+        log.read_to(Isolation::ReadCommitted).await?;
         Ok(log)
     }
 
-    /// Waits until everything that is in the topic now has been folded.
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Waits until everything that is in the topic now has been folded, and open transactions have been ended.
     ///
     /// # Errors
     /// `Retriable` when the broker cannot be asked or does not deliver in time.
     pub(crate) async fn read_to_end(&self) -> Result<()> {
+        self.read_to(Isolation::ReadUncommitted).await
+    }
+
+    /// Reads to the end as readers of this kind see it.
+    async fn read_to(&self, isolation: Isolation) -> Result<()> {
         let partitions = i32::try_from(self.positions.borrow().len()).unwrap_or(i32::MAX);
-        let ends: Vec<_> = (0..partitions).map(|partition| self.end_of(partition).boxed()).collect();
+        let ends: Vec<_> =
+            (0..partitions).map(|partition| self.end_of(partition, isolation).boxed()).collect();
         let ends = try_join_all(ends).await?;
         let reached = reached(self.positions.clone(), &ends);
         match tokio::time::timeout(STORE_TIMEOUT, reached).await {
@@ -110,8 +127,9 @@ impl TopicLog {
         }
     }
 
-    async fn end_of(&self, partition: i32) -> Result<i64> {
-        let end = self.client.list_offsets(&self.topic, partition, OffsetSpec::Latest).await;
+    async fn end_of(&self, partition: i32, isolation: Isolation) -> Result<i64> {
+        let latest = OffsetSpec::Latest;
+        let end = self.client.list_offsets_isolated(&self.topic, partition, latest, isolation).await;
         end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
     }
 

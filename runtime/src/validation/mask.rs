@@ -3,8 +3,13 @@
 //! Invariants: a PASSWORD option's value never leaves, whoever asks; a value that is one reference (`${file:..}`) is shown, for
 //! it is no secret; a form that sends back what it was shown changes nothing.
 
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
 use api::Registry;
 use configs::{ConfigDef, ConfigType, HIDDEN, Props};
+use parking_lot::Mutex;
 
 use super::definition::ConnectorDefinition;
 
@@ -23,17 +28,32 @@ const SECRET_WORDS: [&str; 11] = [
     "cookie",
 ];
 
-/// Knows which values are secrets.
+/// For how many configurations it is remembered which options hold secrets.
+const REMEMBERED_MAX: usize = 4096;
+
+/// The names of the options of one configuration that hold secrets.
+type Secrets = Arc<BTreeSet<String>>;
+
+/// Knows which values are secrets. Clones share what they remember.
 #[derive(Debug, Clone)]
 pub struct Mask {
     registry: Registry,
+    remembered: Arc<Remembered>,
+}
+
+/// Joining the definitions of a connector costs far more than showing it, and lists show thousands again and again. What is
+/// remembered is found by two independent hashes under keys of this process: 128 bits, which nobody can make collide.
+#[derive(Debug, Default)]
+struct Remembered {
+    hashers: [RandomState; 2],
+    secrets: Mutex<HashMap<[u64; 2], Secrets>>,
 }
 
 impl Mask {
     /// A mask that knows these plugins.
     #[must_use]
-    pub const fn new(registry: Registry) -> Self {
-        Self { registry }
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, remembered: Arc::default() }
     }
 
     /// A connector's configuration as it may be shown.
@@ -45,12 +65,29 @@ impl Mask {
     /// Settings of a task of the connector with this configuration, as they may be shown.
     #[must_use]
     pub fn hide_of(&self, connector: &Props, props: &Props) -> Props {
-        let definition = self.definition(connector);
+        let secrets = self.secrets(connector, props);
         let shown = props.iter().map(|(name, text)| {
-            let hidden = is_secret(&definition, name) && !is_reference(text);
+            let hidden = secrets.contains(name) && !is_reference(text);
             (name.clone(), if hidden { HIDDEN.to_owned() } else { text.clone() })
         });
         shown.collect()
+    }
+
+    /// Which of these settings, of a connector of this configuration, hold secrets.
+    fn secrets(&self, connector: &Props, props: &Props) -> Secrets {
+        let key = self.remembered.hashers.each_ref().map(|hasher| hasher.hash_one((connector, props)));
+        if let Some(known) = self.remembered.secrets.lock().get(&key) {
+            return Arc::clone(known);
+        }
+        let definition = self.definition(connector);
+        let found: Secrets =
+            Arc::new(props.keys().filter(|name| is_secret(&definition, name)).cloned().collect());
+        let mut remembered = self.remembered.secrets.lock();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(key, Arc::clone(&found));
+        found
     }
 
     /// Puts the stored value in place of each mask that came back.

@@ -8,9 +8,11 @@
 mod answer;
 mod call;
 mod definition;
+mod exactly_once;
 mod mask;
 mod plugins;
 mod validator;
+pub(crate) mod version;
 
 pub use answer::{ConfigInfo, ConfigInfos, SaidConfig};
 pub use call::{CallError, PluginCalls};

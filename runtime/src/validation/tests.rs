@@ -1,4 +1,4 @@
-//! Kafka Connect's own table of bad configurations (`ConnectorValidationIntegrationTest`), and what it lacks.
+//! Bad configurations: what each error says. (Kafka Connect's own cases, by name and number of errors: `connect`.)
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use super::*;
 use crate::config::WorkerConfig;
 use crate::herder::ConfigChecker;
 
+mod connect;
 mod plugins;
 
 pub(crate) use plugins::PLUGINS;
@@ -196,9 +197,15 @@ async fn a_source_may_not_repeat_topic_creation_groups_or_require_what_is_not_th
     );
     assert_eq!(
         found(&[("exactly.once.support", "required")]).await,
-        ["This worker does not have exactly-once source support enabled."]
+        [
+            "The connector does not implement the API required for preflight validation of exactly-once source support. Please \
+          consult the documentation for the connector to determine whether it supports exactly-once semantics, and then \
+          consider reconfiguring the connector to use the value \"requested\" for this property (which will disable this \
+          preflight check and allow the connector to be created)."
+        ]
     );
-    assert!(found(&[]).await.is_empty());
+    let found = found(&[("transaction.boundary", "connector")]).await;
+    assert!(found[0].starts_with("The connector does not support connector-defined transaction boundaries"));
 }
 
 #[tokio::test]

@@ -13,13 +13,12 @@ use configs::{ConfigErrors, HIDDEN, Props, unknown_keys};
 use super::answer::{ConfigInfos, SaidConfig};
 use super::call::{CallError, PluginCalls};
 use super::definition::ConnectorDefinition;
-use super::{mask, plugins};
-use crate::config::{OverridePolicy, SinkConfig, WorkerConfig};
+use super::{exactly_once, mask, plugins};
+use crate::config::{ExactlyOnce, OverridePolicy, SinkConfig, WorkerConfig};
 use crate::herder::{ConfigChecker, HerderError, HerderErrorKind, HerderResult};
 
-/// Options of sources that are declared, so that files which have them are accepted, but wait for transactions.
-const TRANSACTION_OPTIONS: [&str; 3] =
-    ["offsets.storage.topic", "transaction.boundary", "transaction.boundary.interval.ms"];
+/// Options of sources that only work where sources write in transactions.
+const TRANSACTION_OPTIONS: [&str; 2] = ["transaction.boundary", "transaction.boundary.interval.ms"];
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +55,7 @@ struct Rules {
     registry: Registry,
     group_id: String,
     policy: OverridePolicy,
+    exactly_once: ExactlyOnce,
     providers: Providers,
 }
 
@@ -69,6 +69,7 @@ impl Validator {
             registry,
             group_id: worker.storage.group_id.clone(),
             policy: worker.override_policy.clone(),
+            exactly_once: worker.exactly_once.clone(),
             providers: Providers::from_worker(&worker.props)?,
         };
         Ok(Self { rules: Arc::new(rules), calls })
@@ -144,7 +145,7 @@ impl Rules {
         infos.add_all(&unresolved);
         plugins::check(&self.registry, &definition.named, &props, &mut infos);
         self.check_rules(&definition, said, &props, &mut infos);
-        infos.warnings = warnings(&definition, &raw);
+        infos.warnings = warnings(&definition, &raw, self.exactly_once.is_enabled());
         infos.warnings.extend(left);
         Ok(Declared { infos, definition, raw, props, secrets })
     }
@@ -165,7 +166,13 @@ impl Rules {
                 infos.add_all(&SinkConfig::conflicts(props));
                 self.check_group(props, infos);
             }
-            _ => check_exactly_once(props, infos),
+            PluginKind::Source(make) => {
+                let is_enabled = self.exactly_once.is_enabled();
+                for (name, reason) in exactly_once::refusals(is_enabled, &*make(), props) {
+                    infos.add(name, reason);
+                }
+            }
+            _ => {}
         }
         for (name, reason) in self.policy.refusals(props) {
             infos.add(&name, reason);
@@ -195,15 +202,6 @@ impl Rules {
     }
 }
 
-/// Delivering a source exactly once is not built yet, so a connector may not require it.
-fn check_exactly_once(props: &Props, infos: &mut ConfigInfos) {
-    let required =
-        props.get("exactly.once.support").is_some_and(|said| said.trim().eq_ignore_ascii_case("required"));
-    if required {
-        infos.add("exactly.once.support", "This worker does not have exactly-once source support enabled.");
-    }
-}
-
 /// Names the settings, not their values: one of them may be a secret.
 fn no_class(props: &Props) -> String {
     let names: Vec<&str> = props.keys().map(String::as_str).collect();
@@ -221,7 +219,7 @@ async fn ask(definition: &ConnectorDefinition, props: &Props) -> ConfigErrors {
 }
 
 /// Names that nothing knows, and settings that are accepted without effect.
-fn warnings(definition: &ConnectorDefinition, props: &Props) -> Vec<String> {
+fn warnings(definition: &ConnectorDefinition, props: &Props, exactly_once: bool) -> Vec<String> {
     let unknown = unknown_keys(&definition.options, props);
     let mut warnings: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let versions =
@@ -229,10 +227,10 @@ fn warnings(definition: &ConnectorDefinition, props: &Props) -> Vec<String> {
     warnings.extend(versions.map(|(name, text)| {
         format!("{name}={text} has no effect: every plugin is built in, in one version (see GET /connector-plugins)")
     }));
-    if matches!(definition.plugin.kind, PluginKind::Source(_)) {
+    if matches!(definition.plugin.kind, PluginKind::Source(_)) && !exactly_once {
         let said = TRANSACTION_OPTIONS.iter().filter(|name| props.contains_key(**name));
         warnings.extend(
-            said.map(|name| format!("{name} has no effect yet: sources do not write in transactions")),
+            said.map(|name| format!("{name} has no effect: sources do not write in transactions here (exactly.once.source.support)")),
         );
     }
     warnings

@@ -107,6 +107,12 @@ impl<D: Acknowledged + Clone> Acks<D> {
         self.partitions.iter().flat_map(|queue| &queue.submitted).map(|batch| batch.records).sum()
     }
 
+    /// A batch that nothing of its partition is before.
+    pub(crate) fn oldest(&self) -> Option<D> {
+        let queue = self.partitions.iter().find(|queue| !queue.submitted.is_empty())?;
+        queue.submitted.front().map(|batch| batch.delivery.clone())
+    }
+
     /// The batch to wait for before another poll, when a partition has as many on their way as it may.
     pub(crate) fn oldest_when_full(&self) -> Option<D> {
         let full = self.partitions.iter().find(|queue| queue.submitted.len() >= self.batches_max)?;

@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use api::{Error, Props, Result};
 use broker_client::{
-    Acks, Assignor, Client, ClientConfig, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation,
-    OffsetReset, Producer, ProducerConfig, Subscription,
+    Acks, Assignor, Client, Compression, ConsumerConfig, GroupConfig, GroupConsumer, Isolation, OffsetReset,
+    Producer, ProducerConfig, Subscription,
 };
 
 use super::settings::parse;
-use crate::config::{ConsumerOptions, ProducerOptions, SecurityOptions, SinkConfig, WorkerConfig, layered};
+use crate::config::{
+    ConsumerOptions, ExactlyOnceSource, ProducerOptions, SecurityOptions, SinkConfig, WorkerConfig, layered,
+};
 
 /// A record is tried to be written this long: Connect's own choice, since giving up would lose it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The connections of a connector's clients of one kind (`producer.`, `consumer.`, `admin.`): the worker's own, unless the worker
-/// or the connector says something else about their security. What is not said is as for the worker itself.
+/// or the connector says something else about their brokers or their security. What is not said is as for the worker itself.
 pub(crate) fn connections(
     client: &Client,
     worker: &WorkerConfig,
@@ -28,12 +30,29 @@ pub(crate) fn connections(
 ) -> Result<Client> {
     let common = SecurityOptions::select(&worker.props);
     let mut own = common.clone();
-    own.extend(SecurityOptions::select(&layered(&worker.props, connector, prefix)));
-    if own == common {
+    let said = layered(&worker.props, connector, prefix);
+    own.extend(SecurityOptions::select(&said));
+    let mut config = (**client.config()).clone();
+    let brokers = said.get("bootstrap.servers").filter(|brokers| !brokers.trim().is_empty());
+    if let Some(brokers) = brokers {
+        config.bootstrap_servers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+    }
+    if own == common && config.bootstrap_servers == client.config().bootstrap_servers {
         return Ok(client.clone());
     }
-    let security = parse(name, SecurityOptions::parse(&own).and_then(|options| options.security()))?;
-    Ok(Client::new(ClientConfig { security, ..(**client.config()).clone() }))
+    config.security = parse(name, SecurityOptions::parse(&own).and_then(|options| options.security()))?;
+    Ok(Client::new(config))
+}
+
+/// The way to the cluster of a sink's consumer group: `admin.override.` counts, then `consumer.override.`, whose group it is.
+pub(crate) fn sink_admin(
+    client: &Client,
+    worker: &WorkerConfig,
+    connector: &Props,
+    name: &str,
+) -> Result<Client> {
+    let consumer = connections(client, worker, connector, "consumer.", name)?;
+    connections(&consumer, worker, connector, "admin.", name)
 }
 
 /// A producer with a connector's settings.
@@ -43,9 +62,23 @@ pub(crate) fn producer(
     connector: &Props,
     name: &str,
 ) -> Result<Producer> {
+    let settings = producer_settings(worker, connector, name)?;
+    Ok(Producer::new(&connections(client, worker, connector, "producer.", name)?, settings))
+}
+
+/// The settings of a connector's producer.
+pub(crate) fn producer_settings(
+    worker: &WorkerConfig,
+    connector: &Props,
+    name: &str,
+) -> Result<ProducerConfig> {
     let options = parse(name, ProducerOptions::parse(&layered(&worker.props, connector, "producer.")))?;
-    let client = connections(client, worker, connector, "producer.", name)?;
-    Ok(Producer::new(&client, producer_config(&options)?))
+    producer_config(&options)
+}
+
+/// Whether somebody said how long a transaction may be open.
+pub(crate) fn says_transaction_timeout(worker: &WorkerConfig, connector: &Props) -> bool {
+    layered(&worker.props, connector, "producer.").contains_key("transaction.timeout.ms")
 }
 
 pub(crate) fn producer_config(options: &ProducerOptions) -> Result<ProducerConfig> {
@@ -98,7 +131,12 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
         },
         isolation: match options.isolation_level.as_deref() {
             Some("read_committed") => Isolation::ReadCommitted,
-            _ => Isolation::ReadUncommitted,
+            Some(_) => Isolation::ReadUncommitted,
+            // Sources that deliver exactly once leave records of aborted transactions in topics; no sink shall deliver those.
+            None if worker.options.exactly_once_source_support != ExactlyOnceSource::Disabled => {
+                Isolation::ReadCommitted
+            }
+            None => Isolation::ReadUncommitted,
         },
         fetch_wait: options.fetch_max_wait.unwrap_or(consumer.fetch_wait),
         fetch_bytes_min: options.fetch_min_bytes.unwrap_or(consumer.fetch_bytes_min),

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{Error, FlatMap, Result};
+use api::{Error, Result};
 use broker_client::Delivery;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::acks::{Acknowledged, Acks, Committable};
 use crate::metrics::TaskMetrics;
-use crate::store::{OffsetStore, broker_error};
+use crate::store::{ConnectorOffsets, broker_error};
 
 /// Batches of one source partition that may be on their way.
 const BATCHES_MAX: usize = 1_024;
@@ -63,13 +63,14 @@ struct InFlight {
 
 /// The commits of one source task.
 pub(crate) struct OffsetCommits {
-    store: Arc<OffsetStore>,
-    connector: String,
+    store: Arc<ConnectorOffsets>,
     metrics: Arc<TaskMetrics>,
     /// The batches on their way.
     pub(crate) acks: Acks<BatchDelivery>,
     timer: Interval,
     timeout: Duration,
+    /// Offsets were committed before, or are being committed.
+    has_begun: bool,
     in_flight: Option<InFlight>,
     committed: Vec<Committable>,
 }
@@ -77,16 +78,15 @@ pub(crate) struct OffsetCommits {
 impl OffsetCommits {
     /// Commits for a connector at this interval; a write that takes longer than `timeout` counts as failed.
     pub(crate) fn new(
-        store: Arc<OffsetStore>,
-        connector: &str,
+        store: Arc<ConnectorOffsets>,
         metrics: Arc<TaskMetrics>,
         interval: Duration,
         timeout: Duration,
     ) -> Self {
         let mut timer = interval_at(tokio::time::Instant::now() + interval, interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (acks, connector) = (Acks::new(BATCHES_MAX), connector.to_owned());
-        Self { store, connector, metrics, acks, timer, timeout, in_flight: None, committed: Vec::new() }
+        let (acks, in_flight, committed) = (Acks::new(BATCHES_MAX), None, Vec::new());
+        Self { store, metrics, acks, timer, timeout, has_begun: false, in_flight, committed }
     }
 
     /// Waits for the next thing to do, and does it: a commit that is due is begun, one that has ended is taken in. May be dropped
@@ -103,11 +103,24 @@ impl OffsetCommits {
                 }))
             }
             None => {
-                self.timer.tick().await;
+                self.is_due().await;
                 let outcome = self.acks.advance();
                 self.begin();
                 outcome
             }
+        }
+    }
+
+    /// Waits for the interval's end; but the first commit comes with the first acknowledged batch, since a run that is killed before it
+    /// begins anew, with a source that may have changed since.
+    async fn is_due(&mut self) {
+        let first = if self.has_begun { None } else { self.acks.oldest() };
+        match first {
+            Some(first) => tokio::select! {
+                () = first.settled() => {}
+                _ = self.timer.tick() => {}
+            },
+            None => drop(self.timer.tick().await),
         }
     }
 
@@ -116,11 +129,11 @@ impl OffsetCommits {
         if offsets.is_empty() {
             return;
         }
-        let write = |(partition, offset): &Committable| (Arc::clone(partition), Some(offset.to_map()));
-        let written: Vec<(Arc<FlatMap>, Option<FlatMap>)> = offsets.iter().map(write).collect();
-        let (store, connector, timeout) = (Arc::clone(&self.store), self.connector.clone(), self.timeout);
+        self.has_begun = true;
+        let pairs = offsets.iter().map(|(partition, offset)| (&**partition, Some(offset.to_map())));
+        let (store, changes, timeout) = (Arc::clone(&self.store), self.store.changes(pairs), self.timeout);
         let write = tokio::spawn(async move {
-            tokio::time::timeout(timeout, store.write(&connector, &written)).await.unwrap_or_else(|elapsed| {
+            tokio::time::timeout(timeout, store.write(&changes?)).await.unwrap_or_else(|elapsed| {
                 Err(Error::retriable(format!(
                     "offsets were not written within {timeout:?} (offset.flush.timeout.ms)"
                 ))

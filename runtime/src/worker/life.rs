@@ -28,6 +28,8 @@ pub(crate) struct TaskSpec {
     pub(crate) connector: Arc<Props>,
     /// The task's configuration, references unresolved.
     pub(crate) task: Arc<Props>,
+    /// Which set of task configurations it is of.
+    pub(crate) revision: i64,
     /// Whether to start paused.
     pub(crate) target: TargetState,
 }

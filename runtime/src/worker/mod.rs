@@ -6,6 +6,7 @@
 
 mod acks;
 mod backoff;
+mod boundary;
 mod build;
 mod chain;
 mod clients;
@@ -15,7 +16,9 @@ mod dead_letter;
 mod errant;
 mod isolated;
 mod life;
+mod opening;
 mod pipeline;
+mod progress;
 mod report;
 mod secrets;
 mod settings;
@@ -24,6 +27,7 @@ mod source;
 mod task;
 mod tolerance;
 mod topics;
+mod transactions;
 
 use std::sync::Arc;
 
@@ -31,10 +35,11 @@ use api::Registry;
 use broker_client::Client;
 
 pub(crate) use backoff::{Jitter, restart_delay};
-pub(crate) use clients::{producer_config, sink_group};
+pub(crate) use clients::{producer_config, sink_admin, sink_group};
 pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
 pub(crate) use isolated::{note_panics, spawn_isolated};
 pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};
+pub(crate) use opening::offsets as connector_offsets;
 pub use tolerance::ErrorPolicy;
 
 use crate::config::WorkerConfig;

@@ -1,117 +1,61 @@
 //! The source loop: poll, transform, convert, append, commit.
 //!
 //! On the task's own thread. What is asynchronous is paid per batch; a record costs no allocation of ours. Backpressure is in bytes:
-//! the next poll waits until the producer has room. Invariants: an offset is committed only when its records, and all before
-//! them, are acknowledged (see `acks`); a `poll` is dropped only on pause and stop; on a clean stop everything that was polled
-//! is written and its offsets are committed.
+//! the next poll waits until the producer has room. Invariants: an offset is committed only with its records and all before
+//! them (see `transactions`), or, at least once, when they are acknowledged (see `acks`); a `poll` is dropped only on pause and
+//! stop; on a clean stop everything that was polled is written and its offsets are committed.
+
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use api::{Error, ErrorKind, FlatMap, Record, Result, SourceContext, SourceOffset, SourceRecord, SourceTask};
-use broker_client::{Delivery, Producer, ProducerRecord};
+use api::{Error, ErrorKind, Record, Result, SourceContext, SourceRecord, SourceTask};
+use broker_client::Producer;
 
 use super::backoff::{Jitter, restart_delay};
 use super::clients;
-use super::commits::{BatchDelivery, OffsetCommits};
 use super::life::{News, TaskLife};
+use super::opening::{self, Opened};
 use super::pipeline::{AFTER_CHAIN, Pipeline, StageFailure};
+use super::progress::Progress;
 use super::report::ErrorReports;
 use super::settings::parse;
 use super::task::TaskSetup;
 use super::tolerance::{Stage, Tolerance, Verdict};
 use super::topics::TaskTopics;
+use super::transactions::broken;
 use crate::config::topic_creation_rules;
 use crate::metrics::{SourceMetrics, TaskMetrics};
+pub(crate) use work::Work;
+use work::{Refusal, Step, append};
 
 /// The first and the longest pause after a poll that may work later.
 const POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// Runs a source task from start to stop.
 pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SourceTask>, setup: TaskSetup) -> Result<()> {
+    let Some(opened) = life.unless_stopped(opening::open(&life.id, &setup)).await else { return Ok(()) };
+    let opened = opened?;
     let context = SourceContext {
         connector: life.id.connector.as_str().into(),
         task: life.id.task,
         config: setup.task.clone(),
-        offsets: setup.context.offsets.reader(&life.id.connector),
+        offsets: Arc::clone(&opened.offsets) as Arc<dyn api::OffsetReader>,
         history: setup.context.history.of_connector(&life.id.connector),
         gauges: setup.metrics.gauges.clone(),
-        transactions: None,
+        transactions: opened.transactions.clone(),
     };
-    let mut source = SourceLoop::new(life, &setup)?;
+    let mut source = SourceLoop::new(life, &setup, opened)?;
     let outcome = match source.life.unless_stopped(task.start(context)).await {
         Some(Ok(())) => source.work(&mut *task).await,
         Some(Err(error)) => Err(error.context("starting the task")),
         None => Ok(()),
     };
-    let finished = source.finish(&mut *task).await;
+    let finished = source.finish(&mut *task, outcome.is_ok()).await;
     task.stop().await;
     outcome.and(finished)
-}
-
-/// What to do before the next record can be appended.
-enum Step {
-    /// Nothing: the batch is done.
-    Done,
-    /// Get its topic ready.
-    Prepare,
-    /// Wait for room.
-    Full,
-    /// Wait before the next try.
-    Wait(Duration),
-}
-
-/// The records of one poll that are not appended yet.
-struct Work {
-    rest: std::vec::IntoIter<SourceRecord>,
-    /// The record at hand, and the transform to go on at.
-    current: Option<(usize, Record)>,
-    delivery: Arc<Delivery>,
-    positions: Vec<Position>,
-    written: u64,
-    written_bytes: u64,
-}
-
-/// How far the batch gets in one source partition.
-struct Position {
-    partition: Arc<FlatMap>,
-    offset: SourceOffset,
-    records: u64,
-}
-
-impl Work {
-    fn new(batch: Vec<SourceRecord>) -> Self {
-        Self {
-            rest: batch.into_iter(),
-            current: None,
-            delivery: Delivery::new(),
-            positions: Vec::new(),
-            written: 0,
-            written_bytes: 0,
-        }
-    }
-
-    /// The record at hand, or the next one, whose position is noted.
-    fn take(&mut self) -> Option<(usize, Record)> {
-        if let Some(current) = self.current.take() {
-            return Some(current);
-        }
-        let next = self.rest.next()?;
-        let same = |position: &&mut Position| Arc::ptr_eq(&position.partition, &next.source_partition);
-        match self.positions.iter_mut().rev().find(same) {
-            Some(position) => {
-                position.offset = next.source_offset;
-                position.records += 1;
-            }
-            None => self.positions.push(Position {
-                partition: next.source_partition,
-                offset: next.source_offset,
-                records: 1,
-            }),
-        }
-        Some((0, next.record))
-    }
 }
 
 struct SourceLoop {
@@ -120,14 +64,14 @@ struct SourceLoop {
     pipeline: Pipeline,
     tolerance: Tolerance,
     reports: ErrorReports,
-    producer: Producer,
+    producer: Arc<Producer>,
     topics: TaskTopics,
-    commits: OffsetCommits,
+    progress: Progress,
     flush_timeout: Duration,
 }
 
 impl SourceLoop {
-    fn new(life: TaskLife, setup: &TaskSetup) -> Result<Self> {
+    fn new(life: TaskLife, setup: &TaskSetup, opened: Opened) -> Result<Self> {
         let (context, metrics) = (&setup.context, Arc::clone(&setup.metrics));
         let options = &context.config.options;
         let name = &life.id.connector;
@@ -137,22 +81,15 @@ impl SourceLoop {
         };
         let tracking = options.topic_tracking_enable.then(|| Arc::clone(&context.statuses));
         let admin = clients::connections(&context.client, &context.config, &setup.connector, "admin.", name)?;
-        let (interval, timeout) = (options.offset_flush_interval, options.offset_flush_timeout);
         let tolerance = setup.tolerance();
         Ok(Self {
             pipeline: setup.pipeline()?,
             reports: ErrorReports::new(&life.id, tolerance.policy().clone(), Arc::clone(&metrics)),
             tolerance,
-            producer: clients::producer(&context.client, &context.config, &setup.connector, name)?,
-            topics: TaskTopics::new(admin, rules, tracking, life.id.clone()),
-            commits: OffsetCommits::new(
-                Arc::clone(&context.offsets),
-                name,
-                Arc::clone(&metrics),
-                interval,
-                timeout,
-            ),
-            flush_timeout: timeout,
+            producer: opened.producer,
+            topics: TaskTopics::new(admin, rules, tracking, life.id.clone(), opened.forbidden_topic),
+            progress: opened.progress,
+            flush_timeout: options.offset_flush_timeout,
             metrics,
             life,
         })
@@ -164,7 +101,7 @@ impl SourceLoop {
         while !self.life.is_stopping() {
             self.tell_committed(task).await;
             if self.life.is_paused() {
-                self.stay_paused().await?;
+                self.stay_paused(task).await?;
                 continue;
             }
             match self.poll(task).await {
@@ -188,13 +125,14 @@ impl SourceLoop {
     /// Polls once, and commits meanwhile. `None` when the task was told something before there was an answer.
     async fn poll(&mut self, task: &mut dyn SourceTask) -> Result<Option<Vec<SourceRecord>>> {
         let started = Instant::now();
+        self.progress.forget_dropped_poll();
         let polled = task.poll();
         tokio::pin!(polled);
         let batch = loop {
             tokio::select! {
                 biased;
                 () = self.life.interrupted() => return Ok(None),
-                advanced = self.commits.advance() => {
+                advanced = self.progress.advance() => {
                     advanced.map_err(fatal)?;
                     self.topics.remember(now_ms());
                 }
@@ -226,10 +164,24 @@ impl SourceLoop {
 
     /// Writes a batch: all of it, unless the task is told to stop while it waits.
     async fn send(&mut self, batch: Vec<SourceRecord>) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
+        for piece in self.progress.pieces(batch) {
+            if !piece.records.is_empty() && !self.send_piece(piece.records).await? {
+                return Ok(());
+            }
+            if let Some(end) = piece.end {
+                self.progress.end(end).map_err(fatal)?;
+            }
         }
-        let mut work = Work::new(batch);
+        Ok(())
+    }
+
+    /// Writes part of a batch; false if the task was told to stop before all of it was appended.
+    async fn send_piece(&mut self, records: Vec<SourceRecord>) -> Result<bool> {
+        match self.life.unless_stopped(self.progress.open()).await {
+            Some(opened) => opened.map_err(fatal)?,
+            None => return Ok(false),
+        }
+        let mut work = Work::new(records);
         loop {
             let step = self.append_all(&mut work);
             match step? {
@@ -244,20 +196,17 @@ impl SourceLoop {
                 Step::Wait(delay) => self.life.sleep(delay).await,
             }
             if self.life.is_stopping() && work.current.is_some() {
-                return Ok(());
+                self.progress.tear();
+                return Ok(false);
             }
         }
-        // What was acknowledged meanwhile is taken in here too: a refused batch is told now, not at the next commit.
-        self.commits.acks.advance().map_err(fatal)?;
-        self.submit(work);
+        self.submit(work)?;
         self.wait_for_room().await?;
-        match self.commits.acks.oldest_when_full() {
-            Some(oldest) => {
-                self.life.unless_stopped(oldest.settled()).await;
-                self.commits.acks.advance().map_err(fatal)
-            }
-            None => Ok(()),
+        if let Some(oldest) = self.progress.oldest_when_full() {
+            self.life.unless_stopped(oldest.settled()).await;
+            self.progress.take_in().map_err(fatal)?;
         }
+        Ok(true)
     }
 
     async fn wait_for_room(&mut self) -> Result<()> {
@@ -266,14 +215,16 @@ impl SourceLoop {
         Ok(())
     }
 
-    fn submit(&mut self, work: Work) {
-        let delivery = BatchDelivery::new(work.delivery, self.tolerance.policy().tolerate_all);
-        for Position { partition, offset, records } in work.positions {
-            self.commits.acks.submit(&partition, offset, delivery.clone(), records);
+    fn submit(&mut self, work: Work) -> Result<()> {
+        if let Some(source) = &self.metrics.source {
+            add_written(source, work.written, work.written_bytes);
         }
-        let Some(source) = &self.metrics.source else { return };
-        add_written(source, work.written, work.written_bytes);
-        source.record_active.store(self.commits.acks.active_records(), Relaxed);
+        let tolerate = self.tolerance.policy().tolerate_all;
+        self.progress.submit(work, tolerate).map_err(fatal)?;
+        if let Some(source) = &self.metrics.source {
+            source.record_active.store(self.progress.active_records(), Relaxed);
+        }
+        Ok(())
     }
 
     /// The hot path: appends records until the batch is done or something has to be waited for.
@@ -295,6 +246,7 @@ impl SourceLoop {
                     continue;
                 }
             };
+            self.topics.check(&record.topic)?;
             match append(&mut self.pipeline, &self.producer, &record, &work.delivery) {
                 Ok(bytes) => {
                     self.tolerance.succeeded();
@@ -310,6 +262,7 @@ impl SourceLoop {
                     work.current = Some((AFTER_CHAIN, record));
                     return Ok(Step::Full);
                 }
+                Err(Refusal::Broken(error)) => return Err(broken(error)),
                 Err(Refusal::Failed(failure)) => {
                     if let Some(delay) = self.judge(failure, Some(&record))? {
                         work.current = Some((AFTER_CHAIN, record));
@@ -335,13 +288,18 @@ impl SourceLoop {
         }
     }
 
-    async fn stay_paused(&mut self) -> Result<()> {
+    async fn stay_paused(&mut self, task: &mut dyn SourceTask) -> Result<()> {
+        match self.life.unless_stopped(self.progress.before_pause()).await {
+            Some(committed) => committed.map_err(fatal)?,
+            None => return Ok(()),
+        }
+        self.tell_committed(task).await;
         self.life.report(News::Paused).await;
         while self.life.is_paused() && !self.life.is_stopping() {
             tokio::select! {
                 biased;
                 () = self.life.interrupted() => {}
-                advanced = self.commits.advance() => advanced.map_err(fatal)?,
+                advanced = self.progress.advance() => advanced.map_err(fatal)?,
             }
         }
         if !self.life.is_stopping() {
@@ -351,80 +309,22 @@ impl SourceLoop {
     }
 
     async fn tell_committed(&mut self, task: &mut dyn SourceTask) {
-        for (partition, offset) in self.commits.take_committed() {
+        for (partition, offset) in self.progress.take_committed() {
             if let Err(error) = task.commit(&partition, &offset.to_map()).await {
                 tracing::warn!(%error, "the task did not take the news of a commit");
             }
         }
         if let Some(source) = &self.metrics.source {
-            source.record_active.store(self.commits.acks.active_records(), Relaxed);
+            source.record_active.store(self.progress.active_records(), Relaxed);
         }
     }
 
     /// The end: writes what is left, commits what is written, and tells the task.
-    async fn finish(&mut self, task: &mut dyn SourceTask) -> Result<()> {
-        let flushed = tokio::time::timeout(self.flush_timeout, self.producer.flush()).await;
-        let finished = self.commits.finish().await.map_err(fatal);
+    async fn finish(&mut self, task: &mut dyn SourceTask, is_well: bool) -> Result<()> {
+        let finished = self.progress.finish(&self.producer, is_well, self.flush_timeout).await;
         self.topics.remember(now_ms());
         self.tell_committed(task).await;
-        match flushed {
-            Ok(Ok(())) => finished,
-            Ok(Err(error)) => {
-                finished.and(Err(crate::store::broker_error("cannot write the last records", error)))
-            }
-            Err(_elapsed) => {
-                tracing::warn!(
-                    timeout = ?self.flush_timeout,
-                    "the last records were not acknowledged in time; they come again (offset.flush.timeout.ms)"
-                );
-                finished
-            }
-        }
-    }
-}
-
-/// Why a record was not appended.
-enum Refusal {
-    NotPrepared,
-    Full,
-    Failed(StageFailure),
-}
-
-/// Converts a record and gives it to the producer: its bytes.
-fn append(
-    pipeline: &mut Pipeline,
-    producer: &Producer,
-    record: &Record,
-    delivery: &Arc<Delivery>,
-) -> std::result::Result<u64, Refusal> {
-    let encoded = pipeline.encode(record).map_err(Refusal::Failed)?;
-    let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
-    let produced = ProducerRecord {
-        topic: &record.topic,
-        partition: record.partition,
-        key: encoded.key,
-        value: encoded.value,
-        headers: &encoded.headers,
-        timestamp: record.timestamp,
-    };
-    match producer.append(produced, delivery) {
-        Ok(_partition) => Ok(count(bytes)),
-        Err(broker_client::Error::TopicNotPrepared { .. }) => Err(Refusal::NotPrepared),
-        Err(broker_client::Error::BufferFull { .. }) => Err(Refusal::Full),
-        Err(error) => Err(Refusal::Failed(StageFailure::new(
-            Stage::KafkaProduce,
-            "broker_client::Producer",
-            produce_error(record, error),
-        ))),
-    }
-}
-
-/// A record that the producer refuses for good is a bad record.
-fn produce_error(record: &Record, error: broker_client::Error) -> Error {
-    let message = format!("cannot write a record to topic {}", record.topic);
-    match error.is_retriable() {
-        true => Error::retriable(message).with_source(error),
-        false => Error::bad_record(message).with_source(error),
+        finished.map_err(fatal)
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct TaskSetup {
     pub(crate) connector: Props,
     /// The task's settings, references resolved.
     pub(crate) task: Props,
+    /// Which set of task settings they are of.
+    pub(crate) revision: i64,
     /// The connector's common settings.
     pub(crate) config: ConnectorConfig,
     /// The class of the connector.
@@ -61,7 +63,8 @@ pub(crate) async fn run(
     let counted = Arc::clone(metrics.get_or_init(|| Arc::new(counted)));
     context.metrics.register(&spec.id, Arc::clone(&counted));
     let class = plugin.class;
-    let setup = TaskSetup { context, connector, task, config, class, metrics: counted };
+    let revision = spec.revision;
+    let setup = TaskSetup { context, connector, task, revision, config, class, metrics: counted };
     match plugin.kind {
         PluginKind::Source(make) => source::run(life, make().task(), setup).await,
         PluginKind::Sink(make) => sink::run(life, make().task(), setup).await,

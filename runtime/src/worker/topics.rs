@@ -19,6 +19,8 @@ pub(crate) struct TaskTopics {
     /// Where used topics are remembered, if they are.
     tracking: Option<Arc<StatusStore>>,
     id: TaskId,
+    /// The topic of the task's own offsets, if it may not write to it.
+    forbidden: Option<String>,
     /// Topics used since they were last remembered.
     used: Vec<api::Text>,
 }
@@ -30,8 +32,23 @@ impl TaskTopics {
         rules: Vec<TopicCreationRule>,
         tracking: Option<Arc<StatusStore>>,
         id: TaskId,
+        forbidden: Option<String>,
     ) -> Self {
-        Self { client, rules, tracking, id, used: Vec::new() }
+        Self { client, rules, tracking, id, forbidden, used: Vec::new() }
+    }
+
+    /// Whether records may go to a topic. In a task's own offsets topic they could not be read before the task's transaction has ended,
+    /// and the task could wait for its offsets for ever.
+    ///
+    /// # Errors
+    /// `Fatal`.
+    pub(crate) fn check(&self, topic: &str) -> Result<()> {
+        match &self.forbidden {
+            Some(offsets) if offsets == topic => Err(Error::fatal(format!(
+                "Source tasks may not produce to their own offsets topics when exactly-once support is enabled (topic {topic})"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Gets a topic ready to be written.

@@ -27,7 +27,9 @@ use harness::{kcat, wait};
 const BATCH_RECORDS: usize = 9_000;
 const RECORD_BYTES: usize = 100;
 /// Single records whose time is taken.
-const SINGLES: usize = 2_000;
+const SINGLES: usize = 4_000;
+/// So many of one kind before so many of the next.
+const SINGLES_IN_TURN: usize = 20;
 /// Topics of [`PARTITIONS_PER_TOPIC`] partitions for the scenario of many.
 const TOPICS: usize = 10;
 const PARTITIONS_PER_TOPIC: i32 = 1_000;
@@ -185,12 +187,7 @@ async fn run(options: &Options) -> Result<()> {
         }
     }
     println!("\n| what | broker | p50 | p99 |\n| --- | --- | ---: | ---: |");
-    let device = fsyncs(folder.path())?;
-    println!("| write and fdatasync of the device | | {:.2} ms | {:.2} ms |", device.0, device.1);
-    for target in &mut targets {
-        let (middle, slow) = singles(target).await?;
-        println!("| single record, acks=all, fsynced | {} | {middle:.2} ms | {slow:.2} ms |", target.name);
-    }
+    print_latencies(folder.path(), &mut targets).await?;
     if !options.few {
         many_partitions(&mut broker, &targets[0]).await?;
     }
@@ -248,30 +245,76 @@ fn quantiles(mut times: Vec<Duration>) -> Result<(f64, f64)> {
     Ok((at(50)?.as_secs_f64() * 1e3, at(99)?.as_secs_f64() * 1e3))
 }
 
-/// What the device takes for as much as a batch of one record, behind the one before.
-fn fsyncs(folder: &Path) -> Result<(f64, f64)> {
-    let file = File::create(folder.join("fsyncs"))?;
-    let bytes = [7_u8; 171];
-    let mut times = Vec::new();
-    for number in 0..SINGLES {
-        let began = Instant::now();
-        file.write_all_at(&bytes, u64::try_from(number * bytes.len())?)?;
-        file.sync_data()?;
-        times.push(began.elapsed());
+/// Single records beside what the device takes for as much, a few of each in turn: others use the device as well, in bursts.
+async fn print_latencies(folder: &Path, targets: &mut [Target]) -> Result<()> {
+    let mut device = Device::create(folder)?;
+    let mut singles = Vec::new();
+    for target in targets.iter_mut() {
+        singles.push(Singles::open(target).await?);
     }
-    quantiles(times)
+    for _ in 0..SINGLES / SINGLES_IN_TURN {
+        device.measure()?;
+        for single in &mut singles {
+            single.measure().await?;
+        }
+    }
+    let (middle, slow) = quantiles(device.times)?;
+    println!("| write and fdatasync of the device | | {middle:.2} ms | {slow:.2} ms |");
+    for (target, single) in targets.iter().zip(singles) {
+        let (middle, slow) = quantiles(single.times)?;
+        println!("| single record, acks=all, fsynced | {} | {middle:.2} ms | {slow:.2} ms |", target.name);
+    }
+    Ok(())
 }
 
-async fn singles(target: &mut Target) -> Result<(f64, f64)> {
-    let (topic, batch) = (target.topic(true).await?, batch(1, RECORD_BYTES)?);
-    let mut connection = Connection::open(&target.address).await?;
-    let mut times = Vec::new();
-    for _ in 0..SINGLES {
-        let began = Instant::now();
-        connection.produce(&topic, 0..1, -1, &batch).await?;
-        times.push(began.elapsed());
+/// The device: as much as a batch of one record, behind the one before.
+struct Device {
+    file: File,
+    position: u64,
+    times: Vec<Duration>,
+}
+
+impl Device {
+    fn create(folder: &Path) -> Result<Self> {
+        Ok(Self { file: File::create(folder.join("fsyncs"))?, position: 0, times: Vec::new() })
     }
-    quantiles(times)
+
+    fn measure(&mut self) -> Result<()> {
+        let bytes = [7_u8; 171];
+        for _ in 0..SINGLES_IN_TURN {
+            let began = Instant::now();
+            self.file.write_all_at(&bytes, self.position)?;
+            self.file.sync_data()?;
+            self.times.push(began.elapsed());
+            self.position += 171;
+        }
+        Ok(())
+    }
+}
+
+/// A producer of single records that waits for each.
+struct Singles {
+    connection: Connection,
+    topic: String,
+    batch: Bytes,
+    times: Vec<Duration>,
+}
+
+impl Singles {
+    async fn open(target: &mut Target) -> Result<Self> {
+        let topic = target.topic(true).await?;
+        let connection = Connection::open(&target.address).await?;
+        Ok(Self { connection, topic, batch: batch(1, RECORD_BYTES)?, times: Vec::new() })
+    }
+
+    async fn measure(&mut self) -> Result<()> {
+        for _ in 0..SINGLES_IN_TURN {
+            let began = Instant::now();
+            self.connection.produce(&self.topic, 0..1, -1, &self.batch).await?;
+            self.times.push(began.elapsed());
+        }
+        Ok(())
+    }
 }
 
 /// Ten thousand partitions with a record each: how soon they serve again after a stop and after a kill, how much memory that

@@ -1,6 +1,8 @@
 //! Transactional ids, as an administrator sees them: shutting out producers that must write no more.
 
 use broker_protocol::ApiKey;
+use broker_protocol::messages::add_partitions_to_txn::AddPartitionsToTxnRequest;
+use broker_protocol::messages::end_txn::EndTxnRequest;
 use broker_protocol::messages::init_producer_id::InitProducerIdRequest;
 use tokio::task::JoinSet;
 
@@ -13,6 +15,22 @@ use crate::error::{Error, Result};
 const TOGETHER: usize = 64;
 
 impl Client {
+    /// Whether the cluster has transactions, and whether this one may be ours: the error says why not. A coordinator that cannot be had
+    /// at the moment is no reason. Nothing is changed by asking.
+    pub async fn check_transactions(&self, transactional_id: &str) -> Result<()> {
+        self.retrying(|| async move {
+            let connection = self.any().await?;
+            connection.version::<InitProducerIdRequest>(i16::MAX)?;
+            connection.version::<AddPartitionsToTxnRequest>(i16::MAX)?;
+            connection.version::<EndTxnRequest>(i16::MAX).map(drop)
+        })
+        .await?;
+        match self.coordinator_of(&Kept::Transactions(transactional_id.to_owned())).await {
+            Err(error) if !error.is_retriable() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Fences every producer of these transactional ids that is there now (Kafka Admin's `fenceProducers`): their epochs go up, and
     /// their open transactions are aborted. Returns once that is so for all of them; after an error it may be so for some.
     pub async fn fence_producers(&self, transactional_ids: &[String]) -> Result<()> {

@@ -64,6 +64,7 @@ impl PartitionLog {
             directory: Arc::clone(directory),
             queue: Arc::clone(queue),
             queued: AtomicBool::new(false),
+            syncing: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
             closed: AtomicBool::new(false),

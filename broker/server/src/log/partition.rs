@@ -53,6 +53,8 @@ pub struct PartitionLog {
     pub(super) directory: Arc<LogDirectory>,
     pub(super) queue: Arc<FlushQueue>,
     pub(super) queued: AtomicBool,
+    /// An fsync is under way.
+    pub(super) syncing: AtomicBool,
     /// An fsync is due later, see `settle`.
     pub(super) deferred: AtomicBool,
     pub(super) deleted: AtomicBool,
@@ -299,10 +301,12 @@ impl Flush for PartitionLog {
         if self.deleted.load(Ordering::Acquire) {
             return;
         }
+        self.syncing.store(true, Ordering::Release);
         // The directory has said what is wrong, once, and waiting appends see that it is offline.
         if let Err(error) = self.flush_now() {
             tracing::debug!(partition = self.name, "cannot flush: {error}");
         }
+        self.syncing.store(false, Ordering::Release);
     }
 }
 

@@ -9,7 +9,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -58,6 +61,15 @@ pub(crate) struct Session {
     pub(crate) advertised: Listener,
     /// Who asks, for authorization.
     pub(crate) identity: Identity,
+}
+
+/// What a client does besides the request at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It waits for this answer: nothing else was asked, and no answer is due.
+    Alone,
+    /// It sends on without waiting.
+    Pipelined,
 }
 
 /// A connection as the listener hands it over.
@@ -147,12 +159,16 @@ async fn exchange<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     (gate, deadline): (&Gate, tokio::time::Instant),
     state: &Arc<State>,
 ) -> Result<(), ConnectionError> {
-    let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
+    let (queue, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
+    let due = AtomicUsize::new(0);
+    let answers = Answers { queue, due: &due };
     let incoming = Incoming { stream: reader, buffer: BytesMut::new(), state: Arc::clone(state) };
     let (reading, writing) =
-        (read(incoming, session, (gate, deadline), sender), write(writer, receiver, state));
+        (read(incoming, session, (gate, deadline), answers), write(writer, receiver, &due, state));
     tokio::pin!(reading, writing);
+    // In this order, so that what a request is answered at once goes out at once.
     let refused = tokio::select! {
+        biased;
         ended = &mut reading => ended?,
         ended = &mut writing => return ended,
     };
@@ -169,7 +185,7 @@ async fn read<R: AsyncRead + Unpin>(
     mut incoming: Incoming<R>,
     mut session: Session,
     (gate, deadline): (&Gate, tokio::time::Instant),
-    answers: mpsc::Sender<Answer>,
+    answers: Answers<'_>,
 ) -> Result<Option<String>, ConnectionError> {
     let state = Arc::clone(&incoming.state);
     let mut login = gate.sasl.as_ref().map(|sasl| (Login::new(), sasl));
@@ -198,11 +214,30 @@ async fn read<R: AsyncRead + Unpin>(
             Turn::Next => continue,
             Turn::End(reason) => return Ok(reason),
         };
-        if let Reply::Answer(answer) = dispatch::handle(&state, &session, frame).await?
+        let alone = incoming.buffer.is_empty() && answers.are_written();
+        let pace = if alone { Pace::Alone } else { Pace::Pipelined };
+        if let Reply::Answer(answer) = dispatch::handle(&state, &session, frame, pace).await?
             && answers.send(answer).await.is_err()
         {
             return Ok(None);
         }
+    }
+}
+
+/// The queue of answers, and how many of them have not gone out yet.
+struct Answers<'a> {
+    queue: mpsc::Sender<Answer>,
+    due: &'a AtomicUsize,
+}
+
+impl Answers<'_> {
+    async fn send(&self, answer: Answer) -> Result<(), mpsc::error::SendError<Answer>> {
+        self.due.fetch_add(1, Ordering::Relaxed);
+        self.queue.send(answer).await
+    }
+
+    fn are_written(&self) -> bool {
+        self.due.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -214,12 +249,7 @@ enum Turn {
 }
 
 /// Does what the login says.
-async fn turn(
-    step: Step,
-    session: &mut Session,
-    refusal_delay: Duration,
-    answers: &mpsc::Sender<Answer>,
-) -> Turn {
+async fn turn(step: Step, session: &mut Session, refusal_delay: Duration, answers: &Answers<'_>) -> Turn {
     let answer = match step {
         Step::Serve(frame) => return Turn::Serve(frame),
         Step::Answer(answer) => answer,
@@ -314,14 +344,17 @@ fn merge(memory: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) 
 async fn write<W: AsyncWrite + Unpin>(
     mut stream: W,
     mut answers: mpsc::Receiver<Answer>,
+    due: &AtomicUsize,
     state: &State,
 ) -> Result<(), ConnectionError> {
     while let Some(answer) = answers.recv().await {
         let mut encoded = answer.resolve().await?;
+        let mut written = 1;
         // What is ready goes out together; what has to wait must not hold it up.
         while encoded.remaining() < WRITE_BYTES
             && let Ok(next) = answers.try_recv()
         {
+            written += 1;
             match next {
                 Answer::Ready(ready) => encoded.append(ready),
                 Answer::Waiting(waiting) => {
@@ -331,6 +364,7 @@ async fn write<W: AsyncWrite + Unpin>(
             }
         }
         send(&mut stream, encoded, state).await?;
+        due.fetch_sub(written, Ordering::Relaxed);
     }
     stream.shutdown().await?;
     Ok(())

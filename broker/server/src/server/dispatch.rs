@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::{
     api,
     authorization::{Authorize, Gate, Verdict},
-    connection::{ConnectionError, Session},
+    connection::{ConnectionError, Pace, Session},
     served::is_served,
 };
 use crate::broker::State;
@@ -62,6 +62,7 @@ pub(super) struct Call {
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) client_id: String,
+    pace: Pace,
     gate: Gate,
     /// What authorization adds to the answer, once [`decode`] has looked.
     amendment: Arc<Mutex<Option<Amendment>>>,
@@ -122,6 +123,7 @@ pub(super) async fn handle(
     state: &Arc<State>,
     session: &Session,
     frame: Bytes,
+    pace: Pace,
 ) -> Result<Reply, ConnectionError> {
     let mut reader = Reader::new(frame, false);
     let header = RequestHeader::read(&mut reader)?;
@@ -138,7 +140,7 @@ pub(super) async fn handle(
     let version = header.api_version;
     let gate = Gate::new(state, &session.identity, version);
     let correlation_id = header.correlation_id;
-    let call = Call { api, version, correlation_id, client_id, gate, amendment: Arc::default() };
+    let call = Call { api, version, correlation_id, client_id, pace, gate, amendment: Arc::default() };
     match route(state, session, call, reader).await {
         Err(ConnectionError::Denied(answer)) => Ok(Reply::Answer(Answer::Ready(answer))),
         routed => routed,
@@ -359,7 +361,7 @@ async fn route_security(
 async fn produce(state: &Arc<State>, call: Call, body: Reader) -> Result<Reply, ConnectionError> {
     let request: ProduceRequest = decode(&call, body)?;
     let (acks, version) = (request.acks, call.version);
-    let pending = api::produce::append(Arc::clone(state), request, version).await;
+    let pending = api::produce::append(Arc::clone(state), request, version, call.pace).await;
     if acks != 0 {
         return call.later(pending.acknowledge());
     }

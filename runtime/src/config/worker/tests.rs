@@ -9,7 +9,7 @@ fn props(said: &[(&str, &str)]) -> Props {
 #[test]
 fn nothing_needs_to_be_said() {
     let config = WorkerConfig::parse(&Props::new()).unwrap();
-    assert_eq!(config.listeners, [Listener { host: "127.0.0.1".to_owned(), port: 8083 }]);
+    assert_eq!(config.listeners, [Listener::parse("http://127.0.0.1:8083").unwrap()]);
     assert_eq!(config.embedded_broker(), Some(Props::new()));
     let topics =
         [config.config_topic(), config.offset_topic(), config.status_topic(), config.history_topic()];
@@ -56,14 +56,15 @@ fn another_broker_is_used_as_it_is() {
 fn all_errors_come_at_once_and_name_their_setting() {
     let said = props(&[
         ("listeners", "https://a:1,b"),
-        ("exactly.once.source.support", "enabled"),
+        ("exactly.once.source.support", "maybe"),
         ("offset.flush.interval.ms", "soon"),
         ("connector.client.config.override.policy", "Some"),
         ("config.storage.topic", "a b"),
     ]);
     let text = WorkerConfig::parse(&said).unwrap_err().to_string();
     for name in [
-        "https://a:1 for configuration listeners",
+        "b for configuration listeners",
+        "ssl.keystore.location: an https listener needs a certificate",
         "exactly.once",
         "offset.flush.interval.ms",
         "config.storage.topic",

@@ -3,21 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker_client::{Client, ClientConfig};
 use broker_server::{Broker, BrokerConfig};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::described::unlike;
 use super::{Answer, Server, assert_error, registry, state, validator, worker_config};
 use crate::herder::{Herder, HerderSetup, RunningHerder};
 use crate::metrics::Metrics;
+use crate::store::ConfigStore;
 
 /// How long something that happens soon may take.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A worker with a broker in a folder of its own.
-struct Worker {
-    server: Server,
-    herder: Herder,
+pub(super) struct Worker {
+    pub(super) server: Server,
+    pub(super) herder: Herder,
     broker: Broker,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<api::Result<()>>,
@@ -25,7 +28,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         // The worker's panic hook writes to the log: without one, a failed assertion would be silent.
         drop(tracing_subscriber::fmt().with_test_writer().with_env_filter("warn").try_init());
         let folder = tempfile::tempdir().unwrap();
@@ -51,16 +54,25 @@ impl Worker {
         };
         let stop = CancellationToken::new();
         let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
-        let server = Server::serve(&config, state(&config, herder.clone())).await;
+        let state = state(&config, herder.clone());
+        tokio::spawn(herder.clone().follow_levels(state.levels.clone()));
+        let server = Server::serve(&config, state).await;
         Self { server, herder, broker, stop, task, _folder: folder }
     }
 
-    async fn create(&self, body: &Value) -> Answer {
+    /// The config topic, as another worker would open it.
+    pub(super) async fn config_topic(&self) -> ConfigStore {
+        let bootstrap_servers = vec![self.broker.addresses()[0].to_string()];
+        let client = Client::new(ClientConfig { bootstrap_servers, ..ClientConfig::default() });
+        ConfigStore::open(&client, &worker_config(&[]).config_topic()).await.unwrap()
+    }
+
+    pub(super) async fn create(&self, body: &Value) -> Answer {
         self.server.json("POST", "/connectors", body.to_string().as_bytes()).await
     }
 
     /// Asks again until the answer does.
-    async fn until(&self, path: &str, does: impl Fn(&Value) -> bool) -> Value {
+    pub(super) async fn until(&self, path: &str, does: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let answer = self.server.get(path).await.json();
@@ -72,7 +84,7 @@ impl Worker {
         }
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
         drop(self.server);
@@ -138,6 +150,25 @@ async fn a_connector_lives_and_its_secrets_stay() {
     let expanded = server.get("/connectors?expand=status&expand=info").await;
     assert_eq!(expanded.json()[name]["info"]["type"], "source");
     assert_eq!(expanded.json()[name]["status"]["connector"]["state"], "RUNNING");
+    for (path, schema) in [
+        ("/", "WorkerInfo"),
+        ("/health", "Health"),
+        ("/connectors", "ConnectorList"),
+        ("/connectors?expand=status&expand=info", "ConnectorList"),
+        (&format!("{path}/config"), "Config"),
+        (&format!("{path}/status"), "ConnectorStatus"),
+        (&format!("{path}/tasks"), "TaskList"),
+        (&format!("{path}/tasks/0/status"), "TaskStatus"),
+        (&format!("{path}/topics"), "Topics"),
+        (&format!("{path}/offsets"), "Offsets"),
+        ("/connector-plugins?connectorsOnly=false", "PluginList"),
+        ("/connector-plugins/FileSink/config", "ConfigKeyList"),
+        ("/admin/loggers", "Loggers"),
+        ("/connectors/none", "Error"),
+    ] {
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        assert_eq!(unlike(&server.get(path).await.json(), &schema, path), Vec::<String>::new());
+    }
     for answer in [&tasks, &expanded] {
         assert!(answer.body.contains("[hidden]") && !answer.body.contains("CANARY"), "{}", answer.body);
     }

@@ -148,7 +148,7 @@ const fn plugin(
     Plugin { class, aliases, version: "1", documentation: "For tests.", config, kind }
 }
 
-pub(crate) static PLUGINS: [&Plugin; 11] = [
+pub(crate) static PLUGINS: [&Plugin; 12] = [
     &plugin("test.FileSourceConnector", PluginKind::Source(|| Box::new(Connector)), Own::definition),
     &plugin("test.FileSinkConnector", PluginKind::Sink(|| Box::new(Connector)), Own::definition),
     &plugin("test.Filter", PluginKind::Transform(|_| Ok(Box::new(Stage))), Nothing::definition),
@@ -170,6 +170,11 @@ pub(crate) static PLUGINS: [&Plugin; 11] = [
         "test.HeaderConverter",
         PluginKind::HeaderConverter(|_| Ok(Box::new(Stage))),
         ConverterOptions::definition,
+    ),
+    &plugin(
+        "test.PlainHeaderConverter",
+        PluginKind::HeaderConverter(|_| Ok(Box::new(Stage))),
+        Nothing::definition,
     ),
     &plugin(
         "test.ThrowingHeaderConverter",

@@ -79,3 +79,18 @@ fn a_long_poll_over_many_logs_leaves_nothing_behind_in_any() {
         assert_eq!(test.log().readers.lock().len(), 1);
     }
 }
+
+/// Who took the log's place in the queue covers every append until the place is given back, its own and those of others.
+#[test]
+fn whoever_takes_the_turn_to_flush_flushes_for_all_who_count_on_it() {
+    let test = TestLog::new(LogConfig::default());
+    let turn = test.log().take_flush_turn().unwrap();
+    assert!(test.log().take_flush_turn().is_none(), "the place is taken");
+    test.log().append(&numbered(1), 0).unwrap();
+    test.log().append(&numbered(2), 0).unwrap();
+    assert_eq!(test.log().offsets().high_watermark, 0, "nothing has been synced");
+    drop(turn);
+    assert_eq!(test.log().offsets().high_watermark, 2);
+    test.log().append(&numbered(3), 0).unwrap();
+    assert!(test.log().take_flush_turn().is_none(), "the queue has it again");
+}

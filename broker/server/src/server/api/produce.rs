@@ -22,6 +22,7 @@ use crate::{
     broker::{State, now_ms},
     log::{Appended, LogConfig, LogError, PartitionLog},
     metrics::add,
+    server::connection::Pace,
     topics::Topic,
 };
 
@@ -78,17 +79,49 @@ pub(in crate::server) struct Pending {
     timeout: Duration,
 }
 
-/// Appends what the request brings; returns once all is written or refused.
-pub(in crate::server) async fn append(state: Arc<State>, request: ProduceRequest, version: i16) -> Pending {
+/// Appends what the request brings; returns once all is written or refused. For a client that waits for this answer alone, the records
+/// of one partition are then durable, too, if it asked for that.
+pub(in crate::server) async fn append(
+    state: Arc<State>,
+    request: ProduceRequest,
+    version: i16,
+    pace: Pace,
+) -> Pending {
     let (acks, timeout_ms) = (request.acks, request.timeout_ms);
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    // A transaction may first have to be written down by its coordinator, which only threads that may block can do.
+    if pace == Pace::Alone
+        && acks == ACKS_ALL
+        && request.transactional_id.is_none()
+        && let Ok(_one_thread) = state.threads_to_block.try_acquire()
+    {
+        let topics = append_durably(&state, request, version);
+        return Pending { topics, acks, timeout };
+    }
     let names: Vec<_> = request.topic_data.iter().map(|topic| (topic.name.clone(), topic.topic_id)).collect();
     let appended = tokio::task::spawn_blocking(move || append_all(&state, request, version)).await;
     let topics = appended.unwrap_or_else(|error| {
         tracing::error!(%error, "appending panicked; the records are not acknowledged");
         names.into_iter().map(|(name, id)| (name, id, Vec::new())).collect()
     });
-    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     Pending { topics, acks, timeout }
+}
+
+/// Appends on this thread and syncs on it, although that blocks it: each further thread would have to be woken first, which takes as long
+/// as the fsync. There is always another thread that serves the other connections.
+fn append_durably(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {
+    let log = only_partition(state, &request);
+    let turn = log.as_deref().and_then(PartitionLog::take_flush_turn);
+    let appended = append_all(state, request, version);
+    drop(turn);
+    appended
+}
+
+/// The log of a request with one partition; several are synced at once by the threads of the queue.
+fn only_partition(state: &State, request: &ProduceRequest) -> Option<Arc<PartitionLog>> {
+    let [data] = request.topic_data.as_slice() else { return None };
+    let [partition] = data.partition_data.as_slice() else { return None };
+    find_topic(state, &data.name, data.topic_id)?.partition(partition.index)
 }
 
 fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text, Uuid, Vec<Part>)> {

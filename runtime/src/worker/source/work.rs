@@ -1,0 +1,126 @@
+//! A batch on its way into the producer: which record is next, how far it got, and how one record is appended.
+//!
+//! The hot path of the source loop; no I/O. Invariant: a record's position is noted when it is taken, dropped or not, so the offset
+//! of a batch is that of its last record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{Error, FlatMap, Record, SourceOffset, SourceRecord};
+use broker_client::{Delivery, Producer, ProducerRecord};
+
+use super::count;
+use crate::worker::pipeline::{Pipeline, StageFailure};
+use crate::worker::tolerance::Stage;
+
+/// What to do before the next record can be appended.
+pub(super) enum Step {
+    /// Nothing: the batch is done.
+    Done,
+    /// Get its topic ready.
+    Prepare,
+    /// Wait for room.
+    Full,
+    /// Wait before the next try.
+    Wait(Duration),
+}
+
+/// The records of one poll that are not appended yet.
+pub(crate) struct Work {
+    rest: std::vec::IntoIter<SourceRecord>,
+    /// The record at hand, and the transform to go on at.
+    pub(super) current: Option<(usize, Record)>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) positions: Vec<Position>,
+    pub(crate) written: u64,
+    pub(crate) written_bytes: u64,
+}
+
+/// How far the batch gets in one source partition.
+pub(crate) struct Position {
+    pub(crate) partition: Arc<FlatMap>,
+    pub(crate) offset: SourceOffset,
+    pub(crate) records: u64,
+}
+
+impl Work {
+    pub(super) fn new(batch: Vec<SourceRecord>) -> Self {
+        Self {
+            rest: batch.into_iter(),
+            current: None,
+            delivery: Delivery::new(),
+            positions: Vec::new(),
+            written: 0,
+            written_bytes: 0,
+        }
+    }
+
+    /// The record at hand, or the next one, whose position is noted.
+    pub(super) fn take(&mut self) -> Option<(usize, Record)> {
+        if let Some(current) = self.current.take() {
+            return Some(current);
+        }
+        let next = self.rest.next()?;
+        let same = |position: &&mut Position| Arc::ptr_eq(&position.partition, &next.source_partition);
+        match self.positions.iter_mut().rev().find(same) {
+            Some(position) => {
+                position.offset = next.source_offset;
+                position.records += 1;
+            }
+            None => self.positions.push(Position {
+                partition: next.source_partition,
+                offset: next.source_offset,
+                records: 1,
+            }),
+        }
+        Some((0, next.record))
+    }
+}
+
+/// Why a record was not appended.
+pub(super) enum Refusal {
+    NotPrepared,
+    Full,
+    /// The transaction cannot go on, whatever the record.
+    Broken(broker_client::Error),
+    Failed(StageFailure),
+}
+
+/// Converts a record and gives it to the producer: its bytes.
+pub(super) fn append(
+    pipeline: &mut Pipeline,
+    producer: &Producer,
+    record: &Record,
+    delivery: &Arc<Delivery>,
+) -> std::result::Result<u64, Refusal> {
+    let encoded = pipeline.encode(record).map_err(Refusal::Failed)?;
+    let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
+    let produced = ProducerRecord {
+        topic: &record.topic,
+        partition: record.partition,
+        key: encoded.key,
+        value: encoded.value,
+        headers: &encoded.headers,
+        timestamp: record.timestamp,
+    };
+    match producer.append(produced, delivery) {
+        Ok(_partition) => Ok(count(bytes)),
+        Err(broker_client::Error::TopicNotPrepared { .. }) => Err(Refusal::NotPrepared),
+        Err(broker_client::Error::BufferFull { .. }) => Err(Refusal::Full),
+        Err(error) if error.is_abortable() || error.is_fenced() => Err(Refusal::Broken(error)),
+        Err(error) => Err(Refusal::Failed(StageFailure::new(
+            Stage::KafkaProduce,
+            "broker_client::Producer",
+            produce_error(record, error),
+        ))),
+    }
+}
+
+/// A record that the producer refuses for good is a bad record.
+fn produce_error(record: &Record, error: broker_client::Error) -> Error {
+    let message = format!("cannot write a record to topic {}", record.topic);
+    match error.is_retriable() {
+        true => Error::retriable(message).with_source(error),
+        false => Error::bad_record(message).with_source(error),
+    }
+}
