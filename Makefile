@@ -39,10 +39,11 @@ fuzz: cargo
 
 bench: cargo
 	tests/servers/provide mysql kcat
-	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench --bin bench-broker --bin bench-connectors
+	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench --bin bench-broker --bin bench-connectors --bin bench-workers
 	target/release/bench --rows $(ROWS)
 	target/release/bench-broker
 	target/release/bench-connectors
+	target/release/bench-workers
 
 # Writes docs/plugins.md and what else is generated from the code.
 docs: cargo

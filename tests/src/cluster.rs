@@ -92,6 +92,25 @@ impl Cluster {
         Ok(())
     }
 
+    /// Asks a worker to stop, and does not wait.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn ask_to_stop(&mut self, number: usize) -> Result<()> {
+        self.alive.remove(&number);
+        self.worker_mut(number)?.process()?.signal("TERM")
+    }
+
+    /// Waits until a worker that was asked to stop has.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn stopped(&mut self, number: usize) -> Result<()> {
+        let status = self.worker_mut(number)?.process()?.ended(wait::PATIENCE).await?;
+        ensure!(status.success(), "worker {number} ended with {status}");
+        Ok(())
+    }
+
     /// Starts a worker again that was killed or stopped.
     ///
     /// # Errors
@@ -175,9 +194,27 @@ impl Cluster {
         wait::until("a balanced group", wait::PATIENCE, || self.check(connectors, tasks)).await
     }
 
+    /// Waits until this many tasks run on the workers that are alive, however they are spread.
+    ///
+    /// # Errors
+    /// When they do not in time, with what was seen last.
+    pub async fn covered(&self, tasks: usize) -> Result<Places> {
+        let ids = self.ids()?;
+        wait::until("tasks on the workers that are left", wait::PATIENCE, || async {
+            let found = self.places().await?;
+            let there = found.tasks.values().filter(|worker| ids.contains(*worker)).count();
+            ensure!(there == tasks, "{there} of {tasks} tasks run: {found:?}");
+            Ok(found)
+        })
+        .await
+    }
+
+    fn ids(&self) -> Result<BTreeSet<String>> {
+        self.alive.iter().map(|number| Ok(self.worker(*number)?.worker_id())).collect()
+    }
+
     async fn check(&self, connectors: usize, tasks: usize) -> Result<Places> {
-        let ids: BTreeSet<String> =
-            self.alive.iter().map(|number| Ok(self.worker(*number)?.worker_id())).collect::<Result<_>>()?;
+        let ids = self.ids()?;
         let mut running = 0.0;
         for number in &self.alive {
             running += self.worker(*number)?.metric(&["task_count "]).await?;

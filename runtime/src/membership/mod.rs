@@ -5,6 +5,7 @@
 //! ([`Membership::revoked`]), so nothing runs twice.
 
 mod assignor;
+mod driver;
 mod group;
 mod leading;
 mod place;

@@ -75,7 +75,8 @@ impl Place {
         self.waiting = waiting;
     }
 
-    /// The herder says that nothing runs beyond what it was told under this number. Whether others wait for that.
+    /// The herder says that nothing runs beyond what it was told under this number. Whether others wait for that. Not to be called
+    /// between a claim and the end of its round: what was claimed must still be claimed then.
     pub(super) fn stopped(&mut self, told: u64) -> bool {
         if told != self.told || !self.waiting {
             return false;
@@ -88,6 +89,7 @@ impl Place {
     }
 
     /// Whether the herder has still to say that something is gone.
+    #[cfg(test)]
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting
     }

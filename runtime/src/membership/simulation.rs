@@ -11,7 +11,7 @@ use super::place::Place;
 use crate::herder::TaskId;
 use crate::worker::Jitter;
 
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 600;
 const STEPS: usize = 120;
 
 /// A worker: its place, and its herder, which hears of it late.
@@ -40,12 +40,13 @@ impl Process {
         }
     }
 
-    /// One thing that is to be stopped has stopped, or all have. Whether others wait to be told.
-    fn stop_one(&mut self, random: &mut Jitter) -> bool {
+    /// One thing that is to be stopped has stopped, or all have. Whether others wait to be told. What a worker has claimed in a round
+    /// under way stays claimed until the round ends.
+    fn stop_one(&mut self, in_round: bool, random: &mut Jitter) -> bool {
         let wanted = if self.leaving { Assignment::default() } else { self.heard.1.clone() };
         let stopping = self.running.without(&wanted);
         if stopping == Assignment::default() {
-            return !self.leaving && self.place.stopped(self.heard.0);
+            return !self.leaving && !in_round && self.place.stopped(self.heard.0);
         }
         let mut one = Assignment::default();
         let nth = usize::try_from(random.below(4)).unwrap();
@@ -154,10 +155,12 @@ impl World {
             self.under_way.remove(&name);
             return self.call();
         }
+        let in_round = self.under_way.contains_key(&name)
+            || self.called.as_ref().is_some_and(|called| called.contains_key(&name));
         match self.random.below(4) {
             0 if !process.crashed => process.hear(),
             1 => {
-                if !process.crashed && process.stop_one(&mut self.random) {
+                if !process.crashed && process.stop_one(in_round, &mut self.random) {
                     self.call();
                 }
             }
