@@ -135,6 +135,7 @@ impl TestWorker {
         let checker = Validator::new(registry.clone(), &config, calls).unwrap();
         let (metrics, stop) = (Metrics::default(), CancellationToken::new());
         let setup = HerderSetup {
+            in_group: false,
             registry,
             bootstrap_servers: config.options.bootstrap_servers.clone(),
             config,
@@ -158,7 +159,7 @@ impl TestWorker {
     }
 
     pub(crate) async fn create(&self, name: &str, config: &[(&str, &str)]) {
-        self.herder.create(name, props(config), None).await.unwrap();
+        self.herder.create(name, props(config), Default::default()).await.unwrap();
     }
 
     /// Waits until a connector's tasks are all in this state, as many as these.

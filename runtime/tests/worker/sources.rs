@@ -169,17 +169,17 @@ async fn what_is_there_already_or_wrong_is_refused() {
     let broker = TestBroker::start().await;
     let worker = TestWorker::start(&broker).await;
     let config = props(&[CLASS, ("topic", "t")]);
-    worker.herder.create("one", config.clone(), None).await.unwrap();
-    let again = worker.herder.create("one", config.clone(), None).await.unwrap_err();
+    worker.herder.create("one", config.clone(), Default::default()).await.unwrap();
+    let again = worker.herder.create("one", config.clone(), Default::default()).await.unwrap_err();
     assert_eq!(
         (again.kind, &*again.message),
         (HerderErrorKind::AlreadyExists, "Connector one already exists")
     );
-    let bad = worker.herder.create("two", props(&[CLASS]), None).await.unwrap_err();
+    let bad = worker.herder.create("two", props(&[CLASS]), Default::default()).await.unwrap_err();
     assert_eq!(bad.kind, HerderErrorKind::BadRequest);
     assert!(bad.message.contains("\"topic\""), "{bad}");
     let many = props(&[CLASS, ("topic", "t"), ("too.many", "true")]);
-    worker.herder.create("many", many, None).await.unwrap();
+    worker.herder.create("many", many, Default::default()).await.unwrap();
     let status = eventually("failed", || async {
         worker.herder.status("many").await.ok().filter(|status| status.state == State::Failed)
     })
