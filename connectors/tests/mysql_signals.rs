@@ -189,6 +189,20 @@ async fn signals_give_debeziums_events_and_notifications() {
     }
 }
 
+async fn server_with_rows(kind: Kind) -> Option<Server> {
+    let server = Server::start(kind, &[]).await?;
+    server
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT NOT NULL)",
+            "CREATE TABLE shop.signal_t (id VARCHAR(64) PRIMARY KEY, type VARCHAR(32) NOT NULL, data TEXT)",
+        ])
+        .await;
+    let rows: Vec<_> = (0..500).map(|id| format!("({id}, 0)")).collect();
+    server.run(&[&format!("INSERT INTO shop.t VALUES {}", rows.join(","))]).await;
+    Some(server)
+}
+
 /// Writers change the table all the while, and the task is killed at every few records.
 #[tokio::test]
 async fn an_incremental_snapshot_among_writers_and_kills_makes_the_table() {
@@ -206,16 +220,7 @@ async fn an_incremental_snapshot_among_writers_and_kills_makes_the_table() {
             [("incremental.snapshot.watermarking.strategy", "insert_insert"), ("read.only", "true")],
         ),
     ] {
-        let Some(server) = Server::start(kind, &[]).await else { continue };
-        server
-            .run(&[
-                "CREATE DATABASE shop",
-                "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT NOT NULL)",
-                "CREATE TABLE shop.signal_t (id VARCHAR(64) PRIMARY KEY, type VARCHAR(32) NOT NULL, data TEXT)",
-            ])
-            .await;
-        let rows: Vec<_> = (0..500).map(|id| format!("({id}, 0)")).collect();
-        server.run(&[&format!("INSERT INTO shop.t VALUES {}", rows.join(","))]).await;
+        let Some(server) = server_with_rows(kind).await else { continue };
         let mut said = vec![
             ("snapshot.mode", "no_data"),
             ("signal.data.collection", "shop.signal_t"),
