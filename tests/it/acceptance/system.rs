@@ -33,6 +33,7 @@ fn of_name(configs: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one life of two connectors, as the original tells it")]
 async fn test_rest_api() {
     let stage = Stage::with(&[]).await;
     let rest = &stage.worker;
