@@ -229,8 +229,13 @@ impl Transaction {
                 Admission::Send
             }
             Phase::Open | Phase::Committing if !self.partitions.contains(&place) => Admission::Add,
-            // When it is ended, what was sent before is still tried until its fate is known.
-            Phase::Open | Phase::Committing | Phase::Aborting | Phase::Spoiled(_) => Admission::Send,
+            Phase::Open | Phase::Committing => Admission::Send,
+            // When it is aborted, what was sent before is still tried until its fate is known. Nothing may make the coordinator begin a
+            // transaction now: nobody would end it, and the next commit would show what was to be aborted.
+            Phase::Aborting | Phase::Spoiled(_) => {
+                let is_begun = if self.terms.v2 { self.attempted } else { self.partitions.contains(&place) };
+                if is_begun { Admission::Send } else { Admission::Wait }
+            }
             Phase::Unused | Phase::Initializing | Phase::Ready | Phase::Failed(_) => Admission::Wait,
         }
     }
@@ -404,6 +409,23 @@ mod tests {
         newer.ended(Some((7, 1)), V2);
         newer.begin().unwrap();
         assert_eq!(newer.identity(), Some((7, 1)));
+    }
+
+    #[test]
+    fn nothing_begins_a_transaction_that_is_being_aborted() {
+        for terms in [CLASSIC, V2] {
+            let mut unsent = open(terms);
+            unsent.start_abort().unwrap();
+            assert_eq!(unsent.admit((0, 0)), Admission::Wait);
+            assert_eq!(unsent.next_step().unwrap(), NextStep::Done);
+            let mut sent = open(terms);
+            sent.admit((0, 0));
+            sent.added(&[(0, 0)]);
+            sent.attempt();
+            sent.start_abort().unwrap();
+            assert_eq!(sent.admit((0, 0)), Admission::Send, "what was sent is tried to its end");
+            assert_eq!(sent.next_step().unwrap(), NextStep::End { commit: false, surely: true });
+        }
     }
 
     #[test]
