@@ -384,7 +384,7 @@ impl Run {
         while !self.gauges.snapshot().contains_key("behind_source_milliseconds") {
             assert!(Instant::now() < deadline, "the binlog is not followed, errors {:?}", self.errors);
             match self.task.poll().await {
-                Ok(more) => records.extend(more),
+                Ok(more) => records.extend(more.into_iter().filter(|record| !record.record.topic.is_empty())),
                 Err(error) if error.is_retriable() => self.errors.push(error),
                 Err(error) => panic!("{}", error.report()),
             }
