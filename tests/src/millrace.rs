@@ -261,7 +261,7 @@ impl Millrace {
 }
 
 /// Lets TLS libraries know which cryptography to use; the first call counts.
-fn install_crypto() {
+pub fn install_crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none()
         && rustls::crypto::ring::default_provider().install_default().is_err()
     {

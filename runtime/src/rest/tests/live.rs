@@ -51,7 +51,6 @@ impl Worker {
             metrics: Metrics::default(),
             worker_id: "127.0.0.1:8083".to_owned(),
             bootstrap_servers: vec![broker.addresses()[0].to_string()],
-            in_group: false,
         };
         let stop = CancellationToken::new();
         let RunningHerder { herder, task } = Herder::start(setup, stop.clone());
