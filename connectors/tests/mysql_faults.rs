@@ -194,27 +194,6 @@ async fn a_purged_binlog_is_told_and_a_new_snapshot_is_taken_only_when_asked_for
 }
 
 #[tokio::test]
-async fn an_interrupted_snapshot_starts_over() {
-    let Some(server) = Server::start(Kind::MariaDb, &[]).await else { return };
-    server.run(&TABLE).await;
-    server.run(&["INSERT INTO shop.t SELECT seq, 'x' FROM shop.seq_1_to_5000"]).await;
-    let worker = Arc::new(Worker::default());
-    let config = server.config(&[("max.batch.size", "100")]);
-    let mut run = Run::start(&server, &worker, config.clone()).await;
-    let some = run.take(100).await;
-    run.commit(&some[99]);
-    run.stop().await;
-    let mut run = Run::start(&server, &worker, config).await;
-    let mut seen = Vec::new();
-    while seen.len() < 5000 {
-        seen.extend(run.take(100).await);
-    }
-    assert_eq!((brief(&seen[0]), source(&seen[0], "snapshot")), ("r 1".to_owned(), Value::from("first")));
-    assert_eq!(source(&seen[4999], "snapshot"), Value::from("last"));
-    run.stop().await;
-}
-
-#[tokio::test]
 async fn compressed_events_are_read_like_others() {
     for (kind, arguments, statement) in [
         (Kind::MariaDb, &["--log-bin-compress=ON", "--log-bin-compress-min-len=10"][..], "DO 0"),

@@ -232,7 +232,7 @@ mod tests {
         };
         let record = StatusRecord::Task(TaskId::new("c", 0), Some(status));
         let expected = concat!(
-            r#"{"state":"FAILED","trace":null,"worker_id":"w","generation":3,"#,
+            r#"{"state":"FAILED","trace":null,"worker_id":"w","generation":3,"version":null,"#,
             r#""supervision":{"attempts":2,"next_try":9,"last_error":{"message":"no way","time":7}}}"#
         );
         let value = record.value().unwrap();

@@ -138,7 +138,6 @@ impl TestWorker {
             in_group: false,
             registry,
             bootstrap_servers: config.options.bootstrap_servers.clone(),
-            in_group: false,
             config,
             checker: Arc::new(checker),
             metrics: metrics.clone(),
