@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use api::{SourceRecord, Value};
 use mysql_async::prelude::Queryable;
-use mysql_support::{Kind, Run, Server, Worker, after, brief, source, text};
+use mysql_support::{Kind, Run, Server, Worker, after, brief, text};
 
 const TABLE: [&str; 2] = ["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY, v VARCHAR(50))"];
 const KINDS: [Kind; 2] = [Kind::MariaDb, Kind::MySql];

@@ -18,7 +18,7 @@ use super::lead::Place;
 use super::peers::{GroupFencing, Peers};
 use super::run::HerderTask;
 use super::{ConfigChecker, Herder, LeaderFencing, session_keys};
-use crate::config::{ExactlyOnceSource, Listener, WorkerConfig};
+use crate::config::{Listener, WorkerConfig};
 use crate::membership::{Group, GroupSettings, GroupView, Membership, Solo};
 use crate::metrics::Metrics;
 use crate::rest::HttpPeers;
@@ -188,6 +188,5 @@ async fn open(
 
 /// The transactional id with which the leader writes to the config topic (Connect's name), if sources are exactly-once.
 fn leader_id(config: &WorkerConfig) -> Option<String> {
-    let disabled = config.options.exactly_once_source_support == ExactlyOnceSource::Disabled;
-    (!disabled).then(|| format!("connect-cluster-{}", config.storage.group_id))
+    config.exactly_once.needs_transactions().then(|| format!("connect-cluster-{}", config.storage.group_id))
 }

@@ -226,9 +226,10 @@ impl Follower {
     /// Waits for the next event; `None` when there was something else to look at meanwhile.
     async fn wait(&mut self, reader: &mut Reader, dump: &mut Dump) -> Result<Option<Read>> {
         let dead_after = reader.config.keep_alive_interval;
-        let dead_at = tokio::time::Instant::now() + dead_after;
+        let mut dead_at = tokio::time::Instant::now() + dead_after;
         loop {
-            let look_at = tokio::time::Instant::now() + self.signals.due_in(dead_after);
+            let heartbeat = self.heartbeats.due_in(&self.tracker).unwrap_or(dead_after);
+            let look_at = tokio::time::Instant::now() + self.signals.due_in(dead_after).min(heartbeat);
             match tokio::time::timeout_at(look_at.min(dead_at), dump.next()).await {
                 Ok(read) => return read.map(Some),
                 Err(error) if tokio::time::Instant::now() >= dead_at => {
@@ -238,6 +239,11 @@ impl Follower {
                     return Err(Error::retriable(message).with_source(error));
                 }
                 Err(_) => {}
+            }
+            if self.heartbeats.is_due(&self.tracker) {
+                let paused_at = tokio::time::Instant::now();
+                self.pause(reader).await?;
+                dead_at += paused_at.elapsed();
             }
             let before = (self.incremental.is_active(), reader.outbox.records.len());
             self.look_at_file(reader).await?;

@@ -55,8 +55,13 @@ impl Heartbeats {
 
     /// Whether the next one is due.
     pub(super) fn is_due(&self, tracker: &Tracker) -> bool {
-        let due = self.interval.is_some_and(|interval| self.last.elapsed() >= interval);
-        due && !tracker.restart().file.is_empty()
+        self.due_in(tracker).is_some_and(|rest| rest.is_zero())
+    }
+
+    /// When the next one is due; `None` when none is wanted, or there is no position yet that it could carry.
+    pub(super) fn due_in(&self, tracker: &Tracker) -> Option<Duration> {
+        let interval = self.interval.filter(|_| !tracker.restart().file.is_empty())?;
+        Some(interval.saturating_sub(self.last.elapsed()))
     }
 
     /// Adds a heartbeat to the outbox. Its offset has the position, and what else an offset must say now.
