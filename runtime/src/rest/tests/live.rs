@@ -100,6 +100,29 @@ fn tasks_are(state: &'static str) -> impl Fn(&Value) -> bool {
     }
 }
 
+/// Every answer is as the OpenAPI document says.
+async fn are_described(server: &Server, path: &str) {
+    for (path, schema) in [
+        ("/", "WorkerInfo"),
+        ("/health", "Health"),
+        ("/connectors", "ConnectorList"),
+        ("/connectors?expand=status&expand=info", "ConnectorList"),
+        (&format!("{path}/config"), "Config"),
+        (&format!("{path}/status"), "ConnectorStatus"),
+        (&format!("{path}/tasks"), "TaskList"),
+        (&format!("{path}/tasks/0/status"), "TaskStatus"),
+        (&format!("{path}/topics"), "Topics"),
+        (&format!("{path}/offsets"), "Offsets"),
+        ("/connector-plugins?connectorsOnly=false", "PluginList"),
+        ("/connector-plugins/FileSink/config", "ConfigKeyList"),
+        ("/admin/loggers", "Loggers"),
+        ("/connectors/none", "Error"),
+    ] {
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        assert_eq!(unlike(&server.get(path).await.json(), &schema, path), Vec::<String>::new());
+    }
+}
+
 #[tokio::test]
 async fn a_connector_lives_and_its_secrets_stay() {
     let worker = Worker::start().await;
@@ -155,25 +178,7 @@ async fn a_connector_lives_and_its_secrets_stay() {
     let expanded = server.get("/connectors?expand=status&expand=info").await;
     assert_eq!(expanded.json()[name]["info"]["type"], "source");
     assert_eq!(expanded.json()[name]["status"]["connector"]["state"], "RUNNING");
-    for (path, schema) in [
-        ("/", "WorkerInfo"),
-        ("/health", "Health"),
-        ("/connectors", "ConnectorList"),
-        ("/connectors?expand=status&expand=info", "ConnectorList"),
-        (&format!("{path}/config"), "Config"),
-        (&format!("{path}/status"), "ConnectorStatus"),
-        (&format!("{path}/tasks"), "TaskList"),
-        (&format!("{path}/tasks/0/status"), "TaskStatus"),
-        (&format!("{path}/topics"), "Topics"),
-        (&format!("{path}/offsets"), "Offsets"),
-        ("/connector-plugins?connectorsOnly=false", "PluginList"),
-        ("/connector-plugins/FileSink/config", "ConfigKeyList"),
-        ("/admin/loggers", "Loggers"),
-        ("/connectors/none", "Error"),
-    ] {
-        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
-        assert_eq!(unlike(&server.get(path).await.json(), &schema, path), Vec::<String>::new());
-    }
+    are_described(server, path).await;
     for answer in [&tasks, &expanded] {
         assert!(answer.body.contains("[hidden]") && !answer.body.contains("CANARY"), "{}", answer.body);
     }
