@@ -1,4 +1,4 @@
-//! Signals: what people ask a running connector for, through a table of the database or a file. Pure but for [`file`].
+//! Signals: what people ask a running connector for, through a table of the database or a file. Pure but for [`mod@file`].
 //!
 //! A signal has an id, a type and data (JSON), as in Debezium. One that cannot be understood is reported and passed over: it
 //! must not stop what runs.

@@ -125,7 +125,7 @@ impl Transaction {
     /// The record that says that the transaction begins.
     ///
     /// # Errors
-    /// As [`Transaction::next`].
+    /// As `Transaction::next`.
     pub fn begin(
         &self,
         envelopes: &Envelopes,
@@ -138,7 +138,7 @@ impl Transaction {
     /// The record that says that the transaction ends, and what was in it.
     ///
     /// # Errors
-    /// As [`Transaction::next`].
+    /// As `Transaction::next`.
     pub fn end(
         &self,
         envelopes: &Envelopes,
