@@ -246,18 +246,13 @@ fn quantiles(mut times: Vec<Duration>) -> Result<(f64, f64)> {
 }
 
 /// Single records beside what the device takes for as much, a few of each in turn: others use the device as well, in bursts.
+/// They have a task of their own, which runs where its answers arrive: the main thread would have to be woken once more for each.
 async fn print_latencies(folder: &Path, targets: &mut [Target]) -> Result<()> {
-    let mut device = Device::create(folder)?;
     let mut singles = Vec::new();
     for target in targets.iter_mut() {
         singles.push(Singles::open(target).await?);
     }
-    for _ in 0..SINGLES / SINGLES_IN_TURN {
-        device.measure()?;
-        for single in &mut singles {
-            single.measure().await?;
-        }
-    }
+    let (device, singles) = tokio::spawn(take_turns(Device::create(folder)?, singles)).await??;
     let (middle, slow) = quantiles(device.times)?;
     println!("| write and fdatasync of the device | | {middle:.2} ms | {slow:.2} ms |");
     for (target, single) in targets.iter().zip(singles) {
@@ -265,6 +260,16 @@ async fn print_latencies(folder: &Path, targets: &mut [Target]) -> Result<()> {
         println!("| single record, acks=all, fsynced | {} | {middle:.2} ms | {slow:.2} ms |", target.name);
     }
     Ok(())
+}
+
+async fn take_turns(mut device: Device, mut singles: Vec<Singles>) -> Result<(Device, Vec<Singles>)> {
+    for _ in 0..SINGLES / SINGLES_IN_TURN {
+        device.measure()?;
+        for single in &mut singles {
+            single.measure().await?;
+        }
+    }
+    Ok((device, singles))
 }
 
 /// The device: as much as a batch of one record, behind the one before.
