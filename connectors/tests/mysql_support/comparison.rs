@@ -153,7 +153,15 @@ impl Origin {
         }
         let offset = record["offset"].as_object_mut().unwrap();
         // Ours alone, which Debezium passes over; and the time, which is not the same twice.
-        for own in ["server_uuid", "gtid", "ts_sec"] {
+        for own in [
+            "server_uuid",
+            "gtid",
+            "ts_sec",
+            "snapshot_plan",
+            "snapshot_table",
+            "snapshot_rows",
+            "snapshot_key",
+        ] {
             offset.remove(own);
         }
         let moved = offset["pos"].as_i64().unwrap() - self.pos;

@@ -27,10 +27,14 @@ impl Follower {
         }
         let mut named: Vec<(&TableChange, &TableId)> =
             changes.iter().filter_map(|change| Some((change, table_of(change)?))).collect();
+        let words = words(&query.sql);
         // Debezium passes over the end of an index, though it may be that of the key.
-        if words(&query.sql).iter().take(2).eq(["DROP", "INDEX"]) {
+        if words.iter().take(2).eq(["DROP", "INDEX"]) {
             named.clear();
         }
+        // A table that was not known is gone under one name and unknown under the other; the new one is said.
+        let renames = words.first().is_some_and(|word| word == "RENAME");
+        named.retain(|(change, _)| !(renames && matches!(change, TableChange::Dropped(_))));
         if let Some(id) = altered(query).filter(|_| named.is_empty()) {
             let change = self.shapes.table(&id).cloned().map(Change::Alter);
             let ddl = without_note(&query.sql).to_owned();
@@ -40,8 +44,8 @@ impl Follower {
         // A database that is dropped takes its tables along in one record.
         if named.is_empty() || is_about_database(&query.sql) {
             let database = database_of(&query.sql).unwrap_or_else(|| query.database.clone());
-            let made_or_gone = words(&query.sql).first().is_some_and(|verb| verb != "ALTER")
-                && is_about_database(&query.sql);
+            let made_or_gone =
+                words.first().is_some_and(|verb| verb != "ALTER") && is_about_database(&query.sql);
             let table = if made_or_gone { None } else { Some(Text::new()) };
             let origin =
                 self.said(reader, &TableId::new(database, "")).map(|origin| Origin { table, ..origin });
@@ -54,7 +58,7 @@ impl Follower {
         let any_wanted = named.iter().any(|(_, id)| self.said(reader, id).is_some());
         for (index, (change, id)) in named.iter().enumerate() {
             // A table that is renamed beside a captured one is said, too, but not its shape.
-            let beside = matches!(change, TableChange::Renamed { .. }) && any_wanted;
+            let beside = renames && any_wanted;
             let wanted = self.said(reader, id);
             let unseen = wanted.is_none();
             let Some(origin) = wanted.or_else(|| beside.then(|| self.of_statement(reader, id))) else {
