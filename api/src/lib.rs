@@ -47,7 +47,10 @@ pub use sink::{
     AssignedPartition, ErrantRecordReporter, OffsetAndMetadata, SinkConnector, SinkContext, SinkOffsets,
     SinkTask, consumed_offsets,
 };
-pub use source::{ExactlyOnceSupport, History, OffsetReader, SourceConnector, SourceContext, SourceTask};
+pub use source::{
+    ExactlyOnceSupport, History, NoTopics, OffsetReader, SourceConnector, SourceContext, SourceTask,
+    TopicReader,
+};
 pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};
 pub use value::{SchemaAndValue, Struct, Text, Value};

@@ -82,6 +82,8 @@ pub struct SourceContext {
     pub offsets: Arc<dyn OffsetReader>,
     /// What the connector must remember beside its offsets, such as table shapes.
     pub history: Arc<dyn History>,
+    /// Reads what other programs left in topics, such as the schema history of a Debezium that ran before.
+    pub topics: Arc<dyn TopicReader>,
     /// Where to put numbers that `/metrics` shall show.
     pub gauges: Gauges,
     /// Where the task says that a transaction ends; only with `transaction.boundary=connector` on a worker that delivers exactly once.
@@ -119,6 +121,39 @@ pub trait History: Send + Sync {
     /// # Errors
     /// `Retriable` when it cannot be written.
     async fn put(&self, key: &str, value: Option<&str>) -> Result<()>;
+}
+
+/// Reads what another program left in a topic.
+#[async_trait]
+pub trait TopicReader: Send + Sync {
+    /// Gives each value of a topic to `each`, partition by partition from the beginning to what is the end now, and says whether
+    /// there is such a topic. `client` holds the settings of a Kafka consumer by Kafka's names; without `bootstrap.servers` it is
+    /// the worker's cluster that is read.
+    ///
+    /// # Errors
+    /// `Retriable` when the cluster cannot be read now, `BadConfig` for settings that make no sense, and the first error of `each`.
+    async fn read(
+        &self,
+        topic: &str,
+        client: &Props,
+        each: &mut (dyn for<'a> FnMut(&'a [u8]) -> Result<()> + Send),
+    ) -> Result<bool>;
+}
+
+/// There are no topics.
+#[derive(Debug, Clone, Copy)]
+pub struct NoTopics;
+
+#[async_trait]
+impl TopicReader for NoTopics {
+    async fn read(
+        &self,
+        _topic: &str,
+        _client: &Props,
+        _each: &mut (dyn for<'a> FnMut(&'a [u8]) -> Result<()> + Send),
+    ) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// A source task: reads its share of the source.

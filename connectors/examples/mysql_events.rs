@@ -109,6 +109,7 @@ async fn main() -> Result<()> {
         config,
         offsets: Arc::new(Beginning(beginning(&arguments))),
         history: Arc::new(Nothing),
+        topics: Arc::new(api::NoTopics),
         gauges: Gauges::default(),
         transactions: None,
     };

@@ -16,6 +16,7 @@ mod forwarding;
 mod groups;
 mod java;
 mod kcat;
+mod mysql_taken_over;
 mod pipeline;
 mod python_clients;
 mod rest_access;

@@ -13,7 +13,7 @@ use super::assert_stopped_in_time;
 use crate::error::Result;
 use crate::gauges::Gauges;
 use crate::record::{FlatMap, SourceRecord};
-use crate::source::{History, OffsetReader, SourceConnector, SourceContext, SourceTask};
+use crate::source::{History, NoTopics, OffsetReader, SourceConnector, SourceContext, SourceTask};
 use crate::value::{SchemaAndValue, Text};
 
 /// How many polls in a row may return nothing before a source counts as dry.
@@ -165,6 +165,7 @@ pub fn source_context(config: Props, offsets: CommittedOffsets) -> SourceContext
         config,
         offsets: Arc::new(offsets),
         history: Arc::new(RememberedTexts::default()),
+        topics: Arc::new(NoTopics),
         gauges: Gauges::default(),
         transactions: None,
     }

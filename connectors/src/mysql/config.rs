@@ -5,6 +5,7 @@
 
 pub mod events;
 pub mod explained;
+pub mod history;
 pub mod snapshot;
 
 use std::sync::LazyLock;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use api::Text;
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, Password, Props, config, config_enum};
 
+use self::history::{FormerHistory, HistoryConfig};
 use self::snapshot::{SnapshotConfig, SnapshotSettings};
 use super::filter::{Filter, Lists};
 use super::types::{BigintUnsignedHandling, BinaryHandling, DecimalHandling, TimePrecision, TypeOptions};
@@ -123,6 +125,7 @@ pub fn definition() -> &'static ConfigDef {
                 .clone()
                 .merge(SnapshotConfig::definition())
                 .merge(&events::definition())
+                .merge(HistoryConfig::definition())
                 .merge(&explained::definition()),
             |definition, prefix| definition.open(*prefix),
         )
@@ -151,6 +154,9 @@ impl MySqlConfig {
             errors.push(more);
         }
         if let Err(more) = events::Events::load(props) {
+            errors.extend(more);
+        }
+        if let Err(more) = FormerHistory::load(props) {
             errors.extend(more);
         }
         config.check_trust(&mut errors);

@@ -191,6 +191,12 @@ impl Envelopes {
             .build()
     }
 
+    /// The schema of a column in a row.
+    #[must_use]
+    pub fn column_schema(&self, shape: &TableShape, index: usize) -> SchemaRef {
+        self.noted_schema(shape, &shape.columns[index])
+    }
+
     /// The schema of a column in a row: with its comment, its SQL type and its mask, where they are wanted.
     fn noted_schema(&self, shape: &TableShape, column: &ColumnShape) -> SchemaRef {
         let schema = self.commented_schema(column);

@@ -5,6 +5,7 @@
 //! before any later event is; a restart from a position takes of each table the last version at or before it, and
 //! reads the DDL after it again. Versions before the one a restart took are dropped at the next change of the table.
 
+pub mod debezium;
 mod version;
 
 use std::collections::HashMap;
@@ -21,6 +22,24 @@ use super::ddl::{Catalog, Statement, TableChange};
 use super::position::Position;
 use super::server::{self, ServerInfo};
 use super::shape::{TableId, TableShape};
+
+/// Where it is said what the stored shapes began with.
+const ORIGIN: &str = "origin";
+/// What is said there until all of another program's shapes are stored.
+const UNFINISHED: &str = "unfinished";
+
+/// A catalog without tables, with the databases' present character sets.
+///
+/// # Errors
+/// `Retriable` when the server cannot be read.
+pub async fn present_catalog(server: &ServerInfo, conn: &mut Conn) -> Result<Catalog> {
+    let mut catalog =
+        Catalog::new(&server.charset, &server.version).lower_case_table_names(server.lower_case);
+    for (database, charset) in server::database_charsets(conn).await? {
+        catalog.set_database_charset(&database, &charset);
+    }
+    Ok(catalog)
+}
 
 /// The shapes at the current position, and their versions in store.
 pub struct Shapes {
@@ -48,11 +67,7 @@ impl Shapes {
         conn: &mut Conn,
         position: Option<&Position>,
     ) -> Result<Self> {
-        let mut catalog =
-            Catalog::new(&server.charset, &server.version).lower_case_table_names(server.lower_case);
-        for (database, charset) in server::database_charsets(conn).await? {
-            catalog.set_database_charset(&database, &charset);
-        }
+        let catalog = present_catalog(server, conn).await?;
         let mut shapes = Self { catalog, versions: HashMap::new(), ahead: HashMap::new(), history };
         let Some(position) = position else { return Ok(shapes) };
         for (key, text) in
@@ -63,6 +78,37 @@ impl Shapes {
             }
         }
         Ok(shapes)
+    }
+
+    /// Whether nothing was ever stored: the connector's offset, if it has one, is another program's.
+    ///
+    /// # Errors
+    /// `Retriable` when the history cannot be read.
+    pub async fn is_new(history: &dyn History) -> Result<bool> {
+        let stored = history.load().await.map_err(|error| error.context("reading the table shapes"))?;
+        Ok(match stored.iter().find(|(key, _)| key == ORIGIN) {
+            Some((_, origin)) => origin == UNFINISHED,
+            None => !stored.iter().any(|(key, _)| version::is_key(key)),
+        })
+    }
+
+    /// Stores the shapes of a catalog, which hold since a position, as our own. Durable when it returns; when it breaks off,
+    /// [`Shapes::is_new`] goes on saying so.
+    ///
+    /// # Errors
+    /// `Retriable` when the history cannot be written.
+    pub async fn take_over(history: Arc<dyn History>, catalog: Catalog, since: &Since) -> Result<()> {
+        history.put(ORIGIN, Some(UNFINISHED)).await?;
+        let versions: HashMap<_, _> = catalog
+            .tables()
+            .map(|shape| {
+                (shape.id.clone(), vec![Version { since: since.clone(), shape: Some(Arc::clone(shape)) }])
+            })
+            .collect();
+        let ids: Vec<_> = versions.keys().cloned().collect();
+        let shapes = Self { catalog, versions, ahead: HashMap::new(), history };
+        shapes.store(&ids).await?;
+        shapes.history.put(ORIGIN, Some("debezium")).await
     }
 
     fn take_in(&mut self, id: TableId, mut versions: Vec<Version>, position: &Position) {
@@ -115,6 +161,7 @@ impl Shapes {
         for gone in stored.iter().filter(|key| version::is_key(key) && !keys.contains(key)) {
             self.history.put(gone, None).await?;
         }
+        self.history.put(ORIGIN, Some("snapshot")).await?;
         self.store(&self.versions.keys().cloned().collect::<Vec<_>>()).await
     }
 
@@ -158,7 +205,10 @@ impl Shapes {
             let version = Version { since: since.clone(), shape: self.catalog.table(id).cloned() };
             let versions = self.versions.entry(id.clone()).or_default();
             // A statement that is read again, after a restart, takes its own place again.
-            versions.retain(|earlier| earlier.since.is_before(since));
+            match versions.iter().position(|stored| stored.since.is_same(since)) {
+                Some(same) => versions.truncate(same),
+                None => versions.retain(|earlier| earlier.since.is_before(since)),
+            }
             versions.push(version);
         }
         self.store(&touched).await?;

@@ -7,17 +7,19 @@
 mod begin;
 mod definitions;
 mod follow;
+mod former;
 mod heartbeat;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Error, FlatMap, Gauges, History, Result};
+use api::{Error, FlatMap, Gauges, History, Result, TopicReader};
 
 use self::begin::{Begin, Found, decide};
 use self::follow::{Ended, Follower};
 use super::config::MySqlConfig;
 use super::config::events::Events;
+use super::config::history::FormerHistory;
 use super::config::snapshot::{SnapshotMode, SnapshotSettings};
 use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
@@ -48,6 +50,10 @@ pub struct Reader {
     pub flavour: Flavour,
     /// The shapes' store.
     pub history: Arc<dyn History>,
+    /// Where a Debezium that ran before kept its shapes.
+    pub former: FormerHistory,
+    /// Reads topics of others.
+    pub topics: Arc<dyn TopicReader>,
     /// Where numbers are shown.
     pub gauges: Gauges,
     /// Where records go.
@@ -219,6 +225,9 @@ impl Reader {
             }
             tracing::warn!(%reason, "taking a new snapshot");
             return Ok(Stage::Snapshot { with_rows: true });
+        }
+        if plan != Begin::Recover {
+            self.take_over_history(&mut conn, &server, &position).await?;
         }
         let since = (plan != Begin::Recover).then_some(&position);
         let shapes = Shapes::load(Arc::clone(&self.history), &server, &mut conn, since).await?;

@@ -222,7 +222,8 @@ fn readings(
         if stored.is_some() && after.is_none() {
             tracing::warn!(table = %planned.id, "the table's key was altered since the snapshot broke off; it is read again");
         }
-        let decoder = TextRowDecoder::prepare(&shape, &options);
+        let decoder = TextRowDecoder::prepare(&shape, &options)
+            .with_schemas(|index| setting.envelopes.column_schema(&shape, index));
         let row_bytes = sizes.get(&planned.id).map_or(0, |size| size.row_bytes);
         Some(Arc::new(TableReading {
             number,

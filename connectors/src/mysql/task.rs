@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::config::MySqlConfig;
 use super::config::events::Events;
+use super::config::history::FormerHistory;
 use super::config::snapshot::SnapshotSettings;
 use super::envelope::{Envelopes, Flavour, partition};
 use super::notification::Notifier;
@@ -90,6 +91,8 @@ impl SourceTask for MySqlTask {
         if self.flavour == Flavour::MariaDb {
             events.check_mariadb().map_err(|error| Error::bad_config(error.to_string()))?;
         }
+        let former = FormerHistory::load(&context.config);
+        let former = former.map_err(|errors| Error::bad_config(errors.to_string()))?;
         let committed = context.offsets.offset(&partition(&config)).await?;
         let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
         let poll_interval = config.poll_interval;
@@ -103,6 +106,8 @@ impl SourceTask for MySqlTask {
             filter,
             flavour: self.flavour,
             history: context.history,
+            former,
+            topics: context.topics,
             gauges: context.gauges,
         };
         let reader = Some(tokio::spawn(reader.run(committed)));

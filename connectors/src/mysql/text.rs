@@ -52,6 +52,18 @@ impl TextRowDecoder {
         Self { table: shape.id.clone(), cells: shape.columns.iter().map(cell).collect() }
     }
 
+    /// Gives columns whose values are structs the schema that their field has in the records, with its notes.
+    #[must_use]
+    pub fn with_schemas(mut self, of: impl Fn(usize) -> SchemaRef) -> Self {
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            if matches!(cell.target, Target::Point | Target::Geometry) {
+                cell.schema = of(index);
+                cell.fallback = target::restructured(&cell.fallback, &cell.schema);
+            }
+        }
+        self
+    }
+
     /// Decodes one row: a cell per column of the shape, `None` for NULL.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ public class Oracle {
           "topic.prefix", name, "database.server.id", "" + id++));
       base.putAll(Map.of("offset.storage", "org.apache.kafka.connect.storage.FileOffsetBackingStore", "offset.storage.file.filename", scratch.resolve(name + ".offsets").toString(),
           "offset.flush.interval.ms", "100", "schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory",
-          "schema.history.internal.file.filename", scratch.resolve(name + ".history").toString(), "database.include.list", "corpus", "poll.interval.ms", "50"));
+          "schema.history.internal.file.filename", Path.of(args[3], name + ".history.jsonl").toString(), "database.include.list", "corpus", "poll.interval.ms", "50"));
       for (var entry : base.entrySet()) config.putIfAbsent(entry.getKey(), entry.getValue());
       PrintStream out = new PrintStream(Files.newOutputStream(Path.of(args[3], name + ".jsonl")), false, "UTF-8");
       JsonConverter keys = converter(true), values = converter(false);
@@ -83,7 +83,12 @@ public class Oracle {
       new Thread(engine).start();
     }
     for (var entry : ready.entrySet()) if (!entry.getValue().await(90, TimeUnit.SECONDS)) System.err.println(entry.getKey() + " does not start");
-    Thread.sleep(6000);
+    var beans = java.lang.management.ManagementFactory.getPlatformMBeanServer();
+    for (String name : ready.keySet()) {
+      var streaming = new javax.management.ObjectName("debezium.mysql:type=connector-metrics,context=streaming,server=" + name);
+      for (int i = 0; i < 900 && !(beans.isRegistered(streaming) && Boolean.TRUE.equals(beans.getAttribute(streaming, "Connected"))); i++) Thread.sleep(100);
+    }
+    Thread.sleep(1000);
     try { run(url, halves[1]); } catch (Exception e) { e.printStackTrace(); Runtime.getRuntime().halt(1); }
     if (!done.await(90, TimeUnit.SECONDS)) System.err.println("not all groups came to the sentinel");
     Thread.sleep(500);

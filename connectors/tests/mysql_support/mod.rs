@@ -11,6 +11,8 @@
     reason = "each test binary uses its own part of it; a test fails by panicking and says what it skips"
 )]
 
+pub mod comparison;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use api::{
     FlatMap, Gauges, History, OffsetReader, PluginKind, Props, Result, SourceContext, SourceRecord,
-    SourceTask, Value, async_trait,
+    SourceTask, TopicReader, Value, async_trait,
 };
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -79,32 +81,45 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A data directory of a server that never ran, made once for all tests; `None` when this machine has no server of the kind.
+fn template(kind: Kind) -> Option<PathBuf> {
+    let program = match kind {
+        Kind::MariaDb if Path::new("/usr/sbin/mariadbd").exists() => PathBuf::from("mariadb-install-db"),
+        Kind::MySql if mysqld().is_some() => mysqld()?,
+        _ => {
+            eprintln!("skipped: no {kind:?} server here (tests/servers/provide)");
+            return None;
+        }
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let made = folder.join(format!("template-{kind:?}"));
+    if !made.exists() {
+        let making = TempDir::new_in(folder).unwrap();
+        let data = making.path().join("data");
+        let arguments: &[&str] = match kind {
+            Kind::MariaDb => &["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"],
+            Kind::MySql => &["--initialize-insecure", "--user=root"],
+        };
+        let datadir = format!("--datadir={}", data.display());
+        run(Command::new(program).env("TMPDIR", making.path()).args(arguments).arg(datadir));
+        if kind == Kind::MySql {
+            // Each server gets a UUID of its own.
+            std::fs::remove_file(data.join("auto.cnf")).unwrap();
+        }
+        // Another process may have been quicker.
+        if let Err(error) = std::fs::rename(&data, &made) {
+            assert!(made.exists(), "{error}");
+        }
+    }
+    Some(made)
+}
+
 impl Server {
     /// Starts a server; `None` when this machine has none of the kind.
     pub async fn start(kind: Kind, arguments: &[&str]) -> Option<Self> {
         let directory = TempDir::new().unwrap();
-        let data = directory.path().join("data");
-        match kind {
-            Kind::MariaDb => {
-                if !Path::new("/usr/sbin/mariadbd").exists() {
-                    eprintln!("skipped: no MariaDB server here (tests/servers/provide mariadb)");
-                    return None;
-                }
-                run(Command::new("mariadb-install-db")
-                    .env("TMPDIR", directory.path())
-                    .args(["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"])
-                    .arg(format!("--datadir={}", data.display())));
-            }
-            Kind::MySql => {
-                let Some(program) = mysqld() else {
-                    eprintln!("skipped: no MySQL server here (tests/servers/provide mysql)");
-                    return None;
-                };
-                run(Command::new(program)
-                    .args(["--initialize-insecure", "--user=root"])
-                    .arg(format!("--datadir={}", data.display())));
-            }
-        }
+        let template = template(kind)?;
+        run(Command::new("cp").arg("-r").arg(template).arg(directory.path().join("data")));
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut server = Self { kind, port: free_port(), directory, arguments, process: None };
         server.launch().await;
@@ -196,6 +211,11 @@ impl Server {
         rows.iter().any(|row| row.get::<String, _>(2).is_some_and(|found| found == kind))
     }
 
+    /// What tells the server from others.
+    pub async fn uuid(&self) -> String {
+        self.session().await.query_first("SELECT @@server_uuid").await.unwrap().unwrap()
+    }
+
     /// Where the binlog ends.
     pub async fn binlog_end(&self) -> BinlogEnd {
         let statement =
@@ -238,6 +258,8 @@ impl Drop for Server {
 pub struct Worker {
     pub offset: parking::Slot<Option<FlatMap>>,
     pub history: parking::Slot<BTreeMap<String, String>>,
+    /// What the one topic holds that others left, if it is there.
+    pub topic: parking::Slot<Option<(String, Vec<String>)>>,
 }
 
 /// A value behind a lock.
@@ -277,6 +299,22 @@ impl History for Worker {
     }
 }
 
+#[async_trait]
+impl TopicReader for Worker {
+    async fn read(
+        &self,
+        topic: &str,
+        client: &Props,
+        each: &mut (dyn for<'a> FnMut(&'a [u8]) -> Result<()> + Send),
+    ) -> Result<bool> {
+        assert!(client.contains_key("bootstrap.servers"), "{client:?}");
+        let Some((name, values)) = self.topic.lock().clone() else { return Ok(false) };
+        assert_eq!(name, topic);
+        values.iter().try_for_each(|value| each(value.as_bytes()))?;
+        Ok(true)
+    }
+}
+
 /// A running task and what it handed out.
 pub struct Run {
     pub task: Box<dyn SourceTask>,
@@ -303,6 +341,7 @@ impl Run {
             config,
             offsets: Arc::clone(worker) as Arc<dyn OffsetReader>,
             history: Arc::clone(worker) as Arc<dyn History>,
+            topics: Arc::clone(worker) as Arc<dyn TopicReader>,
             gauges: gauges.clone(),
             transactions: None,
         };

@@ -15,6 +15,7 @@ mod commits;
 mod connector;
 mod dead_letter;
 mod errant;
+mod foreign_topics;
 mod isolated;
 mod life;
 mod opening;

@@ -17,6 +17,7 @@ use broker_client::Producer;
 use super::activity::Doing;
 use super::backoff::{Jitter, restart_delay};
 use super::clients;
+use super::foreign_topics::ForeignTopics;
 use super::life::{News, TaskLife};
 use super::opening::{self, Opened};
 use super::pipeline::{AFTER_CHAIN, Pipeline, StageFailure};
@@ -45,6 +46,7 @@ pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SourceTask>, setup: Ta
         config: setup.task.clone(),
         offsets: Arc::clone(&opened.offsets) as Arc<dyn api::OffsetReader>,
         history: setup.context.history.of_connector(&life.id.connector),
+        topics: Arc::new(ForeignTopics::new(&setup.context.client, &life.id.connector)),
         gauges: setup.metrics.gauges.clone(),
         transactions: opened.transactions.clone(),
     };

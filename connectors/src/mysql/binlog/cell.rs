@@ -148,6 +148,17 @@ impl Cell {
         &self.name
     }
 
+    /// Whether values are structs, which must have their field's schema.
+    pub(crate) const fn is_struct(&self) -> bool {
+        matches!(self.target, Target::Point | Target::Geometry)
+    }
+
+    /// Gives values the schema of their field, and what stands for none of them too.
+    pub(crate) fn set_schema(&mut self, schema: SchemaRef) {
+        self.fallback = target::restructured(&self.fallback, &schema);
+        self.schema = schema;
+    }
+
     pub(crate) fn null(&self) -> Value {
         self.fallback.clone()
     }

@@ -4,7 +4,7 @@
 //! character set and word list resolved; a row then costs one vector, and what its values own. Text that is UTF-8 already
 //! and bytes are slices of the packet. Invariant: a decoder only exists for a table map that fits its shape.
 
-use api::{Bytes, Value};
+use api::{Bytes, SchemaRef, Value};
 
 use super::cell::{Cell, CellFault};
 use super::layout::check;
@@ -32,6 +32,14 @@ impl RowDecoder {
         let cells =
             columns.iter().zip(&map.columns).map(|(column, layout)| Cell::new(column, layout, options));
         Ok(Self { table: shape.id.clone(), cells: cells.collect() })
+    }
+
+    /// Gives columns whose values are structs the schema that their field has in the records, with its notes.
+    #[must_use]
+    pub fn with_schemas(mut self, of: impl Fn(usize) -> SchemaRef) -> Self {
+        let structs = self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_struct());
+        structs.for_each(|(index, cell)| cell.set_schema(of(index)));
+        self
     }
 
     /// How many values a decoded row has.

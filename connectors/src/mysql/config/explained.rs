@@ -12,10 +12,6 @@ pub const EXPLAINED_PREFIXES: [&str; 4] =
 
 /// Options that are accepted and do nothing, each with the reason.
 const ACCEPTED: &[(&str, &str)] = &[
-    (
-        "schema.history.internal",
-        "Accepted and not needed: the shapes of tables are kept by the worker, beside the offsets.",
-    ),
     ("database.protocol", "Accepted and not needed: there is no JDBC here."),
     (
         "database.query.timeout.ms",

@@ -153,26 +153,30 @@ const TYPES: [(&str, SqlType); 60] = [
 
 /// Reads the type with its parentheses.
 fn data_type(parser: &mut Parser, definition: &mut Definition, rules: TypeRules) -> Option<()> {
-    let national = parser.word("NATIONAL") || parser.at_any(&["NCHAR", "NVARCHAR"]);
+    let prefix = if parser.word("NATIONAL") { "NATIONAL " } else { "" };
+    let national = !prefix.is_empty() || parser.at_any(&["NCHAR", "NVARCHAR"]);
     let serial = parser.at("SERIAL");
     let column = &mut definition.column;
     column.sql_type = if parser.word("LONG") {
-        long_type(parser)
+        let (sql_type, written) = long_type(parser);
+        column.written = Some(Text::from_static(written));
+        sql_type
     } else {
         let token = parser.next().filter(|token| token.kind == Kind::Word)?;
-        column.written = Some(token.text.to_ascii_uppercase().into());
+        column.written = Some(format!("{prefix}{}", token.text.to_ascii_uppercase()).into());
         let found =
             TYPES.iter().find(|(name, _)| token.text.eq_ignore_ascii_case(name)).map(|(_, found)| *found);
         found.or_else(|| SqlType::of_name(&token.text.to_ascii_uppercase()))?
     };
-    if column.written.as_deref() == Some(column.sql_type.name()) || serial {
-        column.written = None;
-    }
-    if column.sql_type == SqlType::Double {
-        parser.word("PRECISION");
+    if column.sql_type == SqlType::Double && parser.word("PRECISION") {
+        column.written = Some(Text::from_static("DOUBLE PRECISION"));
     }
     if column.sql_type == SqlType::Char && parser.word("VARYING") {
         column.sql_type = SqlType::VarChar;
+        column.written = column.written.take().map(|written| format!("{written} VARYING").into());
+    }
+    if column.written.as_deref() == Some(column.sql_type.name()) || serial {
+        column.written = None;
     }
     if column.sql_type == SqlType::Real && rules.real_as_float {
         column.sql_type = SqlType::Float;
@@ -193,16 +197,16 @@ fn data_type(parser: &mut Parser, definition: &mut Definition, rules: TypeRules)
 }
 
 /// `LONG` is MEDIUMTEXT, `LONG VARBINARY` is MEDIUMBLOB.
-fn long_type(parser: &mut Parser) -> SqlType {
+fn long_type(parser: &mut Parser) -> (SqlType, &'static str) {
     if parser.word("VARBINARY") {
-        return SqlType::MediumBlob;
+        return (SqlType::MediumBlob, "LONG VARBINARY");
     }
     if parser.any(&["CHAR", "CHARACTER"]) {
         parser.word("VARYING");
-    } else {
-        parser.any(&["VARCHAR", "VARCHARACTER"]);
+        return (SqlType::MediumText, "LONG CHAR VARYING");
     }
-    SqlType::MediumText
+    let varchar = parser.any(&["VARCHAR", "VARCHARACTER"]);
+    (SqlType::MediumText, if varchar { "LONG VARCHAR" } else { "LONG" })
 }
 
 /// What stands in parentheses after the type: words, or one or two numbers.
@@ -243,6 +247,9 @@ fn attribute(parser: &mut Parser, definition: &mut Definition) {
         column.unsigned = true;
         column.zerofill |= parser.at("ZEROFILL");
         parser.skip_one();
+    } else if parser.word("SIGNED") {
+        let written = column.written.as_deref().unwrap_or(column.sql_type.name());
+        column.written = Some(format!("{written} SIGNED").into());
     } else if parser.word("DEFAULT") {
         column.default = default(parser, column);
     } else if parser.words(&["SERIAL", "DEFAULT", "VALUE"]) {

@@ -231,8 +231,8 @@ pub(super) fn length(column: &ColumnShape) -> Option<u32> {
 fn written_type(column: &ColumnShape) -> Option<i32> {
     match column.written.as_deref()? {
         "NUMERIC" => Some(2),
-        "NCHAR" => Some(-15),
-        "NVARCHAR" => Some(-9),
+        "NCHAR" | "NATIONAL CHAR" => Some(-15),
+        "NVARCHAR" | "NATIONAL VARCHAR" => Some(-9),
         _ => None,
     }
 }

@@ -253,6 +253,12 @@ pub(crate) fn geometry(schema: &SchemaRef, bytes: Bytes) -> Option<Value> {
     Struct::of(Arc::clone(schema), values).ok().map(Value::Struct)
 }
 
+/// A struct with another schema of the same fields; anything else as it is.
+pub(crate) fn restructured(value: &Value, schema: &SchemaRef) -> Value {
+    let again = value.as_struct().and_then(|old| Struct::of(Arc::clone(schema), old.values().to_vec()).ok());
+    again.map_or_else(|| value.clone(), Value::Struct)
+}
+
 /// 32-bit numbers, least significant byte first. `None` when the last one is cut off.
 pub(crate) fn vector(bytes: &[u8]) -> Option<Value> {
     let (numbers, rest) = bytes.as_chunks::<4>();

@@ -135,7 +135,8 @@ impl Follower {
             Some(maximum) => {
                 let bounds = (self.incremental.last.as_deref(), maximum.as_slice());
                 let statement = statement(&shape, &key, condition, bounds, limit);
-                let decoder = TextRowDecoder::prepare(&shape, &reader.config.type_options());
+                let decoder = TextRowDecoder::prepare(&shape, &reader.config.type_options())
+                    .with_schemas(|index| reader.envelopes.column_schema(&shape, index));
                 select(conn, &statement, &decoder, &key).await?
             }
             None => Chunk { rows: Vec::new(), end: None },

@@ -11,6 +11,7 @@ use crate::mysql::ddl::TableChange;
 use crate::mysql::envelope::Origin;
 use crate::mysql::envelope::schema_change::{Change, SchemaChange};
 use crate::mysql::reader::Reader;
+use crate::mysql::server::quoted_table;
 use crate::mysql::shape::TableId;
 
 impl Follower {
@@ -24,18 +25,27 @@ impl Follower {
         if !reader.events.config.schema_changes || !is_recorded(&query.sql) {
             return Vec::new();
         }
-        let named: Vec<(&TableChange, &TableId)> =
+        let mut named: Vec<(&TableChange, &TableId)> =
             changes.iter().filter_map(|change| Some((change, table_of(change)?))).collect();
+        let words = words(&query.sql);
+        // Debezium passes over the end of an index, though it may be that of the key.
+        if words.iter().take(2).eq(["DROP", "INDEX"]) {
+            named.clear();
+        }
+        // A table that was not known is gone under one name and unknown under the other; the new one is said.
+        let renames = words.first().is_some_and(|word| word == "RENAME");
+        named.retain(|(change, _)| !(renames && matches!(change, TableChange::Dropped(_))));
         if let Some(id) = altered(query).filter(|_| named.is_empty()) {
             let change = self.shapes.table(&id).cloned().map(Change::Alter);
-            let said = |origin| SchemaChange { origin, ddl: query.sql.clone(), change };
+            let ddl = without_note(&query.sql).to_owned();
+            let said = |origin| SchemaChange { origin, ddl, change };
             return self.said(reader, &id).map(said).into_iter().collect();
         }
         // A database that is dropped takes its tables along in one record.
         if named.is_empty() || is_about_database(&query.sql) {
             let database = database_of(&query.sql).unwrap_or_else(|| query.database.clone());
-            let made_or_gone = words(&query.sql).first().is_some_and(|verb| verb != "ALTER")
-                && is_about_database(&query.sql);
+            let made_or_gone =
+                words.first().is_some_and(|verb| verb != "ALTER") && is_about_database(&query.sql);
             let table = if made_or_gone { None } else { Some(Text::new()) };
             let origin =
                 self.said(reader, &TableId::new(database, "")).map(|origin| Origin { table, ..origin });
@@ -45,13 +55,25 @@ impl Follower {
         }
         let tables = Text::from(named.iter().map(|(_, id)| &*id.table).collect::<Vec<_>>().join(","));
         let mut all = Vec::new();
+        let any_wanted = named.iter().any(|(_, id)| self.said(reader, id).is_some());
         for (index, (change, id)) in named.iter().enumerate() {
-            let Some(origin) = self.said(reader, id) else { continue };
+            // A table that is renamed beside a captured one is said, too, but not its shape.
+            let beside = renames && any_wanted;
+            let wanted = self.said(reader, id);
+            let unseen = wanted.is_none();
+            let Some(origin) = wanted.or_else(|| beside.then(|| self.of_statement(reader, id))) else {
+                continue;
+            };
             let origin = Origin { table: Some(tables.clone()), ..origin };
-            let part = if named.len() > 1 { one_of(&query.sql, index) } else { None };
+            let part = match change {
+                TableChange::Dropped(id) => drop_of(&query.sql, id),
+                _ if named.len() > 1 => one_of(&query.sql, index),
+                _ => None,
+            };
             let ddl = part.unwrap_or_else(|| without_note(&query.sql).to_owned());
             let shape = self.shapes.table(id).cloned();
             let change = match (change, shape) {
+                _ if unseen => None,
                 (TableChange::Dropped(id), _) => Some(Change::Drop(id.clone())),
                 (TableChange::Created(_), Some(shape)) => Some(Change::Create(shape)),
                 (TableChange::Altered(_) | TableChange::Renamed { .. }, Some(shape)) => {
@@ -67,14 +89,18 @@ impl Follower {
     /// Where a statement comes from, unless it concerns what is not captured and only what is captured is wanted.
     fn said(&self, reader: &Reader, id: &TableId) -> Option<Origin> {
         let config = &reader.events.config;
-        let wanted = if config.only_captured_tables && !id.table.is_empty() {
-            reader.filter.captures(id)
+        let wanted = if config.only_captured_tables {
+            !id.table.is_empty() && reader.filter.captures(id)
         } else {
             let only = config.only_captured_tables || config.only_captured_databases;
             !only || reader.filter.captures_database(&id.database)
         };
+        wanted.then(|| self.of_statement(reader, id))
+    }
+
+    fn of_statement(&self, reader: &Reader, id: &TableId) -> Origin {
         let milliseconds = self.tracker.timestamp_us().div_euclid(1000);
-        wanted.then(|| Origin { timestamp_us: milliseconds * 1000, query: None, ..self.origin(reader, id) })
+        Origin { timestamp_us: milliseconds * 1000, query: None, ..self.origin(reader, id) }
     }
 }
 
@@ -146,9 +172,24 @@ fn database_of(sql: &str) -> Option<String> {
     Some(name.trim_matches(['`', '"']).to_owned())
 }
 
-/// A statement without the note that the server puts behind one that it wrote itself.
+/// A statement without the note that the server puts behind one that it wrote itself, and without comments before it.
 fn without_note(sql: &str) -> &str {
-    sql.strip_suffix("/* generated by server */").map_or(sql, str::trim_end)
+    let mut sql = sql.strip_suffix("/* generated by server */").map_or(sql, str::trim_end).trim_start();
+    while let Some((_, rest)) =
+        sql.strip_prefix("/*").filter(|rest| !rest.starts_with('!')).and_then(|rest| rest.split_once("*/"))
+    {
+        sql = rest.trim_start();
+    }
+    sql
+}
+
+/// The statement that would drop one table, as Debezium writes it out of one that drops any number.
+fn drop_of(sql: &str, id: &TableId) -> Option<String> {
+    let words = words(sql);
+    let is_drop = words.first().is_some_and(|word| word == "DROP")
+        && words.get(1).is_some_and(|word| matches!(word.as_str(), "TABLE" | "TABLES"));
+    let if_exists = if words.get(2).is_some_and(|word| word == "IF") { "IF EXISTS " } else { "" };
+    is_drop.then(|| format!("DROP TABLE {if_exists}{}", quoted_table(id)))
 }
 
 /// The part of a DROP TABLE or RENAME TABLE that concerns one of its tables, as a statement of its own.
@@ -213,9 +254,11 @@ mod tests {
 
     #[test]
     fn statements_about_several_tables_are_taken_apart() {
-        let drop = "DROP TABLE `corpus`.`sta,le`,`corpus`.`uniq` /* generated by server */";
-        assert_eq!(one_of(drop, 0).as_deref(), Some("DROP TABLE `corpus`.`sta,le`"));
-        assert_eq!(one_of(drop, 1).as_deref(), Some("DROP TABLE `corpus`.`uniq`"));
+        let drop = "DROP TABLE IF EXISTS `sta,le`,`uniq` /* generated by server */";
+        let stale = drop_of(drop, &TableId::new("corpus", "sta,le"));
+        assert_eq!(stale.as_deref(), Some("DROP TABLE IF EXISTS `corpus`.`sta,le`"));
+        assert_eq!(drop_of("DROP DATABASE d", &TableId::new("d", "t")), None);
+        assert_eq!(without_note("/* a */ /* b */ DROP TABLE x /* generated by server */"), "DROP TABLE x");
         assert_eq!(one_of("RENAME TABLE a TO b, c TO a", 1).as_deref(), Some("RENAME TABLE c TO a"));
         assert_eq!(database_of("CREATE DATABASE IF NOT EXISTS `x`").as_deref(), Some("x"));
     }

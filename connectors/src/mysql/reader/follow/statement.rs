@@ -46,7 +46,7 @@ impl Follower {
     /// DDL, or something that changes no table.
     async fn other(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
         let gtid = self.tracker.gtid().cloned();
-        let since = Since { file: self.tracker.file().clone(), pos: self.tracker.end(), gtid };
+        let since = Since::statement(self.tracker.file().clone(), self.tracker.end(), gtid);
         let statement = Statement { sql: &query.sql, database: &query.database, sql_mode: query.sql_mode };
         let changes = self.shapes.apply(&statement, &since).await?;
         if !changes.is_empty() {

@@ -121,7 +121,8 @@ impl Follower {
         map: &TableMap,
         shape: &TableShape,
     ) -> std::result::Result<Table, RowError> {
-        let decoder = RowDecoder::prepare(map, shape, &reader.config.type_options())?;
+        let decoder = RowDecoder::prepare(map, shape, &reader.config.type_options())?
+            .with_schemas(|index| reader.envelopes.column_schema(shape, index));
         let records = reader.envelopes.table(shape, &reader.filter);
         Ok(Table { id: map.table.clone(), decoder, records })
     }
