@@ -80,7 +80,7 @@ impl Desk {
         }
         self.leading().await?;
         self.stopped(name).await?;
-        self.tasks_gone(name).await?;
+        self.tasks_gone("alter", name).await?;
         // Held, so that nobody deletes or changes the connector meanwhile.
         let _lead = self.lead().await?;
         let config = self.stopped(name).await?;
@@ -95,7 +95,7 @@ impl Desk {
     pub(crate) async fn reset_offsets(&self, name: &str) -> HerderResult<String> {
         self.leading().await?;
         self.stopped(name).await?;
-        self.tasks_gone(name).await?;
+        self.tasks_gone("reset", name).await?;
         let _lead = self.lead().await?;
         let config = self.stopped(name).await?;
         match self.kind(&config) {
@@ -159,7 +159,7 @@ impl Desk {
 
     /// Waits until the tasks of a stopped connector are gone. Those of this worker must be; those of others say so in their status,
     /// but a worker that died says nothing any more: a sink's group and a source's fencing tell then.
-    async fn tasks_gone(&self, name: &str) -> HerderResult<()> {
+    async fn tasks_gone(&self, doing: &str, name: &str) -> HerderResult<()> {
         let deadline = Instant::now() + GONE_MAX.min(self.context.config.rest.request_timeout / 2);
         loop {
             let here = self.command(|reply| Command::HasTasks(name.to_owned(), reply)).await?;
@@ -168,7 +168,7 @@ impl Desk {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return if here { Err(zombies("alter", name)) } else { Ok(()) };
+                return if here { Err(zombies(doing, name)) } else { Ok(()) };
             }
             tokio::time::sleep(GONE_POLL).await;
         }

@@ -1,9 +1,11 @@
-//! `ConnectorRestartApiIntegrationTest` (KIP-745), on one worker: what runs and what failed, times `includeTasks`, times `onlyFailed`.
+//! `ConnectorRestartApiIntegrationTest` (KIP-745), on one worker and on three: what runs and what failed, times `includeTasks`, times
+//! `onlyFailed`.
 
 use reqwest::Method;
 use serde_json::json;
 
 use super::stage::Stage;
+use super::trio::Trio;
 
 /// What has failed before the restart.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,8 +69,7 @@ async fn check(stage: &Stage, name: &str, case: Case) {
     stage.delete(name).await;
 }
 
-async fn matrix(connector_failed: bool, task_failed: bool) {
-    let stage = Stage::shared().await;
+async fn matrix(stage: &Stage, connector_failed: bool, task_failed: bool) {
     let cases =
         [(false, false), (false, true), (true, false), (true, true)].map(|(include_tasks, only_failed)| {
             let case = Case { connector_failed, task_failed, include_tasks, only_failed };
@@ -76,32 +77,56 @@ async fn matrix(connector_failed: bool, task_failed: bool) {
                 .map(|flag| if flag { 'y' } else { 'n' });
             (format!("restart-{}", flags.iter().collect::<String>()), case)
         });
-    futures::future::join_all(cases.iter().map(|(name, case)| check(&stage, name, *case))).await;
+    futures::future::join_all(cases.iter().map(|(name, case)| check(stage, name, *case))).await;
 }
 
 #[tokio::test]
 async fn test_running_connector_and_tasks_restart() {
-    matrix(false, false).await;
+    matrix(&*Stage::shared().await, false, false).await;
 }
 
 #[tokio::test]
 async fn test_failed_tasks_restart() {
-    matrix(false, true).await;
+    matrix(&*Stage::shared().await, false, true).await;
 }
 
 #[tokio::test]
 async fn test_failed_connector_restart() {
-    matrix(true, false).await;
+    matrix(&*Stage::shared().await, true, false).await;
 }
 
 #[tokio::test]
 async fn test_failed_connector_and_tasks_restart() {
-    matrix(true, true).await;
+    matrix(&*Stage::shared().await, true, true).await;
+}
+
+#[tokio::test]
+async fn test_multi_worker_running_connector_and_tasks_restart() {
+    matrix(&Trio::shared().await.stage, false, false).await;
+}
+
+#[tokio::test]
+async fn test_multi_worker_restart_only_tasks() {
+    matrix(&Trio::shared().await.stage, false, true).await;
+}
+
+#[tokio::test]
+async fn test_multi_worker_restart_only_connector() {
+    matrix(&Trio::shared().await.stage, true, false).await;
+}
+
+#[tokio::test]
+async fn test_multi_worker_restart_both_connector_and_tasks() {
+    matrix(&Trio::shared().await.stage, true, true).await;
 }
 
 #[tokio::test]
 async fn test_restart_unknown_connector() {
-    let stage = Stage::shared().await;
+    restart_unknown_connector(&*Stage::shared().await).await;
+    restart_unknown_connector(&Trio::shared().await.stage).await;
+}
+
+async fn restart_unknown_connector(stage: &Stage) {
     for query in ["", "?includeTasks=true", "?onlyFailed=true", "?includeTasks=true&onlyFailed=true"] {
         let (status, answer) = stage.call(Method::POST, &format!("/connectors/unknown/restart{query}")).await;
         assert_eq!((status, answer["error_code"].as_u64()), (404, Some(404)), "{query}: {answer}");
