@@ -131,6 +131,27 @@ impl Desk {
         self.write_offsets(name, &Arc::new(config), offsets).await
     }
 
+    /// Refuses initial offsets that could not be written.
+    pub(super) async fn check_initial_offsets(
+        &self,
+        name: &str,
+        config: &Props,
+        offsets: &[ConnectorOffset],
+    ) -> HerderResult<()> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        match self.kind(config) {
+            ConnectorKind::Sink => sink_changes(offsets).map(drop),
+            ConnectorKind::Unknown => Err(unknown(config)),
+            ConnectorKind::Source => {
+                let pairs = offsets.iter().map(|offset| (offset.partition.clone(), offset.offset.clone()));
+                let checked = self.check_source(name, &Arc::new(config.clone()), pairs.collect()).await;
+                checked.map_err(|error| failed(error.context("the connector refuses these offsets")))
+            }
+        }
+    }
+
     async fn write_offsets(
         &self,
         name: &str,
@@ -226,17 +247,7 @@ impl Desk {
 
     async fn alter_sink(&self, name: &str, config: &Props, offsets: &[ConnectorOffset]) -> HerderResult<()> {
         let (client, group) = self.sink_group(name, config)?;
-        let mut changes = Vec::new();
-        let mut forgotten = Vec::new();
-        for ConnectorOffset { partition, offset } in offsets {
-            let partition = sink_partition(partition).map_err(HerderError::bad_request)?;
-            match offset {
-                Some(offset) => {
-                    changes.push((partition, sink_offset(offset).map_err(HerderError::bad_request)?));
-                }
-                None => forgotten.push(partition),
-            }
-        }
+        let (changes, forgotten) = sink_changes(offsets)?;
         if !changes.is_empty() {
             let committed = client.commit_group_offsets(&group, &changes).await;
             committed.map_err(|error| sink_refusal("alter", name, &group, error))?;
@@ -249,6 +260,23 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// What is to be committed for a sink's group, and what is to be forgotten.
+fn sink_changes(
+    offsets: &[ConnectorOffset],
+) -> HerderResult<(Vec<(TopicPartition, OffsetAndMetadata)>, Vec<TopicPartition>)> {
+    let (mut changes, mut forgotten) = (Vec::new(), Vec::new());
+    for ConnectorOffset { partition, offset } in offsets {
+        let partition = sink_partition(partition).map_err(HerderError::bad_request)?;
+        match offset {
+            Some(offset) => {
+                changes.push((partition, sink_offset(offset).map_err(HerderError::bad_request)?));
+            }
+            None => forgotten.push(partition),
+        }
+    }
+    Ok((changes, forgotten))
 }
 
 /// What a sink's group refused. One that still has members belongs to tasks that should be gone.

@@ -13,11 +13,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use reqwest::Client;
+use reqwest::Url;
 
 use super::error::{Elsewhere, Failure};
 use super::internal::{ALGORITHM, AUTHORIZATION, REVISION};
+use super::login::Caller;
+use super::on_behalf::{self, BodyDigest};
+use super::peer_client::PeerClient;
 use super::{BODY_BYTES_MAX, RestState};
+use crate::config::PeerTls;
 use crate::herder::HerderError;
 
 /// How long a body may take to arrive.
@@ -43,13 +47,13 @@ const BACK: [HeaderName; 5] = [
 #[derive(Debug, Clone)]
 pub(super) struct Forwarder {
     rest: RestState,
-    client: Result<Client, String>,
+    client: PeerClient,
 }
 
 impl Forwarder {
     /// Forwards for this worker.
-    pub(super) fn new(rest: RestState) -> Self {
-        Self { rest, client: super::peers::client().map_err(|error| error.report()) }
+    pub(super) fn new(rest: RestState, tls: &PeerTls) -> Self {
+        Self { rest, client: PeerClient::new(tls) }
     }
 }
 
@@ -63,6 +67,9 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
         Ok(body) => body,
         Err(failure) => return failure.into_response(),
     };
+    if let Some(Err(failure)) = parts.extensions.get::<BodyDigest>().map(|digest| digest.check(&body)) {
+        return failure.into_response();
+    }
     let deadline = Instant::now() + forwarder.rest.request_timeout;
     loop {
         let here = Request::from_parts(parts.clone(), Body::from(body.clone()));
@@ -72,16 +79,66 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
         match forwarder.hand_on(&target, &parts, body.clone(), deadline).await {
             Ok(response) => return response,
             // Nobody was asked, so it can be tried again, here as well: the group may have another leader by now.
-            Err(error) if error.is_connect() && Instant::now() + AGAIN < deadline => {
+            Err(Setback::Http(error)) if is_passing(&error) && Instant::now() + AGAIN < deadline => {
                 tracing::debug!(%target, ?error, "a worker could not be reached; looking again who leads");
                 tokio::time::sleep(AGAIN).await;
             }
-            Err(error) => {
-                let text = format!("IO Error trying to forward REST request: {error:?}");
-                return Failure::from(HerderError::internal(text)).into_response();
-            }
+            Err(setback) => return setback.failure().into_response(),
         }
     }
+}
+
+/// Why a request could not be handed on.
+#[derive(Debug)]
+enum Setback {
+    Http(reqwest::Error),
+    Here(Failure),
+}
+
+impl From<reqwest::Error> for Setback {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl From<HerderError> for Setback {
+    fn from(error: HerderError) -> Self {
+        Self::Here(error.into())
+    }
+}
+
+impl Setback {
+    fn failure(self) -> Failure {
+        let error = match self {
+            Self::Here(failure) => return failure,
+            Self::Http(error) => error,
+        };
+        let mut text = format!("IO Error trying to forward REST request: {error:?}");
+        if of_tls(&error).is_some() {
+            text += "; listeners.https.ssl.truststore.location (or ssl.truststore.location) says whose certificates workers trust, \
+                     and listeners.https.ssl.keystore.location which they show";
+        }
+        HerderError::internal(text).into()
+    }
+}
+
+/// Whether nobody was reached, for a reason that passes: another worker's certificate does not become good by waiting.
+fn is_passing(error: &reqwest::Error) -> bool {
+    error.is_connect() && of_tls(error).is_none()
+}
+
+/// What TLS did not like.
+fn of_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        let inside = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let found = inside.and_then(|inside| inside.downcast_ref()).or_else(|| current.downcast_ref());
+        if found.is_some() {
+            return found;
+        }
+        cause = current.source();
+    }
+    None
 }
 
 impl Forwarder {
@@ -91,18 +148,13 @@ impl Forwarder {
         parts: &Parts,
         body: Bytes,
         deadline: Instant,
-    ) -> Result<Response, reqwest::Error> {
-        let client = match &self.client {
-            Ok(client) => client,
-            Err(problem) => return Ok(Failure::from(HerderError::internal(problem)).into_response()),
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let request = client
-            .request(parts.method.clone(), target)
-            .headers(selected(&parts.headers))
-            .timeout(left.max(Duration::from_millis(1)))
-            .body(body);
-        let answer = request.send().await?;
+    ) -> Result<Response, Setback> {
+        let mut answer = self.ask(target, parts, body.clone(), deadline).await?;
+        if answer.headers().contains_key(on_behalf::REFUSED) {
+            // Nothing was done: the session key is a new one, which this worker reads now.
+            self.rest.herder.catch_up().await;
+            answer = self.ask(target, parts, body, deadline).await?;
+        }
         let (status, headers) = (answer.status(), answer.headers().clone());
         let Some(bytes) = limited(answer).await? else {
             let text = format!("the answer of {target} is larger than {ANSWER_BYTES_MAX} bytes");
@@ -118,6 +170,33 @@ impl Forwarder {
             into.extend(headers.get(&name).map(|value| (name, value.clone())));
         }
         Ok(response)
+    }
+}
+
+impl Forwarder {
+    async fn ask(
+        &self,
+        target: &str,
+        parts: &Parts,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, Setback> {
+        let client = self.client.current().await.map_err(HerderError::internal)?;
+        let url = Url::parse(target)
+            .map_err(|error| HerderError::internal(format!("{target} is no URL of a worker: {error}")))?;
+        let mut headers = selected(&parts.headers);
+        // Requests of workers themselves are signed already, and have no caller.
+        if let Some(caller) = parts.extensions.get::<Caller>().filter(|caller| !caller.logged_in) {
+            headers.remove(header::AUTHORIZATION);
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            let asked = format!("{}{query}", url.path());
+            let name = caller.name.as_deref();
+            let said = on_behalf::headers(&self.rest.herder, name, &parts.method, &asked, &body).await?;
+            headers.extend(said);
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let request = client.request(parts.method.clone(), url).headers(headers).timeout(left).body(body);
+        Ok(request.send().await?)
     }
 }
 
