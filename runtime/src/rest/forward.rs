@@ -22,7 +22,7 @@ use super::on_behalf::{self, BodyDigest};
 use super::peer_client::PeerClient;
 use super::{BODY_BYTES_MAX, RestState};
 use crate::config::PeerTls;
-use crate::herder::HerderError;
+use crate::herder::{HerderError, HerderErrorKind};
 
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -83,6 +83,8 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
                 tracing::debug!(%target, ?error, "a worker could not be reached; looking again who leads");
                 tokio::time::sleep(AGAIN).await;
             }
+            // A group that has just begun has no key yet with which this worker could say who asks.
+            Err(Setback::NoKey(_)) if Instant::now() + AGAIN < deadline => tokio::time::sleep(AGAIN).await,
             Err(setback) => return setback.failure().into_response(),
         }
     }
@@ -92,6 +94,7 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
 #[derive(Debug)]
 enum Setback {
     Http(reqwest::Error),
+    NoKey(HerderError),
     Here(Failure),
 }
 
@@ -103,7 +106,10 @@ impl From<reqwest::Error> for Setback {
 
 impl From<HerderError> for Setback {
     fn from(error: HerderError) -> Self {
-        Self::Here(error.into())
+        match error.kind {
+            HerderErrorKind::Unavailable => Self::NoKey(error),
+            _ => Self::Here(error.into()),
+        }
     }
 }
 
@@ -111,6 +117,7 @@ impl Setback {
     fn failure(self) -> Failure {
         let error = match self {
             Self::Here(failure) => return failure,
+            Self::NoKey(error) => return error.into(),
             Self::Http(error) => error,
         };
         let mut text = format!("IO Error trying to forward REST request: {error:?}");
@@ -127,18 +134,13 @@ fn is_passing(error: &reqwest::Error) -> bool {
     error.is_connect() && of_tls(error).is_none()
 }
 
-/// What TLS did not like.
-fn of_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        let inside = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = inside.and_then(|inside| inside.downcast_ref()).or_else(|| current.downcast_ref());
-        if found.is_some() {
-            return found;
-        }
-        cause = current.source();
+/// What TLS did not like, however deep it is: errors of I/O keep what they were made from beside their sources.
+fn of_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
-    None
+    let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inside.and_then(|inside| of_tls(inside)).or_else(|| of_tls(error.source()?))
 }
 
 impl Forwarder {
@@ -265,6 +267,15 @@ mod tests {
             Some("http://leader:8083/connectors?forward=false")
         );
         assert_eq!(at("/connectors?forward=false"), None);
+    }
+
+    #[test]
+    fn what_tls_did_not_like_is_found_however_deep() {
+        let io = std::io::Error::other::<Box<dyn std::error::Error + Send + Sync>>;
+        let tls = || rustls::Error::General("no".to_owned());
+        let deep = io(Box::new(io(Box::new(tls()))));
+        assert_eq!(of_tls(&deep), Some(&tls()));
+        assert_eq!(of_tls(&std::io::Error::other("plain")), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod connect_worker;
 mod connector_states;
 mod connector_topics;
 mod error_handling;
+mod file_streams;
 mod offsets_api;
 mod restart_api;
 mod sinks_and_sources;

@@ -69,61 +69,57 @@ async fn check(stage: &Stage, name: &str, case: Case) {
     stage.delete(name).await;
 }
 
-async fn matrix(stage: &Stage, connector_failed: bool, task_failed: bool) {
-    let cases =
-        [(false, false), (false, true), (true, false), (true, true)].map(|(include_tasks, only_failed)| {
-            let case = Case { connector_failed, task_failed, include_tasks, only_failed };
-            let flags = [connector_failed, task_failed, include_tasks, only_failed]
-                .map(|flag| if flag { 'y' } else { 'n' });
-            (format!("restart-{}", flags.iter().collect::<String>()), case)
-        });
-    futures::future::join_all(cases.iter().map(|(name, case)| check(stage, name, *case))).await;
+/// Every way to restart, of a connector and tasks that have failed or not.
+fn cases(connector_failed: bool, task_failed: bool) -> [(String, Case); 4] {
+    [(false, false), (false, true), (true, false), (true, true)].map(|(include_tasks, only_failed)| {
+        let case = Case { connector_failed, task_failed, include_tasks, only_failed };
+        let flags = [connector_failed, task_failed, include_tasks, only_failed]
+            .map(|flag| if flag { 'y' } else { 'n' });
+        (format!("restart-{}", flags.iter().collect::<String>()), case)
+    })
+}
+
+async fn matrix(connector_failed: bool, task_failed: bool) {
+    let stage = Stage::shared().await;
+    let cases = cases(connector_failed, task_failed);
+    futures::future::join_all(cases.iter().map(|(name, case)| check(&stage, name, *case))).await;
 }
 
 #[tokio::test]
 async fn test_running_connector_and_tasks_restart() {
-    matrix(&*Stage::shared().await, false, false).await;
+    matrix(false, false).await;
 }
 
 #[tokio::test]
 async fn test_failed_tasks_restart() {
-    matrix(&*Stage::shared().await, false, true).await;
+    matrix(false, true).await;
 }
 
 #[tokio::test]
 async fn test_failed_connector_restart() {
-    matrix(&*Stage::shared().await, true, false).await;
+    matrix(true, false).await;
 }
 
 #[tokio::test]
 async fn test_failed_connector_and_tasks_restart() {
-    matrix(&*Stage::shared().await, true, true).await;
+    matrix(true, true).await;
 }
 
+/// `testMultiWorkerRestart...`: on three workers, one case after another, since whatever else comes and goes would move tasks.
 #[tokio::test]
-async fn test_multi_worker_running_connector_and_tasks_restart() {
-    matrix(&Trio::shared().await.stage, false, false).await;
-}
-
-#[tokio::test]
-async fn test_multi_worker_restart_only_tasks() {
-    matrix(&Trio::shared().await.stage, false, true).await;
-}
-
-#[tokio::test]
-async fn test_multi_worker_restart_only_connector() {
-    matrix(&Trio::shared().await.stage, true, false).await;
-}
-
-#[tokio::test]
-async fn test_multi_worker_restart_both_connector_and_tasks() {
-    matrix(&Trio::shared().await.stage, true, true).await;
+async fn test_multi_worker_restart() {
+    let trio = Trio::start().await;
+    for failed in [false, true] {
+        for (name, case) in cases(failed, failed) {
+            check(&trio.stage, &name, case).await;
+        }
+    }
+    restart_unknown_connector(&trio.stage).await;
 }
 
 #[tokio::test]
 async fn test_restart_unknown_connector() {
     restart_unknown_connector(&*Stage::shared().await).await;
-    restart_unknown_connector(&Trio::shared().await.stage).await;
 }
 
 async fn restart_unknown_connector(stage: &Stage) {
