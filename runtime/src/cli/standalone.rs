@@ -102,6 +102,7 @@ pub(super) async fn run_worker(
         levels,
         metrics,
         broker: Arc::clone(&broker),
+        assertions: rest::Assertions::default(),
         request_timeout: config.rest.request_timeout,
     };
     let served = serve(&config, sockets, &state);

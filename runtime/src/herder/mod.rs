@@ -145,6 +145,14 @@ impl Herder {
         self.desk().await?.apply(wanted, how).await
     }
 
+    /// The worker's advertised `host:port`.
+    ///
+    /// # Errors
+    /// `Unavailable` before the herder is ready.
+    pub async fn worker_id(&self) -> HerderResult<String> {
+        Ok(self.desk().await?.worker_id.clone())
+    }
+
     /// Returns once this worker leads its group.
     ///
     /// # Errors

@@ -263,9 +263,9 @@ impl Desk {
 }
 
 /// What is to be committed for a sink's group, and what is to be forgotten.
-fn sink_changes(
-    offsets: &[ConnectorOffset],
-) -> HerderResult<(Vec<(TopicPartition, OffsetAndMetadata)>, Vec<TopicPartition>)> {
+type SinkChanges = (Vec<(TopicPartition, OffsetAndMetadata)>, Vec<TopicPartition>);
+
+fn sink_changes(offsets: &[ConnectorOffset]) -> HerderResult<SinkChanges> {
     let (mut changes, mut forgotten) = (Vec::new(), Vec::new());
     for ConnectorOffset { partition, offset } in offsets {
         let partition = sink_partition(partition).map_err(HerderError::bad_request)?;

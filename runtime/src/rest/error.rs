@@ -27,7 +27,7 @@ pub struct Failure {
     /// The worker that can do it.
     elsewhere: Option<String>,
     /// What there is to say of each connector, if there are many.
-    connectors: Option<Value>,
+    connectors: Option<Box<Value>>,
 }
 
 /// Goes with an answer (not over the wire) whose request another worker must do: its URL.
@@ -56,7 +56,7 @@ impl Failure {
     /// The same failure, with what there is to say of each connector.
     #[must_use]
     pub(super) fn of_each(self, connectors: Value) -> Self {
-        Self { connectors: Some(connectors), ..self }
+        Self { connectors: Some(Box::new(connectors)), ..self }
     }
 
     /// The same failure, which may be gone after this long.
@@ -95,7 +95,7 @@ impl Failure {
         let mut body =
             json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code });
         if let Some(connectors) = &self.connectors {
-            body["connectors"] = connectors.clone();
+            body["connectors"] = Value::clone(connectors);
         }
         body
     }

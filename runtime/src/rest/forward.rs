@@ -193,7 +193,9 @@ impl Forwarder {
             let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
             let asked = format!("{}{query}", url.path());
             let name = caller.name.as_deref();
-            let said = on_behalf::headers(&self.rest.herder, name, &parts.method, &asked, &body).await?;
+            let to = target.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            let said =
+                on_behalf::headers(&self.rest.herder, name, (to, &asked), &parts.method, &body).await?;
             headers.extend(said);
         }
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

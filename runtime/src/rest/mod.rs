@@ -57,7 +57,7 @@ use crate::metrics::Metrics;
 use crate::validation::{Mask, Validator};
 use forward::Forwarder;
 use login::Login;
-use on_behalf::Assertions;
+pub(crate) use on_behalf::Assertions;
 use rights::Rights;
 
 /// How large a body may be.
@@ -81,6 +81,8 @@ pub struct RestState {
     pub metrics: Metrics,
     /// The broker inside this process, while it runs; its numbers are shown too.
     pub broker: OwnBroker,
+    /// Who was vouched for by other workers.
+    pub(crate) assertions: Assertions,
     /// How long a request may take.
     pub request_timeout: Duration,
 }
@@ -125,7 +127,7 @@ pub fn router(state: RestState, access: Access) -> Router {
         login,
         audit: access.rest.audit_file.clone(),
         herder: state.herder.clone(),
-        assertions: Assertions::default(),
+        assertions: state.assertions.clone(),
     };
     let forwarder = Forwarder::new(state.clone(), &access.rest.peers);
     router

@@ -3,10 +3,11 @@
 //! A caller who is known by a client certificate, or is not known at all, cannot be found out by the worker that a request is handed
 //! on to: what it sees is the certificate of the worker that hands it on. Passwords and tokens go along instead, and are checked
 //! anew. Beside `forward`, which says it, and `rights`, which believes it. Invariants: what is said counts for one request alone
-//! (its method, path, query and body), once, and for a minute; a header that is not signed so is refused, whoever the connection is
+//! (its method, path, query and body) to one worker, once, and for a minute; a header that is not signed so is refused, whoever the connection is
 //! from, and never passed over.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -43,6 +44,8 @@ const DOMAIN: &[u8] = b"millrace-caller\n";
 struct Assertion {
     /// `None` for somebody without a name.
     name: Option<String>,
+    /// `host:port` of the worker that is asked.
+    to: String,
     method: String,
     /// Path and query.
     target: String,
@@ -85,12 +88,13 @@ impl BodyDigest {
 pub(super) async fn headers(
     herder: &Herder,
     name: Option<&str>,
+    (to, target): (&str, &str),
     method: &Method,
-    target: &str,
     body: &[u8],
 ) -> HerderResult<Vec<(HeaderName, HeaderValue)>> {
     let assertion = Assertion {
         name: name.map(str::to_owned),
+        to: to.to_owned(),
         method: method.to_string(),
         target: target.to_owned(),
         body: BodyDigest::of(body).0,
@@ -125,10 +129,10 @@ fn refused(why: &str) -> Failure {
     Failure::new(StatusCode::FORBIDDEN, message)
 }
 
-/// The signatures that were good, until they are too old to be believed anyway.
-#[derive(Debug, Default)]
-pub(super) struct Assertions {
-    seen: Mutex<HashMap<String, Instant>>,
+/// The signatures that were good, until they are too old to be believed anyway. Clones share them: all listeners of a worker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Assertions {
+    seen: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 /// Why somebody was not believed.
@@ -171,7 +175,8 @@ impl Assertions {
             let failure = if may_be_renewed { refused("the signature is wrong") } else { error.into() };
             return Err(Disbelief { failure, may_be_renewed });
         }
-        let assertion = read(&text, method, uri, Timestamp::now())?;
+        let worker = herder.worker_id().await.map_err(Failure::from)?;
+        let assertion = read(&text, &worker, method, uri, Timestamp::now())?;
         self.first(signature.authorization, Instant::now())?;
         Ok(Some(Asserted { name: assertion.name, body: BodyDigest(assertion.body) }))
     }
@@ -195,10 +200,13 @@ impl Assertions {
 }
 
 /// What is said, if it is said of this request, and now.
-fn read(text: &str, method: &Method, uri: &Uri, now: Timestamp) -> Result<Assertion, Failure> {
+fn read(text: &str, worker: &str, method: &Method, uri: &Uri, now: Timestamp) -> Result<Assertion, Failure> {
     let json = BASE64.decode(text).map_err(|error| refused(&format!("no base64: {error}")))?;
     let assertion: Assertion =
         serde_json::from_slice(&json).map_err(|error| refused(&format!("no JSON as expected: {error}")))?;
+    if assertion.to != worker {
+        return Err(refused("it was said to another worker"));
+    }
     if assertion.method != method.as_str() {
         return Err(refused("it was said of another method"));
     }
@@ -222,6 +230,7 @@ mod tests {
     fn said(change: impl FnOnce(&mut Assertion)) -> String {
         let mut assertion = Assertion {
             name: Some("alice".to_owned()),
+            to: "leader:8083".to_owned(),
             method: "PUT".to_owned(),
             target: "/connectors/a/stop?forward=true".to_owned(),
             body: BodyDigest::of(b"body").0,
@@ -235,7 +244,8 @@ mod tests {
     fn outcome(text: &str, at: i64) -> Result<Assertion, String> {
         let uri: Uri = "/connectors/a/stop?forward=true".parse().unwrap();
         let now = Timestamp::from_millisecond(at).unwrap();
-        read(text, &Method::PUT, &uri, now).map_err(|failure| failure.body()["message"].to_string())
+        read(text, "leader:8083", &Method::PUT, &uri, now)
+            .map_err(|failure| failure.body()["message"].to_string())
     }
 
     #[test]
@@ -243,6 +253,7 @@ mod tests {
         assert_eq!(outcome(&said(|_| ()), 1_059_000).unwrap().name.as_deref(), Some("alice"));
         assert_eq!(outcome(&said(|said| said.name = None), 941_000).unwrap().name, None);
         for (text, at, why) in [
+            (said(|said| said.to = "follower:8083".to_owned()), 1_000_000, "another worker"),
             (said(|said| said.method = "DELETE".to_owned()), 1_000_000, "another method"),
             (
                 said(|said| said.target = "/connectors/b/stop?forward=true".to_owned()),
