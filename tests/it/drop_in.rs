@@ -4,6 +4,7 @@
 mod internal_topics;
 mod rest_calls;
 mod taken_over;
+mod taken_over_mysql;
 
 use std::fs;
 use std::path::Path;

@@ -10,6 +10,7 @@ use harness::wait;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+mod clusters;
 mod fencing;
 
 const COMMITTED: Isolation = Isolation::ReadCommitted;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod acceptance;
+mod authority;
 mod bad_input;
 mod checker;
 mod cli;
@@ -24,3 +25,4 @@ mod samples;
 mod servers;
 mod tidy;
 mod transactions;
+mod workers_tls;

@@ -2,56 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::places::free_port;
 use harness::process::Process;
 use harness::wait;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use reqwest::{Certificate, Client, Identity, Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Who signs certificates in a test.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Result<Self> {
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "authority");
-        let key = KeyPair::generate()?;
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), pem })
-    }
-
-    /// Certificate and key of a name, in one PEM.
-    fn sign(&self, name: &str) -> Result<String> {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, "Millrace");
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate()?;
-        Ok(params.signed_by(&key, &self.issuer)?.pem() + &key.serialize_pem())
-    }
-
-    /// A client that trusts this authority, and shows a certificate if it has one.
-    fn client(&self, identity: Option<&str>) -> Result<Client> {
-        harness::millrace::install_crypto();
-        let builder = Client::builder()
-            .tls_certs_only([Certificate::from_pem(self.pem.as_bytes())?])
-            .pool_max_idle_per_host(0)
-            .timeout(Duration::from_secs(60));
-        let builder = match identity {
-            Some(pem) => builder.identity(Identity::from_pem(pem.as_bytes())?),
-            None => builder,
-        };
-        Ok(builder.build()?)
-    }
-}
+use crate::authority::Authority;
 
 /// A worker in a folder, with these settings; waits until the client gets an answer from it.
 async fn start(folder: &Path, settings: &[(&str, String)], url: &str, client: &Client) -> Result<Process> {

@@ -76,11 +76,22 @@ impl Millrace {
         bootstrap_servers: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let text = format!("bootstrap.servers={bootstrap_servers}\n");
-        let mut millrace =
-            Self::prepare_as("distributed", bootstrap_servers.to_owned(), text, folder, settings)?;
+        let mut millrace = Self::prepare_distributed(folder, bootstrap_servers, settings)?;
         millrace.start().await?;
         Ok(millrace)
+    }
+
+    /// Writes the worker file of one of a group, without starting anything yet.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn prepare_distributed(
+        folder: &Path,
+        bootstrap_servers: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let text = format!("bootstrap.servers={bootstrap_servers}\n");
+        Self::prepare_as("distributed", bootstrap_servers.to_owned(), text, folder, settings)
     }
 
     fn prepare_as(

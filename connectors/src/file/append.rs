@@ -12,7 +12,7 @@ use api::{Error, Result};
 
 use super::identity::Identity;
 use super::marker::{Marker, sync_directory_of};
-use super::note::{Note, Recovery, recovery};
+use super::note::{Committed, Marked, Note, Recovery, recovery};
 use super::place::{MODE, Place};
 
 /// A file that is open for appending, and locked.
@@ -27,6 +27,8 @@ pub(super) struct Appender {
     torn: bool,
     /// How many commits were prepared in this epoch.
     commits: u32,
+    /// What others had committed when we began.
+    by_others: u64,
 }
 
 impl Appender {
@@ -38,18 +40,19 @@ impl Appender {
         let marker = Marker::of(place.path());
         let file = open_locked(&place)?;
         let length = length_of(&place, &file)?;
-        Ok(Self { place, marker, file, length, epoch: 0, torn: false, commits: 0 })
+        Ok(Self { place, marker, file, length, epoch: 0, torn: false, commits: 0, by_others: 0 })
     }
 
     /// Brings the file in step with what was committed: see [`recovery`].
     ///
     /// # Errors
     /// `Retriable` when the file or its marker cannot be read or written.
-    pub(super) fn recover(&mut self, notes: &[Note]) -> Result<()> {
+    pub(super) fn recover(&mut self, committed: &Committed) -> Result<()> {
+        self.by_others = committed.by_others;
         self.look()?;
         let length = length_of(&self.place, &self.file)?;
         let is_of_file = |identity: &Identity| identity.is_of(&self.file).unwrap_or(false);
-        match recovery(length, notes, self.marker.read()?, is_of_file) {
+        match recovery(length, committed, self.marker.read()?, is_of_file) {
             Recovery::CutTo { length: committed, epoch } => {
                 self.cut_to(committed)?;
                 (self.length, self.epoch, self.commits) = (committed, epoch, 0);
@@ -58,7 +61,7 @@ impl Appender {
                 Ok(())
             }
             Recovery::Begin { epoch } => {
-                if !notes.is_empty() {
+                if !committed.notes.is_empty() {
                     let file = self.place.path().display();
                     tracing::warn!(%file, "The file is not the one that was committed, or shorter. Appending at its end; \
                         lines since the last commit may stand in the old one, too.");
@@ -156,7 +159,8 @@ impl Appender {
     fn begin(&mut self, epoch: u64) -> Result<()> {
         let failed = |error| self.place.failed("read", error);
         let identity = Identity::of(&self.file, self.length).map_err(failed)?;
-        self.marker.write(Note { length: self.length, identity, epoch })?;
+        let note = Note { length: self.length, identity, epoch };
+        self.marker.write(Marked { note, by_others: self.by_others })?;
         (self.epoch, self.commits) = (epoch, 0);
         Ok(())
     }

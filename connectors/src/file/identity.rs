@@ -58,8 +58,13 @@ impl Identity {
 fn head_hash(file: &File, bytes: u64) -> io::Result<u64> {
     let mut head = vec![0; usize::try_from(bytes.min(HEAD_BYTES_MAX)).unwrap_or(0)];
     file.read_exact_at(&mut head, 0)?;
+    Ok(hash_of(&head))
+}
+
+/// FNV-1a.
+pub(super) fn hash_of(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    Ok(head.iter().fold(0xcbf2_9ce4_8422_2325, step))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 impl fmt::Display for Identity {

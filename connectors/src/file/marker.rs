@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use api::{Error, Result};
 
-use super::note::Note;
+use super::note::Marked;
 use super::place::MODE;
 
 /// No marker is larger.
@@ -34,7 +34,7 @@ impl Marker {
     ///
     /// # Errors
     /// `Retriable` when it cannot be read, `Fatal` when it is no marker.
-    pub(super) fn read(&self) -> Result<Option<Note>> {
+    pub(super) fn read(&self) -> Result<Option<Marked>> {
         let failed = |error: io::Error| self.failed("read", error);
         let found = match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -44,7 +44,7 @@ impl Marker {
             return Err(Error::fatal(format!("{} is in the way: it is no marker", self.path.display())));
         }
         let text = fs::read_to_string(&self.path).map_err(failed)?;
-        Note::parse(&text)
+        Marked::parse(&text)
             .map(Some)
             .map_err(|error| error.context(format!("reading {}", self.path.display())))
     }
@@ -53,13 +53,13 @@ impl Marker {
     ///
     /// # Errors
     /// `Retriable` when it cannot be written.
-    pub(super) fn write(&self, note: Note) -> Result<()> {
+    pub(super) fn write(&self, marked: Marked) -> Result<()> {
         let written = || -> io::Result<()> {
             let temporary = self.path.with_extension("millrace-new");
             // Made anew, so that it cannot be a link to somewhere else that another user has put there.
             remove_if_there(&temporary)?;
             let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temporary)?;
-            file.write_all(note.to_text().as_bytes())?;
+            file.write_all(marked.to_text().as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, &self.path)?;
             sync_directory_of(&self.path)

@@ -4,7 +4,8 @@
 //! Notes are numbered by epoch: a new one begins whenever the sink goes on in a file that no note speaks of (a first
 //! start, offsets that a user set, a file that was rotated or truncated). The epoch's first length stands in the marker
 //! beside the file (see `marker`) until a commit carries it on, so that a note of an older epoch is never mistaken for one of
-//! this content.
+//! this content. It counts only as long as nobody else has committed since: what another sink of the same group (a Kafka Connect to
+//! which the connector was given back) has appended and committed must never be cut off.
 
 use api::{Error, Result};
 use serde_json::{Value, json};
@@ -46,6 +47,52 @@ impl Note {
     }
 }
 
+/// What was committed for the partitions that a sink is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Committed {
+    /// The notes of our own commits.
+    pub(super) notes: Vec<Note>,
+    /// Which offsets somebody else committed, as a hash of them; 0 for none.
+    pub(super) by_others: u64,
+}
+
+/// What stands in the marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// Where the epoch began.
+    pub(super) note: Note,
+    /// What others had committed then: see [`Committed::by_others`].
+    pub(super) by_others: u64,
+}
+
+impl Marked {
+    /// The text form: that of the note, with `"by_others":"<hash>"`.
+    pub(super) fn to_text(self) -> String {
+        let Note { length, identity, epoch } = self.note;
+        let by_others = format!("{:016x}", self.by_others);
+        json!({ "length": length, "identity": identity.to_string(), "epoch": epoch, "by_others": by_others })
+            .to_string()
+    }
+
+    /// Reads the text form. A marker of an earlier version does not say what others had committed: nothing, then.
+    ///
+    /// # Errors
+    /// `Fatal` when it is something else.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let note = Note::parse(text)?;
+        let unreadable = || Error::fatal(format!("{text:?} is not a marker of the file sink"));
+        let value: Value = serde_json::from_str(text).map_err(|error| unreadable().with_source(error))?;
+        let by_others = match value.get("by_others") {
+            None => 0,
+            Some(said) => {
+                let hash = said.as_str().ok_or_else(unreadable)?;
+                u64::from_str_radix(hash, 16).map_err(|error| unreadable().with_source(error))?
+            }
+        };
+        Ok(Self { note, by_others })
+    }
+}
+
 /// How to bring a file in step with the committed offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recovery {
@@ -55,18 +102,22 @@ pub(super) enum Recovery {
     Begin { epoch: u64 },
 }
 
-/// Decides for a file of this length. `notes` are those committed and `marker` the one beside the file; `is_of_file`
-/// says whether an identity is that of the file.
+/// Decides for a file of this length. `marked` is the marker beside the file; `is_of_file` says whether an identity is that of the
+/// file.
 ///
 /// Every commit covers all open partitions with one length, so of several notes the longest is of the last commit.
 pub(super) fn recovery(
     file_length: u64,
-    notes: &[Note],
-    marker: Option<Note>,
+    committed: &Committed,
+    marked: Option<Marked>,
     is_of_file: impl Fn(&Identity) -> bool,
 ) -> Recovery {
+    let Committed { notes, by_others } = committed;
     let fits = |note: &&Note| note.length <= file_length && is_of_file(&note.identity);
-    let marker_fits = marker.as_ref().filter(fits);
+    let is_stale = |marked: &Marked| notes.is_empty() && marked.by_others != *by_others;
+    let marker = marked.map(|marked| marked.note);
+    let marker_fits =
+        marker.as_ref().filter(|_| marked.as_ref().is_none_or(|marked| !is_stale(marked))).filter(fits);
     let current = |note: &&Note| marker_fits.is_none_or(|marker| marker.epoch == note.epoch);
     let last = notes.iter().filter(current).filter(fits).max_by_key(|note| (note.epoch, note.length));
     match last.or(marker_fits) {
@@ -88,7 +139,24 @@ mod tests {
     }
 
     fn decide(file_length: u64, notes: &[Note], marker: Option<Note>) -> Recovery {
-        recovery(file_length, notes, marker, |identity| identity.inode() == 7)
+        let committed = Committed { notes: notes.to_vec(), by_others: 0 };
+        let marked = marker.map(|note| Marked { note, by_others: 0 });
+        recovery(file_length, &committed, marked, |identity| identity.inode() == 7)
+    }
+
+    /// Killed behind its first commit, given back to a Kafka Connect that went on, and taken over again.
+    #[test]
+    fn what_another_sink_has_committed_since_is_not_cut_off() {
+        let marked = Marked { note: note(30, 7, 1), by_others: 0xa };
+        let decide = |notes: &[Note], by_others: u64| {
+            let committed = Committed { notes: notes.to_vec(), by_others };
+            recovery(100, &committed, Some(marked), |identity| identity.inode() == 7)
+        };
+        assert_eq!(decide(&[], 0xb), Recovery::Begin { epoch: 2 });
+        assert_eq!(decide(&[], 0xa), Recovery::CutTo { length: 30, epoch: 1 }, "nobody has committed since");
+        assert_eq!(decide(&[note(80, 7, 1)], 0), Recovery::CutTo { length: 80, epoch: 1 }, "we have");
+        assert_eq!(Marked::parse(&marked.to_text()).unwrap(), marked);
+        assert_eq!(Marked::parse(&marked.note.to_text()).unwrap().by_others, 0);
     }
 
     #[test]

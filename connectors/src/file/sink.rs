@@ -37,7 +37,8 @@ use api::{
 
 use super::append::Appender;
 use super::config::FileSinkConfig;
-use super::note::Note;
+use super::identity::hash_of;
+use super::note::{Committed, Note};
 use super::place::Place;
 
 /// See [`super::SINK`].
@@ -105,8 +106,8 @@ impl SinkTask for FileSinkTask {
         // Partitions that join open ones find a file in step: all of its lines since are theirs.
         let first = self.partitions.is_empty() && !partitions.is_empty();
         if first && matches!(self.target, Some(Target::File(_))) {
-            let notes = notes_of(partitions);
-            self.with_file(move |appender| appender.recover(&notes)).await?;
+            let committed = committed_of(partitions);
+            self.with_file(move |appender| appender.recover(&committed)).await?;
         }
         let committed = |assigned: &AssignedPartition| assigned.committed.as_ref().map(|found| found.offset);
         self.partitions
@@ -179,13 +180,26 @@ impl FileSinkTask {
     }
 }
 
-/// The notes of the last commits. One that is not ours was written by another sink under the connector's name.
-fn notes_of(partitions: &[AssignedPartition]) -> Vec<Note> {
-    let texts = partitions.iter().filter_map(|assigned| Some(&assigned.committed.as_ref()?.metadata));
-    let parse = |text: &String| {
-        Note::parse(text).inspect_err(|error| tracing::warn!(%error, "Committed metadata is ignored.")).ok()
-    };
-    texts.filter(|text| !text.is_empty()).filter_map(parse).collect()
+/// The last commits: the notes of our own, and what somebody else has committed under the connector's name.
+fn committed_of(partitions: &[AssignedPartition]) -> Committed {
+    let (mut notes, mut others) = (Vec::new(), Vec::new());
+    for assigned in partitions {
+        let Some(committed) = &assigned.committed else { continue };
+        let note = Some(&committed.metadata).filter(|text| !text.is_empty()).map(|text| Note::parse(text));
+        match note {
+            Some(Ok(note)) => notes.push(note),
+            found => {
+                if let Some(Err(error)) = found {
+                    tracing::warn!(%error, "Committed metadata is ignored.");
+                }
+                let TopicPartition { topic, partition } = &assigned.partition;
+                others.push(format!("{topic}-{partition}:{}\n", committed.offset));
+            }
+        }
+    }
+    others.sort_unstable();
+    let by_others = if others.is_empty() { 0 } else { hash_of(others.concat().as_bytes()) };
+    Committed { notes, by_others }
 }
 
 fn append_line(record: &SinkRecord, text: &mut String, lines: &mut Vec<u8>) {

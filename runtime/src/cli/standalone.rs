@@ -102,6 +102,7 @@ pub(super) async fn run_worker(
         levels,
         metrics,
         broker: Arc::clone(&broker),
+        assertions: rest::Assertions::default(),
         request_timeout: config.rest.request_timeout,
     };
     let served = serve(&config, sockets, &state);
@@ -184,7 +185,9 @@ async fn bind(config: &WorkerConfig) -> Result<Vec<(Listener, Door)>, Exit> {
 
 /// What others call this worker, as Connect does: its advertised host and port.
 fn worker_id(config: &WorkerConfig, sockets: &[(Listener, Door)]) -> String {
-    let first = sockets.first();
+    // The advertised one is named as it was said; its socket knows the port that the system chose.
+    let advertised = config.advertised();
+    let first = sockets.iter().find(|(listener, _)| Some(listener) == advertised);
     let host = config.rest.advertised_host.clone().or_else(|| Some(first?.0.advertised_host().to_owned()));
     let bound = first.and_then(|(_, socket)| socket.local_addr().ok()).map(|address| address.port());
     let port = config.rest.advertised_port.or(bound).unwrap_or_default();

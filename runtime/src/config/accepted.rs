@@ -38,7 +38,6 @@ const ACCEPTED: &[(&[&str], &str)] = &[
         &["internal.key.converter", "internal.value.converter"],
         "the internal topics are always written as Kafka Connect writes them: JSON without schemas",
     ),
-    (&["rest.advertised.listener"], "the first of listeners is what others are told"),
     (
         &[
             "client.dns.lookup",

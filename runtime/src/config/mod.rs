@@ -23,8 +23,8 @@ mod worker;
 
 pub use accepted::notices;
 pub use access::{
-    AuditFile, ClientAuth, Grants, ListenerTls, Pem, ResponseHeaders, RestAccess, RestAccessOptions, Role,
-    Roles, Scope, Tokens, Users,
+    AuditFile, ClientAuth, Grants, ListenerTls, PeerTls, Pem, ResponseHeaders, RestAccess, RestAccessOptions,
+    Role, Roles, Scope, Tokens, Users, Watched,
 };
 pub use client::{ConsumerOptions, ProducerOptions, layered};
 pub use connector::{ConnectorConfig, ErrorTolerance, alias_list, no_duplicates};

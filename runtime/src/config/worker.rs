@@ -12,7 +12,7 @@ use super::accepted;
 use super::access::RestAccess;
 use super::exactly_once::{ExactlyOnce, ExactlyOnceSource};
 use super::group::GroupOptions;
-use super::listener::Listener;
+use super::listener::{Listener, Serves};
 use super::policy::OverridePolicy;
 use super::security::SecurityOptions;
 use super::session::SessionOptions;
@@ -70,6 +70,8 @@ config! {
         advertised_host: Option<String> = optional("rest.advertised.host.name").importance(Low);
         /// The port by which others reach this worker.
         advertised_port: Option<u16> = optional("rest.advertised.port").importance(Low);
+        /// By which of its listeners others reach this worker: `http` or `https`. Without it, by one that speaks http if there is one.
+        advertised_listener: Option<String> = optional("rest.advertised.listener").importance(Low).check(one_of_ignoring_case(&["http", "https"]));
         /// Origins whose pages may call this worker from a browser, separated by commas; `*` for all. None by default.
         allow_origin: Vec<String> = default("access.control.allow.origin", "").importance(Low);
         /// Methods that such pages may use; by default GET, POST and HEAD.
@@ -176,6 +178,7 @@ impl WorkerConfig {
         let security = security.map_err(|found| errors.extend(found)).ok();
         let mut listeners =
             rest.as_ref().map_or_else(Vec::new, |rest| parse_listeners(&rest.listeners, &mut errors));
+        check_advertised(rest.as_ref(), &listeners, &mut errors);
         let access = RestAccess::of(&props, &mut listeners, &mut errors);
         let override_policy = options.as_ref().and_then(|options| parse_policy(options, &mut errors));
         let (Some(session), Some(group), Some(security), Some(access)) = (session, group, security, access)
@@ -205,6 +208,17 @@ impl WorkerConfig {
             props,
             notices,
         })
+    }
+
+    /// The listener by which others reach this worker, as Kafka Connect chooses it: the first that speaks what is said, or http.
+    #[must_use]
+    pub fn advertised(&self) -> Option<&Listener> {
+        let regular = || self.listeners.iter().filter(|listener| listener.serves != Serves::Admin);
+        let speaks = |https: bool| regular().find(|listener| listener.https == https);
+        match &self.rest.advertised_listener {
+            Some(said) => speaks(said.eq_ignore_ascii_case("https")),
+            None => speaks(false).or_else(|| speaks(true)),
+        }
     }
 
     /// All that a worker can be told.
@@ -312,6 +326,15 @@ fn parse_listeners(urls: &[String], errors: &mut ConfigErrors) -> Vec<Listener> 
         }
     }
     parsed
+}
+
+/// What others are told to use must be there.
+fn check_advertised(rest: Option<&RestOptions>, listeners: &[Listener], errors: &mut ConfigErrors) {
+    let Some(said) = rest.and_then(|rest| rest.advertised_listener.as_deref()) else { return };
+    if !listeners.iter().any(|listener| listener.scheme().eq_ignore_ascii_case(said)) {
+        let reason = "no URL in listeners begins so: others could not reach this worker";
+        errors.push(ConfigError::invalid("rest.advertised.listener", said, reason));
+    }
 }
 
 fn parse_policy(options: &WorkerOptions, errors: &mut ConfigErrors) -> Option<OverridePolicy> {

@@ -5,6 +5,7 @@
 //! follows from the config topic alone (`state`), is decided by a pure function (`plan`), and done by one task (`run`).
 //! Invariant: no method waits for connector code, but for a deadline.
 
+mod apply;
 mod connectors;
 mod desk;
 mod fencing;
@@ -26,6 +27,7 @@ mod tasks;
 mod touched;
 mod types;
 
+pub use apply::{Apply, Change, Changes, Wanted};
 pub(crate) use fencing::{LeaderFencing, ZombieFencing, task_transactional_id};
 pub use health::{Care, Health, LastError, Stalled};
 pub(crate) use peers::{Peers, TasksRequest};
@@ -133,6 +135,30 @@ impl Herder {
     /// `BadRequest`.
     pub async fn put_config(&self, name: &str, config: Props) -> HerderResult<(bool, ConnectorInfo)> {
         self.desk().await?.put_config(name, config).await
+    }
+
+    /// Brings many connectors to what is wanted, all of them or none: what becomes of each, or why it cannot be.
+    ///
+    /// # Errors
+    /// When nothing could be decided or written; a connector that is refused is in the answer.
+    pub async fn apply(&self, wanted: Vec<Wanted>, how: Apply) -> HerderResult<Changes> {
+        self.desk().await?.apply(wanted, how).await
+    }
+
+    /// The worker's advertised `host:port`.
+    ///
+    /// # Errors
+    /// `Unavailable` before the herder is ready.
+    pub async fn worker_id(&self) -> HerderResult<String> {
+        Ok(self.desk().await?.worker_id.clone())
+    }
+
+    /// Returns once this worker leads its group.
+    ///
+    /// # Errors
+    /// `Elsewhere` when another does.
+    pub async fn leading(&self) -> HerderResult<()> {
+        self.desk().await?.leading().await
     }
 
     /// Changes some settings of a connector.
@@ -252,6 +278,14 @@ impl Herder {
     /// As [`Herder::alter_offsets`].
     pub async fn reset_offsets(&self, name: &str) -> HerderResult<String> {
         self.desk().await?.reset_offsets(name).await
+    }
+
+    /// Signs something for another worker of this group (KIP-507).
+    ///
+    /// # Errors
+    /// `Unavailable` before there is a key.
+    pub async fn sign(&self, content: &[u8]) -> HerderResult<Signature> {
+        self.desk().await?.sign(content)
     }
 
     /// Checks that a request comes from a worker of this group (KIP-507).

@@ -80,7 +80,7 @@ impl Desk {
         }
         self.leading().await?;
         self.stopped(name).await?;
-        self.tasks_gone(name).await?;
+        self.tasks_gone("alter", name).await?;
         // Held, so that nobody deletes or changes the connector meanwhile.
         let _lead = self.lead().await?;
         let config = self.stopped(name).await?;
@@ -95,7 +95,7 @@ impl Desk {
     pub(crate) async fn reset_offsets(&self, name: &str) -> HerderResult<String> {
         self.leading().await?;
         self.stopped(name).await?;
-        self.tasks_gone(name).await?;
+        self.tasks_gone("reset", name).await?;
         let _lead = self.lead().await?;
         let config = self.stopped(name).await?;
         match self.kind(&config) {
@@ -131,6 +131,27 @@ impl Desk {
         self.write_offsets(name, &Arc::new(config), offsets).await
     }
 
+    /// Refuses initial offsets that could not be written.
+    pub(super) async fn check_initial_offsets(
+        &self,
+        name: &str,
+        config: &Props,
+        offsets: &[ConnectorOffset],
+    ) -> HerderResult<()> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        match self.kind(config) {
+            ConnectorKind::Sink => sink_changes(offsets).map(drop),
+            ConnectorKind::Unknown => Err(unknown(config)),
+            ConnectorKind::Source => {
+                let pairs = offsets.iter().map(|offset| (offset.partition.clone(), offset.offset.clone()));
+                let checked = self.check_source(name, &Arc::new(config.clone()), pairs.collect()).await;
+                checked.map_err(|error| failed(error.context("the connector refuses these offsets")))
+            }
+        }
+    }
+
     async fn write_offsets(
         &self,
         name: &str,
@@ -159,7 +180,7 @@ impl Desk {
 
     /// Waits until the tasks of a stopped connector are gone. Those of this worker must be; those of others say so in their status,
     /// but a worker that died says nothing any more: a sink's group and a source's fencing tell then.
-    async fn tasks_gone(&self, name: &str) -> HerderResult<()> {
+    async fn tasks_gone(&self, doing: &str, name: &str) -> HerderResult<()> {
         let deadline = Instant::now() + GONE_MAX.min(self.context.config.rest.request_timeout / 2);
         loop {
             let here = self.command(|reply| Command::HasTasks(name.to_owned(), reply)).await?;
@@ -168,7 +189,7 @@ impl Desk {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return if here { Err(zombies("alter", name)) } else { Ok(()) };
+                return if here { Err(zombies(doing, name)) } else { Ok(()) };
             }
             tokio::time::sleep(GONE_POLL).await;
         }
@@ -226,17 +247,7 @@ impl Desk {
 
     async fn alter_sink(&self, name: &str, config: &Props, offsets: &[ConnectorOffset]) -> HerderResult<()> {
         let (client, group) = self.sink_group(name, config)?;
-        let mut changes = Vec::new();
-        let mut forgotten = Vec::new();
-        for ConnectorOffset { partition, offset } in offsets {
-            let partition = sink_partition(partition).map_err(HerderError::bad_request)?;
-            match offset {
-                Some(offset) => {
-                    changes.push((partition, sink_offset(offset).map_err(HerderError::bad_request)?));
-                }
-                None => forgotten.push(partition),
-            }
-        }
+        let (changes, forgotten) = sink_changes(offsets)?;
         if !changes.is_empty() {
             let committed = client.commit_group_offsets(&group, &changes).await;
             committed.map_err(|error| sink_refusal("alter", name, &group, error))?;
@@ -249,6 +260,23 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// What is to be committed for a sink's group, and what is to be forgotten.
+type SinkChanges = (Vec<(TopicPartition, OffsetAndMetadata)>, Vec<TopicPartition>);
+
+fn sink_changes(offsets: &[ConnectorOffset]) -> HerderResult<SinkChanges> {
+    let (mut changes, mut forgotten) = (Vec::new(), Vec::new());
+    for ConnectorOffset { partition, offset } in offsets {
+        let partition = sink_partition(partition).map_err(HerderError::bad_request)?;
+        match offset {
+            Some(offset) => {
+                changes.push((partition, sink_offset(offset).map_err(HerderError::bad_request)?));
+            }
+            None => forgotten.push(partition),
+        }
+    }
+    Ok((changes, forgotten))
 }
 
 /// What a sink's group refused. One that still has members belongs to tasks that should be gone.

@@ -31,9 +31,9 @@ const COMMANDS_MAX: usize = 1_024;
 /// How long the last statuses may take to be written.
 const STATUS_FLUSH_MAX: Duration = Duration::from_secs(2);
 
-/// How others speak with this worker: as its first listener does.
+/// How others speak with this worker.
 fn scheme(config: &WorkerConfig) -> &'static str {
-    config.listeners.first().map_or("http", Listener::scheme)
+    config.advertised().map_or("http", Listener::scheme)
 }
 
 /// What a herder is made from.
@@ -129,7 +129,7 @@ async fn open(
     commands: mpsc::Sender<Command>,
     group: watch::Receiver<GroupView>,
 ) -> Result<Desk> {
-    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers, .. } = setup;
+    let HerderSetup { registry, config, checker, metrics, worker_id, bootstrap_servers, in_group } = setup;
     let options = &config.options;
     herder.set_stage("connecting to the broker");
     let client = Client::new(ClientConfig {
@@ -154,7 +154,11 @@ async fn open(
         HistoryStore::open(&client, &history_topic),
     )?;
     let configs = Arc::new(configs);
-    let peers: Arc<dyn Peers> = Arc::new(HttpPeers::new()?);
+    let peers = HttpPeers::new(&config.access.peers);
+    if in_group {
+        peers.check().await?;
+    }
+    let peers: Arc<dyn Peers> = Arc::new(peers);
     let fencing = GroupFencing {
         local: LeaderFencing::new(&client, &configs, &config.storage.group_id),
         place: Place::new(group.clone(), config.rest.request_timeout),

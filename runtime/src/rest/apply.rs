@@ -1,35 +1,30 @@
 //! `PUT /connectors`: many connectors brought to what is written down, in one request. Applying the same again changes nothing.
 //!
-//! Ours, beyond Kafka Connect. Each connector is created, updated or left as it is by itself: one that is refused says why and
-//! keeps no other from being applied. Invariant: a connector whose configuration is what was sent already is not touched, so
-//! its tasks do not restart.
+//! Ours, beyond Kafka Connect. All are applied or none: what is wrong with any of them is said, of each at once, and nothing is done.
+//! Invariant: a connector whose configuration is what was sent already is not touched, so its tasks do not restart.
 
 use std::collections::BTreeSet;
 
 use axum::Extension;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt as _, stream};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::RestState;
 use super::body::{Body, CreateRequest, RawCreateRequest};
-use super::connectors::{agreed_name, checked, create_from, named, restore, stored};
+use super::connectors::{agreed_name, checked, named, restore, stored};
 use super::error::Failure;
 use super::login::Caller;
 use super::name::Asked;
 use super::rights::Concerned;
 use crate::config::{Role, Scope};
+use crate::herder::{Apply, Change, Initial, Wanted};
 use crate::validation::SaidConfig;
 
 /// How many connectors one request may bring.
 const CONNECTORS_MAX: usize = 10_000;
-
-/// How many are checked and written at once: each writes to a topic, and writes that wait together are written together.
-const AT_ONCE: usize = 16;
 
 /// What became of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,7 +33,22 @@ enum Outcome {
     Created,
     Updated,
     Unchanged,
+    Deleted,
+    /// It was refused.
     Failed,
+    /// Nothing is wrong with it, but with another.
+    Skipped,
+}
+
+impl From<Change> for Outcome {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Created => Self::Created,
+            Change::Updated => Self::Updated,
+            Change::Unchanged => Self::Unchanged,
+            Change::Deleted => Self::Deleted,
+        }
+    }
 }
 
 /// What is said of a connector.
@@ -50,39 +60,70 @@ struct Applied {
     error: Option<Value>,
 }
 
-/// `PUT /connectors`: 200, or 207 when some were refused.
+/// `PUT /connectors`: 200 when all are as they were sent, 400 when any cannot be.
 pub(super) async fn apply(
     State(rest): State<RestState>,
     caller: Caller,
     asked: Asked,
     Body(requests): Body<Vec<RawCreateRequest>>,
 ) -> Result<Response, Failure> {
-    let dry_run = asked.flag("dryRun")?;
+    let mut how = Apply { prune: asked.flag("prune")?, dry_run: asked.flag("dryRun")? };
     let requests = named_requests(requests)?;
     for (name, _) in &requests {
         caller.require(Role::Admin, Scope::Connector(name))?;
     }
-    let names: Vec<String> = requests.iter().map(|(name, _)| name.clone()).collect();
-    let outcomes: Vec<(String, Result<Outcome, Failure>)> = stream::iter(requests)
-        .map(|(name, request)| async {
-            let outcome = tried(&rest, &name, request, dry_run).await;
-            (name, outcome)
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let mut applied = Vec::with_capacity(outcomes.len());
-    for (name, outcome) in outcomes {
-        applied.push(match outcome {
-            Ok(outcome) => Applied { name, outcome, error: None },
-            // The whole request is the leader's; what was done here before it changed will be found unchanged there.
-            Err(failure) if failure.is_elsewhere() => return Err(failure),
-            Err(failure) => Applied { name, outcome: Outcome::Failed, error: Some(failure.body()) },
-        });
+    if how.prune {
+        caller.require(Role::Admin, Scope::Everything)?;
     }
-    let any_failed = applied.iter().any(|applied| applied.outcome == Outcome::Failed);
-    let status = if any_failed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
-    Ok((status, Extension(Concerned(names)), Json(applied)).into_response())
+    // The leader knows what is stored, and so what `[hidden]` stands for.
+    rest.ask(rest.herder.leading()).await?;
+    let is_dry = how.dry_run;
+    let (mut wanted, mut refused) = (Vec::new(), Vec::new());
+    for (name, request) in requests {
+        match prepared(&rest, &name, request).await {
+            Ok(one) => wanted.push(one),
+            Err(failure) => refused.push((name, failure)),
+        }
+    }
+    how.dry_run |= !refused.is_empty();
+    // What cannot even be prepared is not to be deleted either.
+    how.prune &= refused.is_empty();
+    let changes = rest.ask(rest.herder.apply(wanted, how)).await?;
+    let changes = changes.into_iter().map(|(name, change)| (name, change.map_err(Failure::from)));
+    let all: Vec<_> =
+        changes.chain(refused.into_iter().map(|(name, failure)| (name, Err(failure)))).collect();
+    let names = all.iter().map(|(name, _)| name.clone()).collect();
+    let answer = match summed_up(&all, is_dry) {
+        Ok(applied) => Json(applied).into_response(),
+        Err(failure) => failure.into_response(),
+    };
+    Ok((Extension(Concerned(names)), answer).into_response())
+}
+
+/// What was done, or why nothing was.
+fn summed_up(all: &[(String, Result<Change, Failure>)], is_dry: bool) -> Result<Vec<Applied>, Failure> {
+    let failed = all.iter().filter(|(_, change)| change.is_err()).count();
+    let of = |(name, change): &(String, Result<Change, Failure>)| {
+        let (outcome, error) = match change {
+            Err(failure) => (Outcome::Failed, Some(failure.body())),
+            Ok(_) if failed > 0 && !is_dry => (Outcome::Skipped, None),
+            Ok(change) => ((*change).into(), None),
+        };
+        Applied { name: name.clone(), outcome, error }
+    };
+    let applied: Vec<Applied> = all.iter().map(of).collect();
+    if failed == 0 {
+        return Ok(applied);
+    }
+    let reasons = all
+        .iter()
+        .filter_map(|(name, change)| Some(format!("\n{name}: {}", change.as_ref().err()?.message())));
+    let count = applied.len();
+    let message = format!(
+        "Nothing was applied, for {failed} of {count} connectors cannot be:{}",
+        reasons.collect::<String>()
+    );
+    Err(Failure::bad_request(message).of_each(json!(applied)))
 }
 
 /// The requests with their names, of which none may stand twice: which of them would win?
@@ -105,31 +146,12 @@ fn named_requests(requests: Vec<RawCreateRequest>) -> Result<Vec<(String, Create
     named.collect()
 }
 
-async fn tried(
-    rest: &RestState,
-    name: &str,
-    mut request: CreateRequest,
-    dry_run: bool,
-) -> Result<Outcome, Failure> {
+/// The connector as it is to be stored: without masks.
+async fn prepared(rest: &RestState, name: &str, mut request: CreateRequest) -> Result<Wanted, Failure> {
     let said: SaidConfig = named(std::mem::take(&mut request.config), name);
     let mut config = checked(rest, said).await?;
     let stored = stored(rest, name).await?;
     restore(rest, &mut config, stored.as_ref())?;
-    if stored.as_ref() == Some(&config) {
-        return Ok(Outcome::Unchanged);
-    }
-    if dry_run {
-        let said = config.into_iter().map(|(key, text)| (key, Some(text))).collect();
-        let infos = rest.validator.validate(said).await?;
-        return match infos.error_count() {
-            0 => Ok(if stored.is_some() { Outcome::Updated } else { Outcome::Created }),
-            _ => Err(Failure::bad_request(infos.refusal())),
-        };
-    }
-    if stored.is_none() {
-        create_from(rest, name, config, &request).await?;
-        return Ok(Outcome::Created);
-    }
-    let (created, _) = rest.ask(rest.herder.put_config(name, config)).await?;
-    Ok(if created { Outcome::Created } else { Outcome::Updated })
+    let initial = Initial { target: request.initial_state, offsets: request.initial_offsets };
+    Ok(Wanted { name: name.to_owned(), config, initial })
 }

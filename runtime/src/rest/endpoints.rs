@@ -79,7 +79,14 @@ const LOGS: &[Parameter] = &[
     ("follow", "boolean", "Go on with the lines to come"),
 ];
 const SCOPE: &[Parameter] = &[("scope", "string", "`worker` (default): this one; `cluster`: all of them")];
-const DRY_RUN: &[Parameter] = &[("dryRun", "boolean", "Check, and say what would be done, but do nothing")];
+const APPLY: &[Parameter] = &[
+    ("dryRun", "boolean", "Check, and say what would be done, but do nothing"),
+    (
+        "prune",
+        "boolean",
+        "Delete every connector that is not in the list; needs the role of an admin over all of them",
+    ),
+];
 
 /// All of them.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -103,11 +110,15 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .needs(Role::Admin, Over::Body)
         .body("CreateConnector")
         .answers(&[(201, "ConnectorInfo")]),
-    Endpoint::new("PUT", "/connectors", "Create or update many connectors, each only if that changes it")
-        .needs(Role::Admin, Over::Body)
-        .query(DRY_RUN)
-        .body("ApplyConnectors")
-        .answers(&[(200, "Applied"), (207, "Applied")]),
+    Endpoint::new(
+        "PUT",
+        "/connectors",
+        "Create or update many connectors, all or none, each only if that changes it",
+    )
+    .needs(Role::Admin, Over::Body)
+    .query(APPLY)
+    .body("ApplyConnectors")
+    .answers(&[(200, "Applied")]),
     Endpoint::new("GET", "/connectors/{name}", "A connector as it is configured")
         .answers(&[(200, "ConnectorInfo")]),
     Endpoint::new("DELETE", "/connectors/{name}", "Delete a connector; its offsets stay")

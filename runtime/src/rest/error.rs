@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::herder::{HerderError, HerderErrorKind, Readiness};
 use crate::validation::ValidationError;
@@ -26,6 +26,8 @@ pub struct Failure {
     retry_after: Option<Duration>,
     /// The worker that can do it.
     elsewhere: Option<String>,
+    /// What there is to say of each connector, if there are many.
+    connectors: Option<Box<Value>>,
 }
 
 /// Goes with an answer (not over the wire) whose request another worker must do: its URL.
@@ -35,13 +37,26 @@ pub(super) struct Elsewhere(pub(super) String);
 impl Failure {
     /// A failure with this status; its code is the status in words, such as `not_found`.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: code_of(status), message: message.into(), retry_after: None, elsewhere: None }
+        Self {
+            status,
+            code: code_of(status),
+            message: message.into(),
+            retry_after: None,
+            elsewhere: None,
+            connectors: None,
+        }
     }
 
     /// The same failure with a code of its own: what programs tell it by.
     #[must_use]
     pub(super) fn coded(self, code: &'static str) -> Self {
         Self { code, ..self }
+    }
+
+    /// The same failure, with what there is to say of each connector.
+    #[must_use]
+    pub(super) fn of_each(self, connectors: Value) -> Self {
+        Self { connectors: Some(Box::new(connectors)), ..self }
     }
 
     /// The same failure, which may be gone after this long.
@@ -70,14 +85,19 @@ impl Failure {
 }
 
 impl Failure {
-    /// Whether another worker must do what was asked for.
-    pub(super) const fn is_elsewhere(&self) -> bool {
-        self.elsewhere.is_some()
+    /// What a person should know.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The JSON that is answered.
-    pub(super) fn body(&self) -> serde_json::Value {
-        json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code })
+    pub(super) fn body(&self) -> Value {
+        let mut body =
+            json!({ "error_code": self.status.as_u16(), "message": self.message, "code": self.code });
+        if let Some(connectors) = &self.connectors {
+            body["connectors"] = Value::clone(connectors);
+        }
+        body
     }
 }
 
@@ -120,7 +140,14 @@ impl From<HerderError> for Failure {
         let retry_after =
             (error.kind.is_transient() || error.kind == HerderErrorKind::Timeout).then_some(RETRY_AFTER);
         let code = error.kind.code();
-        Self { status, code, message: error.message, retry_after, elsewhere: error.elsewhere }
+        Self {
+            status,
+            code,
+            message: error.message,
+            retry_after,
+            elsewhere: error.elsewhere,
+            connectors: None,
+        }
     }
 }
 

@@ -13,12 +13,16 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use reqwest::Client;
+use reqwest::Url;
 
 use super::error::{Elsewhere, Failure};
 use super::internal::{ALGORITHM, AUTHORIZATION, REVISION};
+use super::login::Caller;
+use super::on_behalf::{self, BodyDigest};
+use super::peer_client::PeerClient;
 use super::{BODY_BYTES_MAX, RestState};
-use crate::herder::HerderError;
+use crate::config::PeerTls;
+use crate::herder::{HerderError, HerderErrorKind};
 
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -43,13 +47,13 @@ const BACK: [HeaderName; 5] = [
 #[derive(Debug, Clone)]
 pub(super) struct Forwarder {
     rest: RestState,
-    client: Result<Client, String>,
+    client: PeerClient,
 }
 
 impl Forwarder {
     /// Forwards for this worker.
-    pub(super) fn new(rest: RestState) -> Self {
-        Self { rest, client: super::peers::client().map_err(|error| error.report()) }
+    pub(super) fn new(rest: RestState, tls: &PeerTls) -> Self {
+        Self { rest, client: PeerClient::new(tls) }
     }
 }
 
@@ -63,6 +67,9 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
         Ok(body) => body,
         Err(failure) => return failure.into_response(),
     };
+    if let Some(Err(failure)) = parts.extensions.get::<BodyDigest>().map(|digest| digest.check(&body)) {
+        return failure.into_response();
+    }
     let deadline = Instant::now() + forwarder.rest.request_timeout;
     loop {
         let here = Request::from_parts(parts.clone(), Body::from(body.clone()));
@@ -72,16 +79,68 @@ pub(super) async fn forward(State(forwarder): State<Forwarder>, request: Request
         match forwarder.hand_on(&target, &parts, body.clone(), deadline).await {
             Ok(response) => return response,
             // Nobody was asked, so it can be tried again, here as well: the group may have another leader by now.
-            Err(error) if error.is_connect() && Instant::now() + AGAIN < deadline => {
+            Err(Setback::Http(error)) if is_passing(&error) && Instant::now() + AGAIN < deadline => {
                 tracing::debug!(%target, ?error, "a worker could not be reached; looking again who leads");
                 tokio::time::sleep(AGAIN).await;
             }
-            Err(error) => {
-                let text = format!("IO Error trying to forward REST request: {error:?}");
-                return Failure::from(HerderError::internal(text)).into_response();
-            }
+            // A group that has just begun has no key yet with which this worker could say who asks.
+            Err(Setback::NoKey(_)) if Instant::now() + AGAIN < deadline => tokio::time::sleep(AGAIN).await,
+            Err(setback) => return setback.failure().into_response(),
         }
     }
+}
+
+/// Why a request could not be handed on.
+#[derive(Debug)]
+enum Setback {
+    Http(reqwest::Error),
+    NoKey(HerderError),
+    Here(Failure),
+}
+
+impl From<reqwest::Error> for Setback {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl From<HerderError> for Setback {
+    fn from(error: HerderError) -> Self {
+        match error.kind {
+            HerderErrorKind::Unavailable => Self::NoKey(error),
+            _ => Self::Here(error.into()),
+        }
+    }
+}
+
+impl Setback {
+    fn failure(self) -> Failure {
+        let error = match self {
+            Self::Here(failure) => return failure,
+            Self::NoKey(error) => return error.into(),
+            Self::Http(error) => error,
+        };
+        let mut text = format!("IO Error trying to forward REST request: {error:?}");
+        if of_tls(&error).is_some() {
+            text += "; listeners.https.ssl.truststore.location (or ssl.truststore.location) says whose certificates workers trust, \
+                     and listeners.https.ssl.keystore.location which they show";
+        }
+        HerderError::internal(text).into()
+    }
+}
+
+/// Whether nobody was reached, for a reason that passes: another worker's certificate does not become good by waiting.
+fn is_passing(error: &reqwest::Error) -> bool {
+    error.is_connect() && of_tls(error).is_none()
+}
+
+/// What TLS did not like, however deep it is: errors of I/O keep what they were made from beside their sources.
+fn of_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inside.and_then(|inside| of_tls(inside)).or_else(|| of_tls(error.source()?))
 }
 
 impl Forwarder {
@@ -91,18 +150,13 @@ impl Forwarder {
         parts: &Parts,
         body: Bytes,
         deadline: Instant,
-    ) -> Result<Response, reqwest::Error> {
-        let client = match &self.client {
-            Ok(client) => client,
-            Err(problem) => return Ok(Failure::from(HerderError::internal(problem)).into_response()),
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let request = client
-            .request(parts.method.clone(), target)
-            .headers(selected(&parts.headers))
-            .timeout(left.max(Duration::from_millis(1)))
-            .body(body);
-        let answer = request.send().await?;
+    ) -> Result<Response, Setback> {
+        let mut answer = self.ask(target, parts, body.clone(), deadline).await?;
+        if answer.headers().contains_key(on_behalf::REFUSED) {
+            // Nothing was done: the session key is a new one, which this worker reads now.
+            self.rest.herder.catch_up().await;
+            answer = self.ask(target, parts, body, deadline).await?;
+        }
         let (status, headers) = (answer.status(), answer.headers().clone());
         let Some(bytes) = limited(answer).await? else {
             let text = format!("the answer of {target} is larger than {ANSWER_BYTES_MAX} bytes");
@@ -118,6 +172,35 @@ impl Forwarder {
             into.extend(headers.get(&name).map(|value| (name, value.clone())));
         }
         Ok(response)
+    }
+}
+
+impl Forwarder {
+    async fn ask(
+        &self,
+        target: &str,
+        parts: &Parts,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, Setback> {
+        let client = self.client.current().await.map_err(HerderError::internal)?;
+        let url = Url::parse(target)
+            .map_err(|error| HerderError::internal(format!("{target} is no URL of a worker: {error}")))?;
+        let mut headers = selected(&parts.headers);
+        // Requests of workers themselves are signed already, and have no caller.
+        if let Some(caller) = parts.extensions.get::<Caller>().filter(|caller| !caller.logged_in) {
+            headers.remove(header::AUTHORIZATION);
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            let asked = format!("{}{query}", url.path());
+            let name = caller.name.as_deref();
+            let to = target.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            let said =
+                on_behalf::headers(&self.rest.herder, name, (to, &asked), &parts.method, &body).await?;
+            headers.extend(said);
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let request = client.request(parts.method.clone(), url).headers(headers).timeout(left).body(body);
+        Ok(request.send().await?)
     }
 }
 
@@ -186,6 +269,15 @@ mod tests {
             Some("http://leader:8083/connectors?forward=false")
         );
         assert_eq!(at("/connectors?forward=false"), None);
+    }
+
+    #[test]
+    fn what_tls_did_not_like_is_found_however_deep() {
+        let io = std::io::Error::other::<Box<dyn std::error::Error + Send + Sync>>;
+        let tls = || rustls::Error::General("no".to_owned());
+        let deep = io(Box::new(io(Box::new(tls()))));
+        assert_eq!(of_tls(&deep), Some(&tls()));
+        assert_eq!(of_tls(&std::io::Error::other("plain")), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who asks: HTTP Basic, a bearer token, a client's certificate, or nobody.
+//! Who asks: HTTP Basic, a bearer token, a client's certificate, another worker's word, or nobody.
 //!
 //! Before every handler, by `rights`. Invariants: a password is checked where that holds up no other request; what was said
 //! wrongly too often is not even looked at; a caller without a name may do only what is said for such callers.
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::attempts::Attempts;
 use super::error::Failure;
 use super::serve::Peer;
-use crate::config::{Grants, RestAccess, Role, Scope};
+use crate::config::{Grants, RestAccess, Role, Scope, Users, Watched};
 
 /// How many passwords may be checked at once: a hash keeps a core busy.
 const CHECKS_MAX: usize = 2;
@@ -35,12 +35,18 @@ const REMEMBERED_MAX: usize = 1000;
 pub(super) struct Caller {
     /// The name; `None` for somebody without one.
     pub(super) name: Option<Arc<str>>,
+    /// Whether what was said in `Authorization` told the name: any worker can find it out by that.
+    pub(super) logged_in: bool,
     grants: Arc<Grants>,
 }
 
 impl Caller {
     fn named(name: &str, grants: Grants) -> Self {
-        Self { name: Some(name.into()), grants: Arc::new(grants) }
+        Self { name: Some(name.into()), logged_in: false, grants: Arc::new(grants) }
+    }
+
+    fn unnamed(grants: Grants) -> Self {
+        Self { name: None, logged_in: false, grants: Arc::new(grants) }
     }
 
     /// Whether the caller may do this.
@@ -78,8 +84,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub(super) struct Login {
     access: RestAccess,
     attempts: Mutex<Attempts>,
-    /// Hashes of credentials that were right, and until when they count.
-    remembered: Mutex<HashMap<Vec<u8>, Instant>>,
+    /// Hashes of credentials that were right for a version of the users' file, and until when they count.
+    remembered: Mutex<HashMap<(u64, Vec<u8>), Instant>>,
     checks: Semaphore,
 }
 
@@ -94,16 +100,21 @@ impl Login {
         let said = headers.get(header::AUTHORIZATION);
         if let Some(said) = said.filter(|_| self.access.users.is_some() || self.access.tokens.is_some()) {
             let name = self.logged_in(said, peer).await?;
-            return Ok(Caller::named(&name, self.access.roles.of_name(&name)));
+            return Ok(Caller { logged_in: true, ..Caller::named(&name, self.access.roles.of_name(&name)) });
         }
-        if let Some(name) = peer.and_then(|peer| peer.certificate.as_deref()) {
+        self.vouched(peer.and_then(|peer| peer.certificate.as_deref()))
+    }
+
+    /// Somebody whose name is certain without a login, or who has none.
+    pub(super) fn vouched(&self, name: Option<&str>) -> Result<Caller, Failure> {
+        if let Some(name) = name {
             return Ok(Caller::named(name, self.access.roles.of_name(name)));
         }
         if !self.access.asks_for_login() {
-            return Ok(Caller { name: None, grants: Arc::new(Grants::all()) });
+            return Ok(Caller::unnamed(Grants::all()));
         }
         match self.access.roles.of_anonymous() {
-            Some(grants) => Ok(Caller { name: None, grants: Arc::new(grants.clone()) }),
+            Some(grants) => Ok(Caller::unnamed(grants.clone())),
             None => Err(refused("This worker must know who asks: log in")),
         }
     }
@@ -124,9 +135,10 @@ impl Login {
         let found = match Credentials::parse(said) {
             Some(Credentials::Basic(name, password)) => self.by_password(said, name, password, peer).await?,
             // Nobody guesses a token, and looking one up costs nothing: no need to let its owner wait for others' failures.
-            Some(Credentials::Bearer(token)) => {
-                self.access.tokens.as_ref().and_then(|tokens| tokens.owner(&token)).map(str::to_owned)
-            }
+            Some(Credentials::Bearer(token)) => match current(self.access.tokens.as_ref()).await? {
+                Some((tokens, _)) => tokens.owner(&token).map(str::to_owned),
+                None => None,
+            },
             None => None,
         };
         found.ok_or_else(|| {
@@ -145,7 +157,9 @@ impl Login {
         password: String,
         peer: Option<&Peer>,
     ) -> Result<Option<String>, Failure> {
-        let hash = digest::digest(&digest::SHA256, said.as_bytes()).as_ref().to_vec();
+        let Some((users, version)) = current(self.access.users.as_ref()).await? else { return Ok(None) };
+        // Whoever is not in the file any more, or has another password by now, is not remembered either.
+        let hash = (version, digest::digest(&digest::SHA256, said.as_bytes()).as_ref().to_vec());
         if self.remembered.lock().get(&hash).is_some_and(|until| *until > Instant::now()) {
             return Ok(Some(name));
         }
@@ -153,7 +167,7 @@ impl Login {
             let message = "Too many logins from this address failed: try again later";
             return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, message).passing(wait));
         }
-        let found = self.check(name, password).await?;
+        let found = self.check(users, name, password).await?;
         if found.is_some() {
             self.remember(hash);
         }
@@ -161,16 +175,19 @@ impl Login {
     }
 
     /// The name, if the password is its.
-    async fn check(&self, name: String, password: String) -> Result<Option<String>, Failure> {
-        let Some(users) = self.access.users.clone() else { return Ok(None) };
-        let broken = |reason: String| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
+    async fn check(
+        &self,
+        users: Arc<Users>,
+        name: String,
+        password: String,
+    ) -> Result<Option<String>, Failure> {
         let _slot = self.checks.acquire().await.map_err(|error| broken(error.to_string()))?;
         let checked =
             tokio::task::spawn_blocking(move || users.check(&name, &password).then_some(name)).await;
         checked.map_err(|error| broken(format!("the login could not be checked: {error}")))
     }
 
-    fn remember(&self, hash: Vec<u8>) {
+    fn remember(&self, hash: (u64, Vec<u8>)) {
         let now = Instant::now();
         let mut remembered = self.remembered.lock();
         if remembered.len() >= REMEMBERED_MAX {
@@ -178,6 +195,19 @@ impl Login {
         }
         remembered.insert(hash, now + REMEMBERED_FOR);
     }
+}
+
+/// What a file says now, and its version. Looking at it holds up no other request.
+async fn current<T: Send + Sync + 'static>(
+    file: Option<&Watched<T>>,
+) -> Result<Option<(Arc<T>, u64)>, Failure> {
+    let Some(file) = file.cloned() else { return Ok(None) };
+    let read = tokio::task::spawn_blocking(move || file.current()).await;
+    read.map(Some).map_err(|error| broken(format!("the login could not be checked: {error}")))
+}
+
+fn broken(reason: String) -> Failure {
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
 }
 
 fn refused(message: &str) -> Failure {

@@ -21,7 +21,9 @@ mod logs;
 mod metrics;
 mod name;
 mod offsets;
+mod on_behalf;
 mod openapi;
+mod peer_client;
 mod peers;
 mod plugins;
 mod rights;
@@ -53,7 +55,9 @@ use crate::herder::{Herder, HerderResult};
 use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::validation::{Mask, Validator};
+use forward::Forwarder;
 use login::Login;
+pub(crate) use on_behalf::Assertions;
 use rights::Rights;
 
 /// How large a body may be.
@@ -77,6 +81,8 @@ pub struct RestState {
     pub metrics: Metrics,
     /// The broker inside this process, while it runs; its numbers are shown too.
     pub broker: OwnBroker,
+    /// Who was vouched for by other workers.
+    pub(crate) assertions: Assertions,
     /// How long a request may take.
     pub request_timeout: Duration,
 }
@@ -117,12 +123,18 @@ pub fn router(state: RestState, access: Access) -> Router {
         }
     }
     let login = Login::new(access.rest.clone());
-    let rights = Rights { login, audit: access.rest.audit_file.clone() };
+    let rights = Rights {
+        login,
+        audit: access.rest.audit_file.clone(),
+        herder: state.herder.clone(),
+        assertions: state.assertions.clone(),
+    };
+    let forwarder = Forwarder::new(state.clone(), &access.rest.peers);
     router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(forward::Forwarder::new(state.clone()), forward::forward))
+        .layer(from_fn_with_state(forwarder, forward::forward))
         .layer(from_fn_with_state(Arc::new(rights), rights::check))
         .layer(from_fn_with_state(Arc::new(access), guard::check))
         .with_state(state)

@@ -8,22 +8,21 @@ use std::time::Duration;
 use api::{Error, Result};
 use async_trait::async_trait;
 use axum::http::{Method, StatusCode, header};
-use reqwest::Client;
 use serde::Deserialize;
 
 use super::internal::{ALGORITHM, AUTHORIZATION, REVISION};
 use super::name::encoded;
+use super::peer_client::PeerClient;
+use crate::config::PeerTls;
 use crate::herder::{HerderError, HerderErrorKind, HerderResult, Peers, Signature, TasksRequest};
 
 /// How long another worker may take: it may have to fence, and to write.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The way to other workers.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpPeers {
-    client: Client,
+    client: PeerClient,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,12 +31,24 @@ struct ErrorBody {
 }
 
 impl HttpPeers {
-    /// Opens no connection yet.
+    /// Opens nothing yet.
+    pub(crate) fn new(tls: &PeerTls) -> Self {
+        Self { client: PeerClient::new(tls) }
+    }
+
+    /// Reads the certificates, so that what is wrong with them is told before they are needed.
     ///
     /// # Errors
-    /// `Fatal` when TLS cannot be set up.
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self { client: client()? })
+    /// `BadConfig` that names the file or setting.
+    pub(crate) async fn check(&self) -> Result<()> {
+        let read = self.client.current().await;
+        read.map(drop).map_err(|reason| {
+            Error::bad_config(format!("requests to other workers cannot be made over TLS: {reason}"))
+        })
+    }
+
+    async fn client(&self) -> HerderResult<reqwest::Client> {
+        self.client.current().await.map_err(HerderError::internal)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, signature: Signature) -> HerderResult<()> {
@@ -63,26 +74,6 @@ impl HttpPeers {
     }
 }
 
-/// A client for other workers: their certificates are checked, they are never asked by way of a proxy.
-///
-/// # Errors
-/// `Fatal` when TLS cannot be set up.
-pub(super) fn client() -> Result<Client> {
-    if rustls::crypto::CryptoProvider::get_default().is_none()
-        && rustls::crypto::ring::default_provider().install_default().is_err()
-    {
-        tracing::debug!("another provider of cryptography was installed meanwhile");
-    }
-    Client::builder()
-        .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build()
-        .map_err(|error| Error::fatal("cannot set up the HTTP client for other workers").with_source(error))
-}
-
 /// What the other worker's status means to this one.
 const fn kind_of(status: StatusCode) -> HerderErrorKind {
     match status.as_u16() {
@@ -100,7 +91,8 @@ impl Peers for HttpPeers {
     async fn put_tasks(&self, leader: &str, request: TasksRequest<'_>) -> HerderResult<()> {
         let url = format!("{}/connectors/{}/tasks", leader.trim_end_matches('/'), encoded(request.connector));
         let post = self
-            .client
+            .client()
+            .await?
             .request(Method::POST, url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(REVISION, request.revision)
@@ -110,6 +102,6 @@ impl Peers for HttpPeers {
 
     async fn fence(&self, leader: &str, connector: &str, signature: Signature) -> HerderResult<()> {
         let url = format!("{}/connectors/{}/fence", leader.trim_end_matches('/'), encoded(connector));
-        self.send(self.client.request(Method::PUT, url), signature).await
+        self.send(self.client().await?.request(Method::PUT, url), signature).await
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::RequestExt as _;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -16,8 +16,10 @@ use serde_json::json;
 use super::endpoints::{self, Over};
 use super::error::Failure;
 use super::login::{Caller, Login};
+use super::on_behalf::{Assertions, REFUSED};
 use super::serve::Peer;
-use crate::config::{AuditFile, Scope};
+use crate::config::{AuditFile, Role, Scope};
+use crate::herder::Herder;
 
 /// The target of the log lines that tell of changes.
 const AUDIT: &str = "millrace::audit";
@@ -31,16 +33,22 @@ pub(super) struct Concerned(pub(super) Vec<String>);
 pub(super) struct Rights {
     pub(super) login: Login,
     pub(super) audit: Option<AuditFile>,
+    /// Who knows the key by which other workers vouch for callers.
+    pub(super) herder: Herder,
+    pub(super) assertions: Assertions,
 }
 
 /// Lets a request through, or not.
 pub(super) async fn check(State(rights): State<Arc<Rights>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().cloned();
     let asked = Asked::of(&request, peer.as_ref());
-    let admitted = admit(&rights.login, &mut request, peer.as_ref()).await;
+    let admitted = match rights.asking(&mut request, peer.as_ref()).await {
+        Ok(caller) => admit(caller, &mut request).await,
+        Err(response) => Err((Caller::default(), response)),
+    };
     let (caller, mut response) = match admitted {
         Ok(caller) => (caller, next.run(request).await),
-        Err((caller, failure)) => (caller, failure.into_response()),
+        Err(refused) => refused,
     };
     if response.status() == StatusCode::UNAUTHORIZED {
         for challenge in rights.login.challenges() {
@@ -51,19 +59,45 @@ pub(super) async fn check(State(rights): State<Arc<Rights>>, mut request: Reques
     response
 }
 
-/// Who asks, if they may; the request gets the caller.
-async fn admit(
-    login: &Login,
-    request: &mut Request,
-    peer: Option<&Peer>,
-) -> Result<Caller, (Caller, Failure)> {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let rule = path.map(|path| endpoints::rights(request.method(), path.as_str()));
-    if matches!(rule, Some((_, Over::Signed))) {
-        return Ok(Caller::default());
+impl Rights {
+    /// Who asks, by the request and its connection, or by the word of the worker that hands the request on; nobody, where that does
+    /// not matter.
+    async fn asking(&self, request: &mut Request, peer: Option<&Peer>) -> Result<Caller, Response> {
+        if matches!(rule(request), Some((_, Over::Signed))) {
+            return Ok(Caller::default());
+        }
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let asserted = self.assertions.check(&self.herder, method, uri, headers).await;
+        let asserted = asserted.map_err(|disbelief| {
+            let mut response = disbelief.failure.into_response();
+            if disbelief.may_be_renewed {
+                response.headers_mut().insert(REFUSED, HeaderValue::from_static("signature"));
+            }
+            response
+        })?;
+        let caller = match asserted {
+            Some(asserted) => {
+                request.extensions_mut().insert(asserted.body.clone());
+                self.login.vouched(asserted.name.as_deref())
+            }
+            None => self.login.caller(request.headers(), peer).await,
+        };
+        caller.map_err(IntoResponse::into_response)
     }
-    let caller =
-        login.caller(request.headers(), peer).await.map_err(|failure| (Caller::default(), failure))?;
+}
+
+/// What a request needs, if anything is served there.
+fn rule(request: &Request) -> Option<(Role, Over)> {
+    let path = request.extensions().get::<MatchedPath>()?;
+    Some(endpoints::rights(request.method(), path.as_str()))
+}
+
+/// Lets a caller in, if they may; the request gets the caller.
+async fn admit(caller: Caller, request: &mut Request) -> Result<Caller, (Caller, Response)> {
+    let rule = rule(request);
+    if matches!(rule, Some((_, Over::Signed))) {
+        return Ok(caller);
+    }
     let judged = match rule {
         // Nothing is served there, or the handler asks for each connector in the body.
         None | Some((_, Over::Body | Over::Signed)) => Ok(()),
@@ -81,7 +115,7 @@ async fn admit(
             request.extensions_mut().insert(caller.clone());
             Ok(caller)
         }
-        Err(failure) => Err((caller, failure)),
+        Err(failure) => Err((caller, failure.into_response())),
     }
 }
 

@@ -88,6 +88,7 @@ fn answers() -> Value {
                 "error_code": {"type": "integer", "description": "The status"},
                 "message": text(),
                 "code": {"type": "string", "description": "What programs tell it by, such as already_exists"},
+                "connectors": {"$ref": "#/components/schemas/Applied", "description": "Of PUT /connectors: what is wrong with which"},
             }),
             &["error_code", "message", "code"],
         ),
@@ -122,7 +123,7 @@ fn answers() -> Value {
         "Applied": list(&object(
             json!({
                 "name": text(),
-                "outcome": {"enum": ["created", "updated", "unchanged", "failed"]},
+                "outcome": {"enum": ["created", "updated", "unchanged", "deleted", "failed", "skipped"]},
                 "error": named("Error"),
             }),
             &["name", "outcome"],

@@ -108,6 +108,7 @@ fn state(worker: &WorkerConfig, herder: Herder) -> RestState {
         levels: Levels::parse("info").unwrap(),
         metrics: Metrics::default(),
         broker: OwnBroker::default(),
+        assertions: Assertions::default(),
         request_timeout: worker.rest.request_timeout,
     }
 }

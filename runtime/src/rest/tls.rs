@@ -128,7 +128,8 @@ impl Texts {
     }
 }
 
-fn read(pem: &Pem) -> Result<Password, String> {
+/// The text of a PEM.
+pub(super) fn read(pem: &Pem) -> Result<Password, String> {
     let path = match pem {
         Pem::Text(_, text) => return Ok(text.clone()),
         Pem::File(path) => path,
@@ -142,7 +143,8 @@ fn read(pem: &Pem) -> Result<Password, String> {
     Ok(Password::new(text))
 }
 
-fn certificates(source: &Pem, pem: &Password) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates in a PEM, of which there must be one.
+pub(super) fn certificates(source: &Pem, pem: &Password) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.reveal().as_bytes()).collect();
     let all = all.map_err(|error| format!("{source}: {error}"))?;
     if all.is_empty() {
@@ -151,7 +153,8 @@ fn certificates(source: &Pem, pem: &Password) -> Result<Vec<CertificateDer<'stat
     Ok(all)
 }
 
-fn private_key(source: &Pem, pem: &Password) -> Result<PrivateKeyDer<'static>, String> {
+/// The private key in a PEM.
+pub(super) fn private_key(source: &Pem, pem: &Password) -> Result<PrivateKeyDer<'static>, String> {
     if pem.reveal().contains("ENCRYPTED") {
         return Err(format!(
             "{source}: the private key is encrypted; decrypt it with `openssl pkcs8 -in KEY -out PLAIN` and keep the file readable for its owner alone"

@@ -82,9 +82,14 @@ pub(crate) fn not_a_connector(plugin: &Plugin) -> Error {
     Error::bad_config(format!("connector.class: {} is not a connector", plugin.class))
 }
 
-/// The class that Connect's users see as `task.class`: `...FileStreamSourceConnector` has tasks of `...FileStreamSourceTask`.
+/// The class that Connect's users see as `task.class`: `...FileStreamSourceConnector` has tasks of `...FileStreamSourceTask`, and
+/// Debezium's `...MySqlConnector` of `...MySqlConnectorTask`. A Kafka Connect to which a connector is given back loads it by this name.
 fn task_class(connector: &str) -> String {
-    format!("{}Task", connector.strip_suffix("Connector").unwrap_or(connector))
+    let stem = match connector.starts_with("io.debezium.") {
+        true => connector,
+        false => connector.strip_suffix("Connector").unwrap_or(connector),
+    };
+    format!("{stem}Task")
 }
 
 /// How a connector and its tasks are restarted: from its settings as they are said.
@@ -103,5 +108,7 @@ mod tests {
             "org.apache.kafka.connect.file.FileStreamSourceTask"
         );
         assert_eq!(task_class("x.Datagen"), "x.DatagenTask");
+        let debezium = "io.debezium.connector.mysql.MySqlConnector";
+        assert_eq!(task_class(debezium), "io.debezium.connector.mysql.MySqlConnectorTask");
     }
 }

@@ -94,7 +94,9 @@ pub(crate) async fn open(id: &TaskId, setup: &TaskSetup) -> Result<Opened> {
     })
 }
 
-/// The offsets of a connector, in its own topic if it names one.
+/// The offsets of a connector, in its own topic if it names one. With exactly-once delivery they are in the transactions of its
+/// records, and so on the cluster of these: there, a connector that writes to another cluster has a topic of its own, called as the
+/// worker's is here.
 ///
 /// # Errors
 /// As [`OffsetStore::open`].
@@ -105,11 +107,14 @@ pub(crate) async fn offsets(
 ) -> Result<ConnectorOffsets> {
     let config = parse(name, SourceConfig::parse(connector))?;
     let worker = &context.offsets;
-    let own = match config.offsets_storage_topic.filter(|topic| topic != worker.topic()) {
+    let client = clients::connections(&context.client, &context.config, connector, "producer.", name)?;
+    let is_elsewhere = client.config().bootstrap_servers != context.client.config().bootstrap_servers;
+    let by_default =
+        || (is_elsewhere && context.config.exactly_once.is_enabled()).then(|| worker.topic().to_owned());
+    let named = config.offsets_storage_topic.or_else(by_default);
+    let own = match named.filter(|topic| is_elsewhere || topic != worker.topic()) {
         None => None,
         Some(topic) => {
-            let client =
-                clients::connections(&context.client, &context.config, connector, "producer.", name)?;
             let topic = InternalTopic { name: topic, ..context.config.offset_topic() };
             Some(OffsetStore::open(&client, &topic, "offsets.storage.topic").await?)
         }

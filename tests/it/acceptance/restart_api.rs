@@ -1,9 +1,11 @@
-//! `ConnectorRestartApiIntegrationTest` (KIP-745), on one worker: what runs and what failed, times `includeTasks`, times `onlyFailed`.
+//! `ConnectorRestartApiIntegrationTest` (KIP-745), on one worker and on three: what runs and what failed, times `includeTasks`, times
+//! `onlyFailed`.
 
 use reqwest::Method;
 use serde_json::json;
 
 use super::stage::Stage;
+use super::trio::Trio;
 
 /// What has failed before the restart.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,15 +69,19 @@ async fn check(stage: &Stage, name: &str, case: Case) {
     stage.delete(name).await;
 }
 
+/// Every way to restart, of a connector and tasks that have failed or not.
+fn cases(connector_failed: bool, task_failed: bool) -> [(String, Case); 4] {
+    [(false, false), (false, true), (true, false), (true, true)].map(|(include_tasks, only_failed)| {
+        let case = Case { connector_failed, task_failed, include_tasks, only_failed };
+        let flags = [connector_failed, task_failed, include_tasks, only_failed]
+            .map(|flag| if flag { 'y' } else { 'n' });
+        (format!("restart-{}", flags.iter().collect::<String>()), case)
+    })
+}
+
 async fn matrix(connector_failed: bool, task_failed: bool) {
     let stage = Stage::shared().await;
-    let cases =
-        [(false, false), (false, true), (true, false), (true, true)].map(|(include_tasks, only_failed)| {
-            let case = Case { connector_failed, task_failed, include_tasks, only_failed };
-            let flags = [connector_failed, task_failed, include_tasks, only_failed]
-                .map(|flag| if flag { 'y' } else { 'n' });
-            (format!("restart-{}", flags.iter().collect::<String>()), case)
-        });
+    let cases = cases(connector_failed, task_failed);
     futures::future::join_all(cases.iter().map(|(name, case)| check(&stage, name, *case))).await;
 }
 
@@ -99,9 +105,24 @@ async fn test_failed_connector_and_tasks_restart() {
     matrix(true, true).await;
 }
 
+/// `testMultiWorkerRestart...`: on three workers, one case after another, since whatever else comes and goes would move tasks.
+#[tokio::test]
+async fn test_multi_worker_restart() {
+    let trio = Trio::start().await;
+    for failed in [false, true] {
+        for (name, case) in cases(failed, failed) {
+            check(&trio.stage, &name, case).await;
+        }
+    }
+    restart_unknown_connector(&trio.stage).await;
+}
+
 #[tokio::test]
 async fn test_restart_unknown_connector() {
-    let stage = Stage::shared().await;
+    restart_unknown_connector(&*Stage::shared().await).await;
+}
+
+async fn restart_unknown_connector(stage: &Stage) {
     for query in ["", "?includeTasks=true", "?onlyFailed=true", "?includeTasks=true&onlyFailed=true"] {
         let (status, answer) = stage.call(Method::POST, &format!("/connectors/unknown/restart{query}")).await;
         assert_eq!((status, answer["error_code"].as_u64()), (404, Some(404)), "{query}: {answer}");

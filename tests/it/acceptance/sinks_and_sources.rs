@@ -95,6 +95,34 @@ async fn test_topics_are_created_for_source_connectors_using_topic_creation() {
 }
 
 #[tokio::test]
+async fn test_switching_to_topic_creation_enabled() {
+    let mut stage = Stage::prepared(&[("topic.creation.enable", "false"), ("broker.num.partitions", "3")]);
+    stage.worker.start().await.unwrap();
+    let creation =
+        json!({"topic.creation.default.replication.factor": "1", "topic.creation.default.partitions": "2"});
+    let partitions = async |stage: &Stage, topic: &str, expected: i32| {
+        stage
+            .until("the topic", || async {
+                let partitions = stage.client().partitions_for(topic, false).await?;
+                ensure!(partitions == expected, "{partitions} partitions");
+                Ok(())
+            })
+            .await;
+    };
+    stage.create("before", stage.source("before", creation.clone())).await;
+    partitions(&stage, "before", 3).await;
+    stage.worker.process().unwrap().terminate().await.unwrap();
+    let file = stage.folder().join("worker.properties");
+    let settings = std::fs::read_to_string(&file).unwrap().replace("topic.creation.enable=false", "");
+    std::fs::write(&file, settings).unwrap();
+    stage.worker.start().await.unwrap();
+    stage.is("before", "RUNNING", &["RUNNING"]).await;
+    stage.create("after", stage.source("after", creation)).await;
+    partitions(&stage, "after", 2).await;
+    partitions(&stage, "before", 3).await;
+}
+
+#[tokio::test]
 async fn test_filter_on_topic_name_with_sink_connector() {
     let (stage, name) = (Stage::shared().await, "filter-topics");
     stage.produce("filter-foo", None, &["f1", "f2"]).await;

@@ -23,6 +23,14 @@ pub(super) const SOURCE: &str = "org.example.acceptance.CountingSourceConnector"
 pub(super) const SINK: &str = "org.example.acceptance.NotingSinkConnector";
 const STRINGS: &str = "org.apache.kafka.connect.storage.StringConverter";
 
+/// What every worker is told.
+pub(super) const SETTINGS: [(&str, &str); 4] = [
+    ("task.shutdown.graceful.timeout.ms", "1000"),
+    ("offset.flush.interval.ms", "100"),
+    ("key.converter", STRINGS),
+    ("value.converter", STRINGS),
+];
+
 /// The worker that cases share while any of them runs.
 static SHARED: Mutex<Weak<Stage>> = Mutex::const_new(Weak::new());
 
@@ -53,15 +61,13 @@ impl Stage {
     /// One that is not started yet.
     pub(super) fn prepared(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut all = vec![
-            ("task.shutdown.graceful.timeout.ms", "1000"),
-            ("offset.flush.interval.ms", "100"),
-            ("key.converter", STRINGS),
-            ("value.converter", STRINGS),
-        ];
-        all.extend(settings);
-        let mut worker = Millrace::prepare(folder.path(), &all).unwrap();
+        let mut worker = Millrace::prepare(folder.path(), &[&SETTINGS, settings].concat()).unwrap();
         worker.run_binary("acceptance-worker").unwrap();
+        Self { worker, folder }
+    }
+
+    /// This worker, which is one of a group; its connectors are told what to do in this folder.
+    pub(super) const fn of(worker: Millrace, folder: TempDir) -> Self {
         Self { worker, folder }
     }
 

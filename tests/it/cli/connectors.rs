@@ -4,10 +4,11 @@ use std::fs;
 
 use anyhow::ensure;
 use harness::millrace::Millrace;
-use harness::wait;
+use harness::{places, wait};
 use serde_json::{Value, json};
 
-use super::Cli;
+use super::{Cli, Said};
+use crate::authority::Authority;
 
 #[tokio::test]
 async fn connectors_are_applied_watched_halted_and_deleted() {
@@ -24,8 +25,18 @@ async fn connectors_are_applied_watched_halted_and_deleted() {
     let file = file.display().to_string();
 
     assert_eq!(run(&["validate", &file]).ok(), "orders is valid\n");
+    assert_eq!(run(&["apply", "--dry-run", &file]).ok(), "connector orders would be created\n");
     assert_eq!(run(&["apply", &file]).ok(), "created connector orders\n");
-    assert_eq!(run(&["apply", &file]).ok(), "updated connector orders\n");
+    assert_eq!(run(&["apply", &file]).ok(), "unchanged connector orders\n");
+    let other = folder.path().join("other.properties");
+    fs::write(&other, properties.replace("orders", "other")).unwrap();
+    let other = other.display().to_string();
+    assert_eq!(run(&["apply", &file, &other]).ok(), "unchanged connector orders\ncreated connector other\n");
+    let pruned = "connector orders would be unchanged\nconnector other would be deleted\n";
+    assert_eq!(run(&["apply", &file, "--prune", "--dry-run"]).ok(), pruned);
+    assert_eq!(run(&["list", "--json"]).json().as_object().unwrap().len(), 2);
+    let pruned = json!([{"name": "orders", "outcome": "unchanged"}, {"name": "other", "outcome": "deleted"}]);
+    assert_eq!(run(&["apply", &file, "--prune", "--yes", "--json"]).json(), pruned);
     worker.running("orders").await.unwrap();
     assert!(cli.run(&["consume", "orders", "-n", "3", "-o", "earliest"]).ok().lines().count() == 3);
     let listed = run(&["list"]).ok();
@@ -81,7 +92,11 @@ async fn refusals_of_a_worker_have_codes_of_their_kinds() {
     let file = file.display().to_string();
     let told = run(&["validate", &file]);
     told.failed(2, &["wrong: topic: ", "wrong: records.per.second: "]);
-    run(&["apply", &file]).failed(2, &["wrong: ", "records.per.second"]);
+    let good = folder.path().join("good.properties");
+    fs::write(&good, "name=good\nconnector.class=datagen\ntopic=good\n").unwrap();
+    run(&["apply", &good.display().to_string(), &file])
+        .failed(2, &["Nothing was applied", "wrong: ", "records.per.second"]);
+    assert_eq!(run(&["list", "--json"]).json(), json!({}), "all or none");
     let validated = run(&["validate", "--json", &file]);
     assert_eq!(validated.code, Some(2));
     let answer: Value = serde_json::from_str(&validated.stdout).unwrap();
@@ -90,4 +105,80 @@ async fn refusals_of_a_worker_have_codes_of_their_kinds() {
     cli.run(&["connectors", "list", "--url", "http://127.0.0.1:1"])
         .failed(3, &["no worker answers at 127.0.0.1:1", "--url"]);
     cli.run(&["connectors", "list", "--url", "nonsense"]).failed(2, &["--url"]);
+}
+
+/// A worker that speaks https and knows users, tokens and certificates, asked by each.
+#[tokio::test]
+async fn a_worker_that_asks_who_is_there_is_told() {
+    let (folder, ca) = (tempfile::tempdir().unwrap(), Authority::new().unwrap());
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (trusted, own) = (write("ca.pem", &ca.pem), write("own.pem", &ca.sign("alice").unwrap()));
+    let server = write("server.pem", &ca.sign("server").unwrap());
+    let users = write("users", "root=CANARY-root\n");
+    let token = "CANARY-token-of-ci";
+    let tokens = write("tokens", &format!("ci={token}\n"));
+    let port = places::free_port().unwrap();
+    let url = format!("https://127.0.0.1:{port}");
+    let settings = [
+        ("listeners", url.as_str()),
+        ("listeners.https.ssl.keystore.location", &server),
+        ("listeners.https.ssl.truststore.location", &trusted),
+        ("listeners.https.ssl.client.auth", "requested"),
+        ("rest.users.file", &users),
+        ("rest.tokens.file", &tokens),
+    ];
+    let mut worker = Millrace::prepare(folder.path(), &settings).unwrap();
+    worker.launch().unwrap();
+    let cli = Cli(worker.bootstrap_servers());
+    let run = |environment: &[(&str, &str)], more: &[&str]| {
+        let mut command = cli.command(&[&["connectors", "list", "--json", "--url", &url], more].concat());
+        Said::of(command.envs(environment.iter().copied()).output().unwrap())
+    };
+    let certificate = ["--ca", &trusted, "--cert", &own];
+    wait::until("the worker", wait::PATIENCE, || async {
+        let said = run(&[], &certificate);
+        ensure!(said.code == Some(0), "{said:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    run(&[], &["--ca", &trusted]).failed(1, &["401"]);
+    run(&[], &[]).failed(3, &["--ca"]);
+    run(&[], &["--ca", "/no/such/file"]).failed(2, &["/no/such/file"]);
+    let (password, token) = (write("password", "CANARY-root\nmore\n"), write("token", token));
+    let root = ["--ca", &trusted, "--user", "root"];
+    run(&[], &[&root[..], &["--password-file", &password]].concat()).ok();
+    run(&[("MILLRACE_PASSWORD", "CANARY-root")], &root).ok();
+    run(&[("MILLRACE_CA", &trusted), ("MILLRACE_USER", "root"), ("MILLRACE_PASSWORD", "CANARY-root")], &[])
+        .ok();
+    run(&[], &root).failed(2, &["--password-file", "MILLRACE_PASSWORD"]);
+    run(&[("MILLRACE_PASSWORD", "wrong")], &root).failed(1, &["401"]);
+    run(&[], &["--ca", &trusted, "--token-file", &token]).ok();
+    run(&[("MILLRACE_TOKEN", "CANARY-token-of-ci")], &["--ca", &trusted]).ok();
+
+    // Users come and go without a restart, also those whose password was checked a moment ago.
+    write("users", "root=CANARY-new\nnew=CANARY-of-new\n");
+    wait::until("the new password", wait::PATIENCE, || async {
+        let said = run(&[("MILLRACE_PASSWORD", "CANARY-new")], &root);
+        ensure!(said.code == Some(0), "{said:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    run(&[("MILLRACE_PASSWORD", "CANARY-root")], &root).failed(1, &["401"]);
+    run(&[("MILLRACE_PASSWORD", "CANARY-of-new")], &["--ca", &trusted, "--user", "new"]).ok();
+    write("tokens", "ci=CANARY-another-token\n");
+    wait::until("the old token to be refused", wait::PATIENCE, || async {
+        let said = run(&[], &["--ca", &trusted, "--token-file", &token]);
+        ensure!(said.code == Some(1), "{said:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let log = worker.process().unwrap().log();
+    assert!(!log.contains("CANARY"), "a secret was written down");
 }

@@ -100,8 +100,8 @@ async fn as_it_was_left(millrace: &Millrace) {
     assert_eq!(signed.send().await.unwrap().status().as_u16(), 403);
 }
 
-/// Makes the topics and writes their records as they were, and the sink's committed offset.
-async fn put_back(bootstrap_servers: &str, golden: &Value) {
+/// Makes the topics and writes their records as they were.
+pub(super) async fn put_back_topics(bootstrap_servers: &str, golden: &Value) -> Client {
     let config =
         ClientConfig { bootstrap_servers: vec![bootstrap_servers.to_owned()], ..ClientConfig::default() };
     let client = Client::new(config);
@@ -112,7 +112,7 @@ async fn put_back(bootstrap_servers: &str, golden: &Value) {
             name: name.to_owned(),
             partitions: i32::try_from(topic["partitions"].as_i64().unwrap()).unwrap(),
             replication_factor: 1,
-            configs: if name == "taken" { Vec::new() } else { vec![compacted] },
+            configs: if is_internal(name) { vec![compacted] } else { Vec::new() },
         };
         client.create_topics(&[new]).await.unwrap();
         let producer = Producer::new(&client, ProducerConfig::default());
@@ -131,6 +131,16 @@ async fn put_back(bootstrap_servers: &str, golden: &Value) {
         producer.flush().await.unwrap();
         delivery.wait().await.unwrap();
     }
+    client
+}
+
+fn is_internal(topic: &str) -> bool {
+    ["-configs", "-offsets", "-status"].iter().any(|end| topic.ends_with(end))
+}
+
+/// Puts the topics back, and the sink's committed offset.
+async fn put_back(bootstrap_servers: &str, golden: &Value) {
+    let client = put_back_topics(bootstrap_servers, golden).await;
     let committed = golden["sink_offsets"]["offsets"][0]["offset"]["kafka_offset"].as_i64().unwrap();
     // Control markers take offsets, too, where they were written; the records alone are numbered from 0.
     let records =

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use api::laws::{Reports, SinkLaws, Target, bad_config_yields_all_errors, sink_context};
 use api::{
-    AssignedPartition, Bytes, Props, Record, SchemaAndValue, SinkConnector as _, SinkOffsets, SinkRecord,
-    SinkTask, Text, TimestampType, TopicPartition, Value,
+    AssignedPartition, Bytes, OffsetAndMetadata, Props, Record, SchemaAndValue, SinkConnector as _,
+    SinkOffsets, SinkRecord, SinkTask, Text, TimestampType, TopicPartition, Value,
 };
 use tempfile::TempDir;
 
@@ -113,6 +113,26 @@ async fn what_was_in_the_file_before_stays() {
     assert_eq!(lines.text(), "by hand\n", "uncommitted lines are cut off, nothing else");
     put(&mut task, 0..1).await;
     assert_eq!(lines.text(), "by hand\n0@0\n");
+}
+
+/// Killed behind its first commit, whose marker stays; then a Kafka Connect goes on with the file and the group, and we again.
+#[tokio::test]
+async fn what_another_sink_wrote_and_committed_meanwhile_stays() {
+    let lines = Lines::new();
+    let mut task = lines.start(&SinkOffsets::new()).await;
+    let consumed = put(&mut task, 0..2).await;
+    task.pre_commit(&consumed).await.unwrap();
+    drop(task);
+    let theirs = lines.text() + "by Kafka Connect\n";
+    fs::write(lines.path(), &theirs).unwrap();
+    let committed =
+        SinkOffsets::from([(partition(0), OffsetAndMetadata { offset: 3, metadata: String::new() })]);
+    let mut task = lines.start(&committed).await;
+    assert_eq!(lines.text(), theirs, "it was committed, though not by us");
+    put(&mut task, 3..4).await;
+    drop(task);
+    lines.start(&committed).await;
+    assert_eq!(lines.text(), theirs, "what we wrote since was not");
 }
 
 #[tokio::test]

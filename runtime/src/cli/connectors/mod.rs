@@ -2,6 +2,7 @@
 //!
 //! One file a command; here only what may be said. Exit codes: see [`EXIT_CODES`].
 
+mod access;
 mod apply;
 mod get;
 mod lifecycle;
@@ -18,6 +19,7 @@ use clap::{Args, Subcommand};
 
 use super::connection::duration;
 use super::exit::Exit;
+use access::AccessArgs;
 use worker::Worker;
 
 /// How a command ends, for `--help`.
@@ -39,6 +41,8 @@ pub(super) struct ConnectorsArgs {
         global = true
     )]
     url: String,
+    #[command(flatten)]
+    access: AccessArgs,
     /// How long the worker may take for an answer: 500ms, 30s, 2m, or seconds
     #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = duration, global = true)]
     timeout: Duration,
@@ -55,7 +59,7 @@ enum ConnectorsCommand {
     List,
     /// Print the configuration of a connector, as a file that apply takes
     Get(get::GetArgs),
-    /// Create connectors, or change those that are there
+    /// Create connectors, or change those that are there: all of them or none
     Apply(apply::ApplyArgs),
     /// Delete connectors
     Delete(lifecycle::DeleteArgs),
@@ -79,7 +83,7 @@ enum ConnectorsCommand {
 
 /// Runs the command.
 pub(super) async fn run(arguments: ConnectorsArgs) -> Result<(), Exit> {
-    let worker = Worker::new(&arguments.url, arguments.timeout)?;
+    let worker = Worker::new(&arguments.url, arguments.timeout, &arguments.access)?;
     let (worker, json) = (&worker, arguments.json);
     match arguments.command {
         ConnectorsCommand::List => list::run(worker, json).await,

@@ -8,6 +8,7 @@ use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::super::exit::{Exit, chain};
+use super::access::AccessArgs;
 
 /// An answer may be this large: thousands of connectors with their configurations.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -32,16 +33,16 @@ pub(super) struct Answer {
 }
 
 impl Worker {
-    pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, Exit> {
+    pub(super) fn new(url: &str, timeout: Duration, access: &AccessArgs) -> Result<Self, Exit> {
         let base =
             Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| {
             Exit::usage("--url is no address of a worker; say for example http://localhost:8083")
         })?;
-        let http = Client::builder().timeout(timeout).build();
         let unusable = |error| Exit::usage(format!("cannot set up HTTP: {}", chain(&error)));
-        let streaming = Client::builder().connect_timeout(timeout).build().map_err(unusable)?;
-        Ok(Self { http: http.map_err(unusable)?, streaming, base })
+        let http = access.client(&base)?.timeout(timeout).build().map_err(unusable)?;
+        let streaming = access.client(&base)?.connect_timeout(timeout).build().map_err(unusable)?;
+        Ok(Self { http, streaming, base })
     }
 
     /// `GET` of a path of these segments.
@@ -57,6 +58,18 @@ impl Worker {
         query: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Exit> {
+        let (status, bytes) = self.ask(method, path, query, body).await?;
+        answer(status, &bytes)
+    }
+
+    /// Any question: the status, and the bytes of the answer.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Vec<u8>), Exit> {
         let mut request = self.http.request(method, self.url(path, query)?);
         if let Some(body) = body {
             request =
@@ -73,7 +86,7 @@ impl Worker {
                 )));
             }
         }
-        answer(status, &bytes)
+        Ok((status, bytes))
     }
 
     /// `GET` of lines, which are handed on one by one as they come.
@@ -121,13 +134,23 @@ impl Worker {
             self.base.host_str().unwrap_or_default(),
             self.base.port_or_known_default().unwrap_or_default()
         );
-        let advice = "; is a worker running there? --url (or MILLRACE_URL) says where it is";
+        let advice = match is_untrusted(&error) {
+            true => {
+                "; --ca (or MILLRACE_CA) names a file with the certificates of those who sign the worker's"
+            }
+            false => "; is a worker running there? --url (or MILLRACE_URL) says where it is",
+        };
         Exit::environment(format!("no worker answers at {place}: {}{advice}", chain(&error.without_url())))
     }
 }
 
+/// Whether the worker's certificate was not accepted.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    chain(&error).contains("certificate")
+}
+
 /// A success with its JSON; anything else ends the command with the worker's own words.
-fn answer(status: StatusCode, bytes: &[u8]) -> Result<Answer, Exit> {
+pub(super) fn answer(status: StatusCode, bytes: &[u8]) -> Result<Answer, Exit> {
     let body = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice::<Value>(bytes) };
     if status.is_success() {
         let unreadable = |error| {
@@ -150,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment() {
-        let worker = |url| Worker::new(url, Duration::from_secs(1));
+        let worker = |url| Worker::new(url, Duration::from_secs(1), &AccessArgs::default());
         // The library of TLS wants to know its cryptography first; it does not matter who was faster.
         drop(rustls::crypto::ring::default_provider().install_default());
         let url =

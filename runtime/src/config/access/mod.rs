@@ -5,9 +5,11 @@
 
 mod audit_file;
 mod headers;
+mod peers;
 mod roles;
 mod tls;
 mod users;
+mod watched;
 
 use std::path::Path;
 
@@ -17,10 +19,12 @@ use super::listener::{Listener, Serves};
 
 pub use audit_file::AuditFile;
 pub use headers::ResponseHeaders;
+pub use peers::PeerTls;
 pub(crate) use roles::ROLE_PREFIX;
 pub use roles::{Grants, Role, Roles, Scope};
 pub use tls::{ClientAuth, ListenerTls, Pem};
 pub use users::{Tokens, Users};
+pub use watched::Watched;
 
 config! {
     /// Options of who may use REST.
@@ -49,9 +53,9 @@ config! {
 #[derive(Debug, Clone)]
 pub struct RestAccess {
     /// Users with passwords.
-    pub users: Option<Users>,
+    pub users: Option<Watched<Users>>,
     /// Bearer tokens.
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<Watched<Tokens>>,
     /// What each may do.
     pub roles: Roles,
     /// Where changes are written down, beside the log.
@@ -62,6 +66,8 @@ pub struct RestAccess {
     pub tls: Option<ListenerTls>,
     /// TLS of the admin listeners that speak https.
     pub admin_tls: Option<ListenerTls>,
+    /// TLS towards other workers.
+    pub peers: PeerTls,
     /// How many connections a listener serves at once.
     pub connections_max: usize,
     /// How long the head of a request may take.
@@ -86,19 +92,36 @@ impl RestAccess {
         let admin_tls = speaks_https(|serves| serves == Serves::Admin)
             .then(|| ListenerTls::of(props, "admin.listeners.https.", errors))
             .flatten();
+        let mut of_peers = ConfigErrors::new();
+        let peers = PeerTls::of(props, &mut of_peers);
+        // Whoever listens over https has said the same already.
+        if tls.is_none() && !listeners.iter().any(|listener| listener.https) {
+            errors.extend(of_peers);
+        }
         check_extensions(&options, errors);
         let response_headers = ResponseHeaders::parse(&options.response_headers).map_err(|reason| {
             let name = "response.http.headers.config";
             errors.push(ConfigError::invalid(name, &options.response_headers, reason));
         });
         Some(Self {
-            users: read("rest.users.file", options.users_file.as_deref(), Users::read, errors),
-            tokens: read("rest.tokens.file", options.tokens_file.as_deref(), Tokens::read, errors),
+            users: read(
+                "rest.users.file",
+                options.users_file.as_deref(),
+                |file| Watched::open(file, Users::read),
+                errors,
+            ),
+            tokens: read(
+                "rest.tokens.file",
+                options.tokens_file.as_deref(),
+                |file| Watched::open(file, Tokens::read),
+                errors,
+            ),
             roles: Roles::of(props, errors),
             audit_file: read("rest.audit.file", options.audit_file.as_deref(), AuditFile::open, errors),
             response_headers: response_headers.unwrap_or_default(),
             tls,
             admin_tls,
+            peers,
             connections_max: usize::try_from(options.connections_max).unwrap_or(1),
             header_timeout: options.header_timeout,
         })

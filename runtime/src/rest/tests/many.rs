@@ -26,7 +26,7 @@ async fn apply(worker: &Worker, connectors: &[Value], query: &str) -> (u16, Valu
 }
 
 #[tokio::test]
-async fn applying_twice_changes_nothing_and_a_refusal_keeps_no_other_back() {
+async fn applying_twice_changes_nothing_and_all_are_applied_or_none() {
     let worker = Worker::start().await;
     let mut wanted = vec![connector("a", &[]), connector("b", &[]), connector("c", &[("file", "/c")])];
     let outcomes = |answer: &Value| -> Vec<String> {
@@ -43,21 +43,62 @@ async fn applying_twice_changes_nothing_and_a_refusal_keeps_no_other_back() {
     wanted[2]["config"]["tasks.max"] = json!("none");
     let (status, answer) = apply(&worker, &wanted, "").await;
     assert_eq!(
-        (status, outcomes(&answer)),
-        (207, ["unchanged", "updated", "failed"].map(str::to_owned).to_vec())
+        (status, outcomes(&answer["connectors"])),
+        (400, ["skipped", "skipped", "failed"].map(str::to_owned).to_vec()),
+        "{answer}"
     );
+    assert!(unlike(&answer, &json!({"$ref": "#/components/schemas/Error"}), "error").is_empty(), "{answer}");
+    for told in [&answer["message"], &answer["connectors"][2]["error"]["message"]] {
+        assert!(told.as_str().unwrap().contains("tasks.max"), "{answer}");
+    }
+    for name in ["b", "c"] {
+        assert!(!worker.herder.config(name).await.unwrap().contains_key("tasks.max"), "{name} was touched");
+    }
+    wanted[2]["config"]["tasks.max"] = json!(1);
+    let expected = ["unchanged", "updated", "updated"].map(str::to_owned).to_vec();
+    let (status, answer) = apply(&worker, &wanted, "?dryRun=true").await;
+    assert_eq!((status, outcomes(&answer)), (200, expected.clone()), "{answer}");
+    let (status, answer) = apply(&worker, &wanted, "").await;
+    assert_eq!((status, outcomes(&answer)), (200, expected), "{answer}");
     assert!(
         unlike(&answer, &json!({"$ref": "#/components/schemas/Applied"}), "applied").is_empty(),
         "{answer}"
     );
-    assert!(answer[2]["error"]["message"].as_str().unwrap().contains("tasks.max"), "{answer}");
     assert_eq!(worker.herder.config("a").await.unwrap()["password"], "CANARY-21");
     assert_eq!(worker.herder.config("b").await.unwrap()["tasks.max"], "3");
-    assert!(!worker.herder.config("c").await.unwrap().contains_key("tasks.max"));
 
     let twice = format!("[{},{}]", wanted[0], wanted[0]);
     let refused = worker.server.json("PUT", "/connectors", twice.as_bytes()).await;
     assert_error(&refused, 400, "Connector a stands in the request twice", "twice");
+    worker.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_is_pruned_only_if_all_else_can_be_applied() {
+    let worker = Worker::start().await;
+    let all = [connector("a", &[]), connector("b", &[]), connector("c", &[])];
+    assert_eq!(apply(&worker, &all, "?prune=true").await.0, 200);
+    let names = async || worker.server.get("/connectors").await.json();
+    let mut wanted = vec![connector("d", &[("tasks.max", "none")]), connector("b", &[])];
+    wanted[1]["config"]["password"] = json!("[hidden]");
+    assert_eq!(apply(&worker, &wanted, "?prune=true").await.0, 400);
+    assert_eq!(names().await, json!(["a", "b", "c"]));
+    // Offsets that it cannot begin from are found before anything is written, too.
+    wanted[0] = connector("d", &[]);
+    wanted[0]["config"] = json!({"connector.class": "FileSink", "file": "/f", "topics": "t"});
+    wanted[0]["initial_offsets"] = json!([{"partition": {"filename": "/f"}, "offset": {"position": 7}}]);
+    let (status, answer) = apply(&worker, &wanted, "").await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("kafka_topic"), "{answer}");
+    wanted[0] = connector("d", &[]);
+    let expected = json!([
+        {"name": "d", "outcome": "created"}, {"name": "b", "outcome": "unchanged"},
+        {"name": "a", "outcome": "deleted"}, {"name": "c", "outcome": "deleted"},
+    ]);
+    assert_eq!(apply(&worker, &wanted, "?prune=true&dryRun=true").await, (200, expected.clone()));
+    assert_eq!(names().await, json!(["a", "b", "c"]));
+    assert_eq!(apply(&worker, &wanted, "?prune=true").await, (200, expected));
+    assert_eq!(names().await, json!(["b", "d"]));
     worker.end().await;
 }
 
