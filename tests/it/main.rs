@@ -13,6 +13,7 @@ mod docs;
 mod drop_in;
 mod exactly_once;
 mod forwarding;
+mod group_checker;
 mod groups;
 mod java;
 mod kcat;

@@ -5,7 +5,7 @@
 //! here at once, and what was set here never gives way to an older word of ours that comes back from the topic late; another
 //! worker's older word never replaces a newer one (KAFKA-12525).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ struct Known {
     topics: BTreeMap<String, BTreeMap<String, TopicStatus>>,
     /// Keys that were set here and are not written yet, with what to write.
     unwritten: BTreeMap<String, StatusRecord>,
-    /// Keys that are being written, or whose last write has not come back from the topic yet.
-    writing: BTreeSet<String>,
+    /// What is being written by key, or was written and has not come back from the topic yet.
+    writing: BTreeMap<String, StatusRecord>,
 }
 
 impl StatusStore {
@@ -148,8 +148,10 @@ impl StatusStore {
 
 impl Known {
     fn take_unwritten(&mut self) -> BTreeMap<String, StatusRecord> {
-        let batch = std::mem::take(&mut self.unwritten);
-        self.writing = batch.keys().cloned().collect();
+        let mut batch = std::mem::take(&mut self.unwritten);
+        // What another worker has said since is newer, and is to stay the last word in the topic, too.
+        batch.retain(|_, record| !self.is_stale(record));
+        self.writing = batch.clone();
         batch
     }
 
@@ -189,15 +191,14 @@ impl Known {
     /// A word of ours from before the one that is on its way.
     fn is_echo(&self, record: &StatusRecord) -> bool {
         let key = record.key();
-        if !self.unwritten.contains_key(&key) && !self.writing.contains(&key) {
-            return false;
+        let Some(ours) = self.unwritten.get(&key).or_else(|| self.writing.get(&key)) else { return false };
+        match (ours, record) {
+            (StatusRecord::Connector(_, Some(ours)), StatusRecord::Connector(_, Some(new)))
+            | (StatusRecord::Task(_, Some(ours)), StatusRecord::Task(_, Some(new))) => {
+                ours.worker_id == new.worker_id
+            }
+            _ => true,
         }
-        let (known, new) = match record {
-            StatusRecord::Connector(name, Some(new)) => (self.connectors.get(name), new),
-            StatusRecord::Task(id, Some(new)) => (self.tasks.get(id), new),
-            _ => return true,
-        };
-        known.is_none_or(|known| known.worker_id == new.worker_id)
     }
 
     /// A word from an older generation, by another worker than the one that spoke last.
@@ -325,5 +326,24 @@ mod tests {
         known.written(Ok(()), batch).unwrap();
         known.take_in(&logged(&say("a", 3, State::Paused)));
         assert_eq!(known.tasks[&id].state, State::Paused);
+    }
+
+    /// A worker that is cut off says what it stopped, and cannot write it. Meanwhile another one says more than once what it does.
+    #[test]
+    fn all_words_of_a_successor_count_while_ours_cannot_be_written() {
+        let mut known = Known::default();
+        let id = TaskId::new("c", 0);
+        let say =
+            |worker, generation, state| StatusRecord::Task(id.clone(), status(worker, generation, state));
+        let ours = say("a", 1, State::Unassigned);
+        known.apply(ours.clone());
+        known.unwritten.insert(ours.key(), ours);
+        let batch = known.take_unwritten();
+        for state in [State::Failed, State::Running] {
+            known.take_in(&logged(&say("b", 2, state)));
+            assert_eq!(known.tasks[&id].state, state);
+        }
+        known.written(Err(api::Error::retriable("cut off")), batch).unwrap_err();
+        assert!(known.take_unwritten().is_empty(), "the last word in the topic must be the successor's");
     }
 }
