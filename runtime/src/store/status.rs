@@ -46,6 +46,8 @@ struct Known {
     topics: BTreeMap<String, BTreeMap<String, TopicStatus>>,
     /// Keys that were set here and are not written yet, with what to write.
     unwritten: BTreeMap<String, StatusRecord>,
+    /// What this worker is called in statuses, once it has set one.
+    worker_id: Option<String>,
     /// What is being written by key, or was written and has not come back from the topic yet.
     writing: BTreeMap<String, StatusRecord>,
 }
@@ -62,6 +64,9 @@ impl StatusStore {
         let fold = Box::new(move |records: Vec<LogRecord>| {
             let mut known = folded.known.lock();
             records.iter().for_each(|record| known.take_in(record));
+            if !known.unwritten.is_empty() {
+                folded.changed.notify_one();
+            }
         });
         let log = TopicLog::open(client, &topic.name, partitions, fold).await?;
         let stop = CancellationToken::new();
@@ -73,6 +78,7 @@ impl StatusStore {
     pub(crate) fn set(&self, record: StatusRecord) {
         {
             let mut known = self.shared.known.lock();
+            known.note_worker(&record);
             known.apply(record.clone());
             known.unwritten.insert(record.key(), record);
         }
@@ -174,7 +180,9 @@ impl Known {
     fn take_in(&mut self, record: &LogRecord) {
         match StatusRecord::parse(&record.key, record.value.as_deref()) {
             Ok(Some(parsed)) => {
-                if !self.is_echo(&parsed) && !self.is_stale(&parsed) {
+                if self.is_stale(&parsed) {
+                    self.say_again(&parsed);
+                } else if !self.is_echo(&parsed) {
                     self.apply(parsed);
                 }
             }
@@ -185,6 +193,35 @@ impl Known {
                     "passing over a record of the status topic: {problem}"
                 );
             }
+        }
+    }
+
+    fn note_worker(&mut self, record: &StatusRecord) {
+        if let StatusRecord::Connector(_, Some(status)) | StatusRecord::Task(_, Some(status)) = record
+            && self.worker_id.as_ref() != Some(&status.worker_id)
+        {
+            self.worker_id = Some(status.worker_id.clone());
+        }
+    }
+
+    /// Another's older word came after our newer one: ours must be the last in the topic, for those who read it later.
+    fn say_again(&mut self, stale: &StatusRecord) {
+        let ours = match stale {
+            StatusRecord::Connector(name, _) => {
+                let known = self.connectors.get(name).cloned();
+                known.map(|known| StatusRecord::Connector(name.clone(), Some(known)))
+            }
+            StatusRecord::Task(id, _) => {
+                let known = self.tasks.get(id).cloned();
+                known.map(|known| StatusRecord::Task(id.clone(), Some(known)))
+            }
+            StatusRecord::Topic(..) => None,
+        };
+        if let Some(StatusRecord::Connector(_, Some(known)) | StatusRecord::Task(_, Some(known))) = &ours
+            && self.worker_id.as_ref() == Some(&known.worker_id)
+            && let Some(ours) = ours
+        {
+            self.unwritten.entry(ours.key()).or_insert(ours);
         }
     }
 
@@ -326,6 +363,24 @@ mod tests {
         known.written(Ok(()), batch).unwrap();
         known.take_in(&logged(&say("a", 3, State::Paused)));
         assert_eq!(known.tasks[&id].state, State::Paused);
+    }
+
+    /// The worker that a task was taken from says that nobody runs it, after its successor said that it does.
+    #[test]
+    fn the_last_word_in_the_topic_is_the_newest() {
+        let mut known = Known::default();
+        let id = TaskId::new("c", 0);
+        let ours = StatusRecord::Task(id.clone(), status("b", 2, State::Running));
+        known.note_worker(&ours);
+        known.apply(ours.clone());
+        known.take_in(&logged(&StatusRecord::Task(id.clone(), status("a", 1, State::Unassigned))));
+        assert_eq!(known.tasks[&id].state, State::Running);
+        let batch = known.take_unwritten();
+        assert_eq!(batch.values().next().map(StatusRecord::value), Some(ours.value()));
+        let theirs = StatusRecord::Task(TaskId::new("d", 0), status("c", 3, State::Running));
+        known.take_in(&logged(&theirs));
+        known.take_in(&logged(&StatusRecord::Task(TaskId::new("d", 0), status("a", 1, State::Unassigned))));
+        assert!(known.take_unwritten().is_empty(), "that is the other's to say");
     }
 
     /// A worker that is cut off says what it stopped, and cannot write it. Meanwhile another one says more than once what it does.
