@@ -17,6 +17,7 @@ mod group_checker;
 mod groups;
 mod java;
 mod kcat;
+mod leadership;
 mod pipeline;
 mod python_clients;
 mod rest_access;
