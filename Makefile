@@ -4,6 +4,7 @@
 #   make demo SECONDS=20   the same for 20 seconds; fails if any change is missing
 #   make test              every test, on real servers
 #   make check-broker      faults against the broker under work, its promises checked (make check-broker ROUNDS=200 SEED=1)
+#   make check-workers     faults and cut networks against a group of workers (make check-workers SECONDS=600 SEED=1)
 #   make fuzz SECONDS=600  hostile bytes for everything that reads them, so many seconds a target
 #   make bench             throughput, latency, memory; prints a table (make bench ROWS=1000000)
 
@@ -14,7 +15,7 @@ ROUNDS ?= 200
 SEED ?= 1
 export MILLRACE_SERVERS ?= $(CURDIR)/target/servers
 
-.PHONY: build demo test check-broker fuzz bench docs lint cargo
+.PHONY: build demo test check-broker check-workers fuzz bench docs lint cargo
 
 build: cargo
 	cargo build --release --locked -p millrace
@@ -26,6 +27,7 @@ demo: cargo
 
 test: cargo
 	tests/servers/provide mariadb mysql kcat python-clients kafka-clients
+	tests/servers/provide networks || echo "networks cannot be cut here: the group of workers is checked without"
 	cargo build --locked -p millrace
 	cargo test --locked --workspace --no-fail-fast
 
@@ -33,6 +35,11 @@ check-broker: cargo
 	tests/servers/provide confluent-kafka
 	cargo build --locked -p millrace -p millrace-tests --bin millrace --bin checker
 	target/debug/checker --rounds $(ROUNDS) --seed $(SEED)
+
+check-workers: cargo
+	tests/servers/provide networks
+	cargo build --locked -p millrace -p millrace-tests --bin millrace --bin checker-workers
+	target/debug/checker-workers --with-networks --seconds $(if $(filter 0,$(SECONDS)),600,$(SECONDS)) --seed $(SEED)
 
 fuzz: cargo
 	fuzz/run $(if $(filter 0,$(SECONDS)),600,$(SECONDS))

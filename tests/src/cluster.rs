@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::broker::Broker;
 use crate::millrace::Millrace;
+use crate::network::{Home, Network};
 use crate::wait;
 
 /// A group of workers.
@@ -18,6 +19,8 @@ use crate::wait;
 pub struct Cluster {
     folder: PathBuf,
     settings: Vec<(String, String)>,
+    /// Of which the broker is member 0, and worker n is member n + 1. Without one all live on loopback.
+    network: Option<Network>,
     broker: Broker,
     workers: Vec<Millrace>,
     /// Those of the workers that should be doing their share.
@@ -39,13 +42,27 @@ impl Cluster {
     /// # Errors
     /// When one does not come up.
     pub async fn start(folder: &Path, workers: usize, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(None, folder, workers, settings).await
+    }
+
+    /// The same, each process in a network of its own: the broker is member 0, the workers are those after it.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub async fn start_in(
+        network: Option<Network>,
+        folder: &Path,
+        workers: usize,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let of_broker = folder.join("broker");
         std::fs::create_dir_all(&of_broker)?;
-        let broker = Broker::start(&of_broker, &[]).await?;
+        let broker = Broker::start_at(home(network.as_ref(), 0)?, &of_broker, &[]).await?;
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut cluster = Self {
             folder: folder.to_path_buf(),
             settings: settings.collect(),
+            network,
             broker,
             workers: Vec::new(),
             alive: BTreeSet::new(),
@@ -66,7 +83,9 @@ impl Cluster {
         std::fs::create_dir_all(&folder)?;
         let settings: Vec<_> =
             self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let worker = Millrace::distributed(&folder, &self.broker.bootstrap_servers(), &settings).await?;
+        let home = home(self.network.as_ref(), number + 1)?;
+        let servers = self.broker.bootstrap_servers();
+        let worker = Millrace::distributed_at(home, &folder, &servers, &settings).await?;
         self.workers.push(worker);
         self.alive.insert(number);
         Ok(number)
@@ -138,6 +157,12 @@ impl Cluster {
         self.worker_mut(number)?.process()?.signal("CONT")?;
         self.alive.insert(number);
         Ok(())
+    }
+
+    /// The network, if each process has its own.
+    #[must_use]
+    pub const fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
     }
 
     /// The broker.
@@ -215,6 +240,24 @@ impl Cluster {
 
     async fn check(&self, connectors: usize, tasks: usize) -> Result<Places> {
         let ids = self.ids()?;
+        let found = self.complete(connectors, tasks).await?;
+        for places in [&found.connectors, &found.tasks] {
+            let mut counts: BTreeMap<&str, usize> = ids.iter().map(|id| (id.as_str(), 0)).collect();
+            for worker in places.values() {
+                *counts.entry(worker).or_default() += 1;
+            }
+            let (most, least) = (counts.values().max().copied(), counts.values().min().copied());
+            ensure!(most <= least.map(|least| least + 1), "not balanced: {counts:?}");
+        }
+        Ok(found)
+    }
+
+    /// Where these many connectors and tasks run, if they do, each once, on the workers that are alive.
+    ///
+    /// # Errors
+    /// What is otherwise.
+    pub async fn complete(&self, connectors: usize, tasks: usize) -> Result<Places> {
+        let ids = self.ids()?;
         let mut running = 0.0;
         for number in &self.alive {
             running += self.worker(*number)?.metric(&["task_count "]).await?;
@@ -224,16 +267,9 @@ impl Cluster {
         // The numbers of each worker say what really runs; statuses are what workers say of it.
         let running_tasks = format!("{running:.0}");
         ensure!(running_tasks == tasks.to_string(), "{running_tasks} tasks run, {tasks} should");
-        for places in [&found.connectors, &found.tasks] {
-            let mut counts: BTreeMap<&str, usize> = ids.iter().map(|id| (id.as_str(), 0)).collect();
-            for worker in places.values() {
-                *counts
-                    .get_mut(worker.as_str())
-                    .with_context(|| format!("{worker} is gone: {found:?}"))? += 1;
-            }
-            let (most, least) = (counts.values().max().copied(), counts.values().min().copied());
-            ensure!(most <= least.map(|least| least + 1), "not balanced: {counts:?}");
-        }
+        let mut workers = found.connectors.values().chain(found.tasks.values());
+        let gone = workers.find(|worker| !ids.contains(*worker));
+        ensure!(gone.is_none(), "{gone:?} is gone: {found:?}");
         Ok(found)
     }
 
@@ -250,6 +286,11 @@ impl Cluster {
         }
         Ok(places)
     }
+}
+
+/// Where a member of a network lives.
+fn home(network: Option<&Network>, member: usize) -> Result<Home> {
+    network.map_or_else(|| Ok(Home::default()), |network| network.home(u8::try_from(member)?))
 }
 
 /// The worker that something runs at, as its status says.

@@ -8,16 +8,21 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::network::Home;
 use crate::process::Process;
 use crate::{places, wait};
 
 /// How long a started worker may take until REST answers.
 const START_LIMIT: Duration = wait::PATIENCE;
 
+/// Where REST listens in a network of its own.
+const REST_PORT: u16 = 8083;
+
 /// A worker with its own folder and ports, and its own broker unless it is one of several.
 #[derive(Debug)]
 pub struct Millrace {
     folder: PathBuf,
+    home: Home,
     rest_port: u16,
     command: &'static str,
     bootstrap_servers: String,
@@ -64,7 +69,8 @@ impl Millrace {
             "broker.listeners=PLAINTEXT://127.0.0.1:{broker_port}\nbroker.log.dirs={}\n",
             folder.join("data").display()
         );
-        Self::prepare_as("standalone", format!("127.0.0.1:{broker_port}"), text, folder, settings)
+        let servers = format!("127.0.0.1:{broker_port}");
+        Self::prepare_as("standalone", Home::default(), (servers, text), folder, settings)
     }
 
     /// Starts a worker in this folder as one of a group that meets at these brokers, and waits until REST answers.
@@ -76,7 +82,20 @@ impl Millrace {
         bootstrap_servers: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut millrace = Self::prepare_distributed(folder, bootstrap_servers, settings)?;
+        Self::distributed_at(Home::default(), folder, bootstrap_servers, settings).await
+    }
+
+    /// The same, in a network of its own.
+    ///
+    /// # Errors
+    /// As [`Millrace::standalone`].
+    pub async fn distributed_at(
+        home: Home,
+        folder: &Path,
+        bootstrap_servers: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut millrace = Self::prepare_distributed_at(home, folder, bootstrap_servers, settings)?;
         millrace.start().await?;
         Ok(millrace)
     }
@@ -90,19 +109,29 @@ impl Millrace {
         bootstrap_servers: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::prepare_distributed_at(Home::default(), folder, bootstrap_servers, settings)
+    }
+
+    fn prepare_distributed_at(
+        home: Home,
+        folder: &Path,
+        bootstrap_servers: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let text = format!("bootstrap.servers={bootstrap_servers}\n");
-        Self::prepare_as("distributed", bootstrap_servers.to_owned(), text, folder, settings)
+        let said = (bootstrap_servers.to_owned(), text);
+        Self::prepare_as("distributed", home, said, folder, settings)
     }
 
     fn prepare_as(
         command: &'static str,
-        bootstrap_servers: String,
-        mut text: String,
+        home: Home,
+        (bootstrap_servers, mut text): (String, String),
         folder: &Path,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let rest_port = places::free_port()?;
-        text += &format!("listeners=http://127.0.0.1:{rest_port}\n");
+        let rest_port = home.port(REST_PORT)?;
+        text += &format!("listeners=http://{}:{rest_port}\n", home.host());
         text += "offset.flush.interval.ms=500\n";
         for (name, value) in settings {
             text += &format!("{name}={value}\n");
@@ -112,6 +141,7 @@ impl Millrace {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         Ok(Self {
             folder: folder.to_path_buf(),
+            home,
             rest_port,
             command,
             bootstrap_servers,
@@ -141,12 +171,13 @@ impl Millrace {
     pub async fn start(&mut self) -> Result<Duration> {
         let began = Instant::now();
         self.launch()?;
+        let url = self.url();
         let process = self.process.as_mut().context("millrace does not run")?;
         while began.elapsed() < START_LIMIT {
             if let Some(status) = process.exited()? {
                 bail!("millrace ended with {status} at its start:\n{}", process.log_tail());
             }
-            if self.http.get(format!("http://127.0.0.1:{}/", self.rest_port)).send().await.is_ok() {
+            if self.http.get(&url).send().await.is_ok() {
                 return Ok(began.elapsed());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -161,11 +192,8 @@ impl Millrace {
     pub fn launch(&mut self) -> Result<()> {
         let mut arguments = vec![self.command, "worker.properties"];
         arguments.extend(self.connectors.iter().map(String::as_str));
-        let process = match &self.binary {
-            Some(binary) => Process::start_binary(binary, &self.folder, &arguments)?,
-            None => Process::start(&self.folder, &arguments)?,
-        };
-        self.process = Some(process);
+        let binary = self.binary.clone().map_or_else(places::millrace_binary, Ok)?;
+        self.process = Some(self.home.start(&binary, &self.folder, &arguments)?);
         Ok(())
     }
 
@@ -186,13 +214,13 @@ impl Millrace {
     /// What it is called in statuses.
     #[must_use]
     pub fn worker_id(&self) -> String {
-        format!("127.0.0.1:{}", self.rest_port)
+        format!("{}:{}", self.home.host(), self.rest_port)
     }
 
-    /// `http://127.0.0.1:port` of its REST interface.
+    /// `http://host:port` of its REST interface.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.rest_port)
+        format!("http://{}:{}", self.home.host(), self.rest_port)
     }
 
     /// The folder that it runs in.

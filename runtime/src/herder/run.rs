@@ -160,7 +160,10 @@ impl HerderTask {
                 self.member = Some(member);
                 self.ask_for_a_round(None);
             }
-            MembershipEvent::Revoked => self.member = None,
+            MembershipEvent::Revoked => {
+                self.member = None;
+                self.runs.values().filter_map(|run| run.handle.as_ref()).for_each(TaskHandle::abandon);
+            }
         }
         let stage = if self.member.is_some() { "herding" } else { "joining the group" };
         self.group.send_replace(GroupView { member: self.member.clone(), stage });

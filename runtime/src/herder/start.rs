@@ -117,6 +117,7 @@ fn membership(desk: &Desk, in_group: bool) -> Box<dyn Membership> {
     let settings = GroupSettings {
         group: context.config.storage.group_id.clone(),
         options: context.config.group.clone(),
+        exactly_once: context.config.exactly_once.clone(),
         session_is_said: context.config.props.contains_key("session.timeout.ms"),
         url: format!("{}://{}/", scheme(&desk.context.config), desk.worker_id),
     };

@@ -6,7 +6,7 @@
 //! same order give the same state, on every worker.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::Props;
@@ -132,6 +132,12 @@ impl ClusterState {
         }
     }
 
+    /// The tasks whose start shuts out every earlier run of them.
+    pub(crate) fn fenced_tasks(&self) -> BTreeSet<TaskId> {
+        let fenced = self.connectors().filter(|(_, connector)| connector.is_fenced());
+        fenced.flat_map(|(name, connector)| connector.task_ids(name)).collect()
+    }
+
     /// The offset of the next record: how far the fold got.
     pub(crate) const fn offset(&self) -> i64 {
         self.offset
@@ -223,6 +229,11 @@ impl ConnectorState {
             Some(offset) => offset,
             None => -1,
         }
+    }
+
+    /// Whether all runs of the newest set of tasks write in transactions: it was counted for fencing before the first of them began.
+    pub(crate) const fn is_fenced(&self) -> bool {
+        self.tasks_fenced.is_some() && !self.pending_fencing
     }
 
     /// What is to be done before the tasks may write in transactions.

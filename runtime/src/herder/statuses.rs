@@ -105,7 +105,10 @@ impl HerderTask {
             Subject::Task(id) => &id.connector,
         };
         let (worker_id, version) = (self.desk.worker_id.clone(), self.desk.version(connector));
-        let status = Some(Status { state, trace, worker_id, generation: self.generation, version, care });
+        // What is given up was held until the generation before; of this one it may be another's, who speaks of it.
+        let given_up = state == State::Unassigned && self.member.is_some() && self.generation > 1;
+        let generation = if given_up { self.generation - 1 } else { self.generation };
+        let status = Some(Status { state, trace, worker_id, generation, version, care });
         self.desk.context.statuses.set(match subject {
             Subject::Connector(name) => StatusRecord::Connector(name.clone(), status),
             Subject::Task(id) => StatusRecord::Task(id.clone(), status),

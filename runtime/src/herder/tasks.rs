@@ -12,7 +12,7 @@ use api::{Error, Result};
 use super::plan::RunningTask;
 use super::run::{HerderTask, Run, Subject};
 use super::{State, TargetState, TaskId};
-use crate::store::status_record::StatusRecord;
+use crate::store::status_record::{Status, StatusRecord};
 use crate::worker::{self, News, Report, TaskSpec};
 
 impl HerderTask {
@@ -67,9 +67,13 @@ impl HerderTask {
         }
     }
 
-    /// Says that nobody runs a task, unless somebody else has begun to.
+    /// Says that nobody runs a task, unless somebody else has begun to: in the round that took it from here it may have been given to
+    /// another, whose word of that generation counts for more.
     pub(super) fn task_is_unassigned(&self, id: &TaskId) {
-        if self.has_the_word(self.desk.context.statuses.task(id).as_ref()) {
+        let known = self.desk.context.statuses.task(id);
+        let is_ours =
+            |known: &Status| known.worker_id == self.desk.worker_id || known.generation < self.generation;
+        if known.as_ref().is_none_or(is_ours) {
             self.set_task_status(id, State::Unassigned, None);
         }
     }

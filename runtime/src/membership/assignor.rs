@@ -4,7 +4,23 @@
 //! has more than others; what nobody claims is given to whoever has least. Connectors and tasks are balanced each by their number, and among
 //! equals so that a connector's tasks spread over the workers. What is taken from one worker for another is only given out in the next
 //! round, when nobody claims it any more: that round begins as soon as it has stopped. Invariants: nothing is given out that anyone
-//! claims; whoever has no more than its fair share keeps all of it.
+//! claims, unless fencing makes that safe; whoever has no more than its fair share keeps all of it.
+//!
+//! # Why some moves need one round only
+//! The tasks of sources that deliver exactly once are given to the new worker in the round that takes them from the old. Both may run
+//! them for a moment, but only one of the two runs counts:
+//! 1. `fenced` holds only tasks of sets that the config topic says were counted for fencing (`tasks-fencing-<connector>`): all runs of them
+//!    write records and offsets in transactions, under one transactional id per task. And it holds any only if every member says that
+//!    it is one of ours and that its sources do so; a member of Kafka Connect does not say it, and has the next leader take for
+//!    claimed twice what two members run.
+//! 2. The new run initializes its producer before it reads the offset from which it goes on (`worker::opening`). That ends the old run's
+//!    transaction: committed, if its commit had been asked for, and then the offset read is the one in it; else aborted. From then on
+//!    the broker refuses everything of the old run. So no record is lost, and none is there twice.
+//! 3. The old worker stops its run without being waited for. If it does not hear that it lost the task (its answer was lost on the
+//!    way), its run fails, fenced; should it start another before it hears, that one fences the new run, which starts again: time is
+//!    lost then, but no record. The next round finds both claims, and lets one of them have the task.
+//!
+//! Connectors, tasks of sinks, and sources at least once take two rounds: nothing fences them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,26 +33,30 @@ pub(super) struct Given {
     pub(super) assigned: Assignment,
     /// Work to be given up.
     pub(super) revoked: Assignment,
+    /// What of it another gets in this round.
+    pub(super) handed: Assignment,
 }
 
-/// Shares out: `claims` by member, what is `wanted`, what of it is `reserved` for a worker that may come back.
+/// Shares out: `claims` by member, what is `wanted`, what of it is `reserved` for a worker that may come back, and which tasks are `fenced` by
+/// whoever starts them.
 pub(super) fn assign(
     claims: &BTreeMap<String, Assignment>,
     wanted: &Assignment,
     reserved: &Assignment,
+    fenced: &BTreeSet<TaskId>,
 ) -> BTreeMap<String, Given> {
     let rebalance = *reserved == Assignment::default();
     let claimed = claims.iter().map(|(member, claim)| (member.as_str(), &claim.connectors)).collect();
     let mut connectors = Spread::new(claimed, &wanted.connectors, |_| "");
     connectors.give_out(&wanted.connectors, &reserved.connectors, |_| 0);
     if rebalance {
-        connectors.level();
+        connectors.level(&BTreeSet::new());
     }
     let claimed = claims.iter().map(|(member, claim)| (member.as_str(), &claim.tasks)).collect();
     let mut tasks = Spread::new(claimed, &wanted.tasks, |id: &TaskId| &id.connector);
     tasks.give_out(&wanted.tasks, &reserved.tasks, |member| connectors.load(member));
     if rebalance {
-        tasks.level();
+        tasks.level(fenced);
     }
     let mut shares: BTreeMap<String, Given> = BTreeMap::new();
     for (member, desk) in connectors.desks {
@@ -46,6 +66,10 @@ pub(super) fn assign(
     for (member, desk) in tasks.desks {
         let given = shares.entry(member.to_owned()).or_default();
         (given.assigned.tasks, given.revoked.tasks) = (desk.given, desk.revoked);
+    }
+    let all = shares.values().fold(Assignment::default(), |all, given| all.union(&given.assigned));
+    for given in shares.values_mut() {
+        given.handed = given.revoked.intersection(&all);
     }
     shares
 }
@@ -125,8 +149,8 @@ impl<'a, T: Ord + Clone, F: Fn(&T) -> &str> Spread<'a, T, F> {
         }
     }
 
-    /// Takes from whoever has most for whoever has least, until nobody has two more than another.
-    fn level(&mut self) {
+    /// Takes from whoever has most for whoever has least, until nobody has two more than another. What is fenced moves at once.
+    fn level(&mut self, fenced: &BTreeSet<T>) {
         loop {
             let by_load = || self.desks.iter().map(|(member, desk)| (desk.load, *member));
             let (Some((least, poor)), Some((most, rich))) = (by_load().min(), by_load().max()) else {
@@ -149,7 +173,7 @@ impl<'a, T: Ord + Clone, F: Fn(&T) -> &str> Spread<'a, T, F> {
             }
             if let Some(desk) = self.desks.get_mut(poor) {
                 desk.load += 1;
-                if !has_begun {
+                if !has_begun || fenced.contains(&thing) {
                     desk.given.insert(thing);
                 }
             }

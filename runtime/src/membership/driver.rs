@@ -174,7 +174,7 @@ impl Driver {
         }
         match protocol {
             Some(Protocol::Default) => self.place.replace(&share.assigned),
-            _ => self.place.take(&share.assigned, &share.revoked),
+            _ => self.place.take(&share.assigned, &share.revoked, &share.handed),
         }
         self.log(&joined, &share);
         self.last = share;
@@ -193,9 +193,11 @@ impl Driver {
     /// The talk of a round: claims, waits for everyone, shares out if it leads, and hears what it gets.
     async fn talk(&mut self) -> Result<(JoinedGroup, Share, Owners), Setback> {
         let current = Share { assigned: self.place.claimed(), ..self.last.clone() };
-        let current = Share { revoked: Assignment::default(), delay_ms: 0, ..current };
+        let current =
+            Share { revoked: Assignment::default(), handed: Assignment::default(), delay_ms: 0, ..current };
         let config_offset = self.configs.state().offset();
-        let claim = Claim { url: self.settings.url.clone(), config_offset, current };
+        let fences = self.settings.exactly_once.is_enabled();
+        let claim = Claim { url: self.settings.url.clone(), config_offset, current, fences };
         let mut offers = Vec::new();
         for protocol in self.best_protocol().offers() {
             let metadata = protocol::encode_claim(protocol, &claim).map_err(Setback::Malformed)?;

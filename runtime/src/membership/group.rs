@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::driver::{Driver, Lines};
 use super::{Membership, MembershipEvent};
-use crate::config::GroupOptions;
+use crate::config::{ExactlyOnce, GroupOptions};
 use crate::metrics::Metrics;
 use crate::store::ConfigStore;
 
@@ -25,6 +25,8 @@ pub(crate) struct GroupSettings {
     pub(crate) group: String,
     /// The options.
     pub(crate) options: GroupOptions,
+    /// Whether sources write in transactions, so that whoever runs a task shuts out whoever ran it before.
+    pub(crate) exactly_once: ExactlyOnce,
     /// Whether `session.timeout.ms` was set, and must not be replaced.
     pub(crate) session_is_said: bool,
     /// Where this worker's REST is reached: `http://host:port/`.

@@ -3,7 +3,7 @@
 //! Between the group's talk and the assignor. Invariant: work is given out by a config topic that was read at least as far as any
 //! member has; if that cannot be done in time, nobody is given or loses anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +16,7 @@ use super::protocol::{self, CONFIG_MISMATCH, Claim, Malformed, Protocol, Share};
 use super::reserve::Reserve;
 use super::{Assignment, Owners};
 use crate::config::GroupOptions;
+use crate::herder::TaskId;
 use crate::store::ConfigStore;
 
 /// How many names a log line lists.
@@ -76,7 +77,9 @@ impl Leading {
         let held =
             claims.iter().map(|(member, claim)| (member.clone(), claim.current.assigned.clone())).collect();
         let wanted = Assignment::everything(&state);
-        let (given, delay_ms) = self.decide(joined.generation, &held, &wanted, options);
+        let fenced =
+            if claims.values().all(|claim| claim.fences) { state.fenced_tasks() } else { BTreeSet::new() };
+        let (given, delay_ms) = self.decide(joined.generation, &held, (&wanted, &fenced), options);
         self.explain(joined.generation, &claims, &wanted, &given);
         let owners = owners(&claims, &held, &given);
         let share = Share { delay_ms, ..share };
@@ -87,17 +90,15 @@ impl Leading {
         &mut self,
         generation: i32,
         held: &BTreeMap<String, Assignment>,
-        wanted: &Assignment,
+        (wanted, fenced): (&Assignment, &BTreeSet<TaskId>),
         options: &GroupOptions,
     ) -> (BTreeMap<String, Given>, i32) {
         let claimed = held.values().fold(Assignment::default(), |all, claim| all.union(claim));
         let (reserved, delay) =
             self.reserve.keep(generation, wanted, &claimed, options.rebalance_delay_max, Instant::now());
-        let given = assign(held, wanted, &reserved);
-        let mut out = claimed.union(&reserved);
-        for given in given.values() {
-            out = out.without(&given.revoked).union(&given.assigned);
-        }
+        let given = assign(held, wanted, &reserved, fenced);
+        let left = given.values().fold(claimed.union(&reserved), |out, given| out.without(&given.revoked));
+        let out = given.values().fold(left, |out, given| out.union(&given.assigned));
         self.reserve.note(generation, out);
         if reserved != Assignment::default() {
             tracing::info!(
@@ -162,8 +163,8 @@ fn encode(
     share: &Share,
     given: impl Iterator<Item = (String, Given)>,
 ) -> Result<Vec<(Text, Bytes)>, Malformed> {
-    let encoded = given.map(|(member, Given { assigned, revoked })| {
-        let share = Share { assigned, revoked, ..share.clone() };
+    let encoded = given.map(|(member, Given { assigned, revoked, handed })| {
+        let share = Share { assigned, revoked, handed, ..share.clone() };
         Ok((Text::from(member), protocol::encode_share(protocol, &share)?))
     });
     encoded.collect()

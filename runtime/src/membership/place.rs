@@ -3,7 +3,11 @@
 //! Between the talk with the group and the herder; pure. Why nothing runs twice: a member claims whatever it runs, until it has
 //! stopped it; the leader gives out only what nobody claims; and a member whose claims may not have reached the leader (it is out of
 //! the group) claims nothing until everything has stopped. What a member was given in a round whose answer it never saw it never ran,
-//! and does not claim. Invariant: what runs here is part of [`Place::claimed`].
+//! and does not claim.
+//!
+//! What is handed over is the exception: the leader gave it to another in the round in which it took it from here, since the other's start
+//! shuts out whoever ran it before (see `assignor`). It is stopped here like all that is given up, but no longer claimed: it is the other's.
+//! Invariant: what runs here is part of [`Place::claimed`], or handed over.
 
 use std::collections::BTreeSet;
 
@@ -43,17 +47,17 @@ impl Place {
     }
 
     /// Takes in the end of a round: what is new, and what is to be given up.
-    pub(super) fn take(&mut self, assigned: &Assignment, revoked: &Assignment) {
+    pub(super) fn take(&mut self, assigned: &Assignment, revoked: &Assignment, handed: &Assignment) {
         let claimed = self.claimed();
         self.share = claimed.without(revoked).union(assigned);
-        self.giving_up = claimed.without(&self.share);
+        self.giving_up = claimed.without(&self.share).without(handed);
         self.tell(self.giving_up != Assignment::default());
     }
 
     /// Takes in the end of a round in which everyone was told all of its work.
     pub(super) fn replace(&mut self, assigned: &Assignment) {
         let gone = self.claimed().without(assigned);
-        self.take(assigned, &gone);
+        self.take(assigned, &gone, &Assignment::default());
     }
 
     /// The group went on without it, or may have: everything is to be stopped.
@@ -135,12 +139,12 @@ mod tests {
     #[test]
     fn what_is_given_up_is_claimed_until_it_is_gone() {
         let mut place = Place::default();
-        place.take(&tasks(&[0, 1, 2]), &Assignment::default());
+        place.take(&tasks(&[0, 1, 2]), &tasks(&[]), &tasks(&[]));
         assert!(!place.stopped(place.told()), "nothing was given up");
-        place.take(&tasks(&[5]), &tasks(&[1, 2]));
+        place.take(&tasks(&[5]), &tasks(&[1, 2]), &tasks(&[]));
         let earlier = place.told();
         assert_eq!((place.share(), place.claimed()), (&tasks(&[0, 5]), tasks(&[0, 1, 2, 5])));
-        place.take(&tasks(&[]), &tasks(&[2]));
+        place.take(&tasks(&[]), &tasks(&[2]), &tasks(&[]));
         assert_eq!(place.share(), &tasks(&[0, 1, 5]), "the leader did not ask for 1 again: it stays");
         assert!(!place.stopped(earlier), "that was about an earlier share");
         assert!(place.stopped(place.told()));
@@ -149,9 +153,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_over_is_the_others_at_once() {
+        let mut place = Place::default();
+        place.take(&tasks(&[0, 1, 2]), &tasks(&[]), &tasks(&[]));
+        place.take(&tasks(&[]), &tasks(&[1, 2]), &tasks(&[2]));
+        assert_eq!((place.share(), place.claimed()), (&tasks(&[0]), tasks(&[0, 1])));
+        assert!(place.stopped(place.told()), "others wait for 1");
+        place.take(&tasks(&[]), &tasks(&[0]), &tasks(&[0]));
+        assert_eq!(place.claimed(), tasks(&[]));
+        assert!(!place.stopped(place.told()), "nobody waits for 0");
+        place.take(&tasks(&[0]), &tasks(&[]), &tasks(&[]));
+        assert_eq!(place.share(), &tasks(&[0]), "it may come back");
+    }
+
+    #[test]
     fn whoever_was_out_comes_back_with_nothing() {
         let mut place = Place::default();
-        place.take(&tasks(&[0]), &Assignment::default());
+        place.take(&tasks(&[0]), &tasks(&[]), &tasks(&[]));
         place.lose();
         assert!(!place.may_join() && place.share() == &tasks(&[]));
         place.stopped(place.told());

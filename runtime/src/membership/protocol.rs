@@ -2,7 +2,8 @@
 //!
 //! Between the group and the assignor; pure. Source: `ConnectProtocol` and `IncrementalCooperativeConnectProtocol`. A member claims what it
 //! runs; the leader answers with what is new and what is to be given up. Versions: 0 (`default`: everyone gives up everything
-//! first, and is told all of its work), 1 (`compatible`), 2 (`sessioned`: internal requests are signed; the same bytes). Invariant:
+//! first, and is told all of its work), 1 (`compatible`), 2 (`sessioned`: internal requests are signed; the same bytes). Behind what
+//! Connect reads our workers say a little more, which Connect passes over: see [`Claim::fences`] and [`Share::handed`]. Invariant:
 //! nothing is allocated for a length that the bytes do not have.
 
 use api::{Bytes, Text};
@@ -11,6 +12,9 @@ use crate::herder::{Assignment, TaskId};
 
 /// What stands for the connector itself among its tasks.
 const CONNECTOR: i32 = -1;
+
+/// Begins what only our workers say and read.
+const OURS: &[u8] = b"millrace";
 
 /// The leader could not read the config topic as far as some member has (`CONFIG_MISMATCH`).
 pub(super) const CONFIG_MISMATCH: i16 = 1;
@@ -65,6 +69,8 @@ pub(super) struct Claim {
     pub(super) config_offset: i64,
     /// What it runs, and may still be stopping; `assigned` counts. Not said in version 0.
     pub(super) current: Share,
+    /// It is one of ours, and its sources write in transactions: whoever runs one of their tasks next shuts it out. Not said in version 0.
+    pub(super) fences: bool,
 }
 
 /// What the leader says to a member.
@@ -84,6 +90,8 @@ pub(super) struct Share {
     pub(super) revoked: Assignment,
     /// After how long there will be a round again, in milliseconds; 0 for none.
     pub(super) delay_ms: i32,
+    /// What of the revoked others were given in this very round. Only said where every member is one of ours.
+    pub(super) handed: Assignment,
 }
 
 /// Why bytes cannot be read or written.
@@ -104,6 +112,9 @@ pub(super) fn encode_claim(protocol: Protocol, claim: &Claim) -> Result<Bytes, M
             out.extend(length(current.len())?.to_be_bytes());
             out.extend(current);
         }
+        if claim.fences {
+            out.extend(OURS);
+        }
     }
     Ok(out.into())
 }
@@ -114,12 +125,13 @@ pub(super) fn decode_claim(bytes: Bytes) -> Result<Claim, Malformed> {
     let version = input.i16()?;
     let url = input.text()?.to_string();
     let config_offset = input.i64()?;
-    let mut claim = Claim { url, config_offset, current: Share::default() };
+    let mut claim = Claim { url, config_offset, current: Share::default(), fences: false };
     if version >= 1 {
         let size = input.i32()?;
         if size >= 0 {
             claim.current = decode_share(input.take(usize::try_from(size).unwrap_or(usize::MAX))?)?;
         }
+        claim.fences = input.is_ours();
     }
     Ok(claim)
 }
@@ -135,6 +147,10 @@ pub(super) fn encode_share(protocol: Protocol, share: &Share) -> Result<Bytes, M
     if protocol != Protocol::Default {
         put_work(&mut out, &share.revoked)?;
         out.extend(share.delay_ms.to_be_bytes());
+        if share.handed != Assignment::default() {
+            out.extend(OURS);
+            put_work(&mut out, &share.handed)?;
+        }
     }
     Ok(out.into())
 }
@@ -154,6 +170,9 @@ pub(super) fn decode_share(bytes: Bytes) -> Result<Share, Malformed> {
     if version >= 1 {
         share.revoked = input.work()?;
         share.delay_ms = input.i32()?;
+        if input.is_ours() {
+            share.handed = input.work()?;
+        }
     }
     Ok(share)
 }
@@ -198,6 +217,15 @@ impl Input {
             return Err(Malformed(format!("{size} bytes are announced, {} are left", self.0.len())));
         }
         Ok(self.0.split_to(size))
+    }
+
+    /// Whether our own words follow; takes their beginning.
+    fn is_ours(&mut self) -> bool {
+        let ours = self.0.starts_with(OURS);
+        if ours {
+            drop(self.0.split_to(OURS.len()));
+        }
+        ours
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {

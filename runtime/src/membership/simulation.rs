@@ -1,7 +1,8 @@
 //! A group in thousands of orders of events: workers join, leave, crash, lose their proof; connectors come and go; news travels slowly.
 //!
 //! The coordinator and the herders are modelled, the decisions are the real ones ([`Place`], [`assign`]). What a member lost by time is
-//! modelled as the heartbeats promise it: it stops before the coordinator gives it up.
+//! modelled as the heartbeats promise it: it stops before the coordinator gives it up. Whoever begins a task that is fenced shuts out all other
+//! runs of it: they go on, but count for nothing, until they are stopped or begun again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ const STEPS: usize = 120;
 struct Process {
     place: Place,
     running: Assignment,
+    /// What of it somebody has shut out.
+    shut_out: BTreeSet<TaskId>,
     /// The number and share that its herder acts on.
     heard: (u64, Assignment),
     crashed: bool,
@@ -30,14 +33,19 @@ struct Process {
 }
 
 impl Process {
-    /// Its herder hears what is new, and begins at once.
-    fn hear(&mut self) {
+    /// Its herder hears what is new, and begins at once: what it began.
+    fn hear(&mut self) -> BTreeSet<TaskId> {
         if self.heard.0 != self.place.told() {
             self.heard = (self.place.told(), self.place.share().clone());
-            if !self.leaving {
-                self.running = self.running.union(&self.heard.1);
-            }
         }
+        if self.leaving {
+            return BTreeSet::new();
+        }
+        let fails = |id: &&TaskId| self.shut_out.contains(*id) || !self.running.tasks.contains(*id);
+        let begun: BTreeSet<TaskId> = self.heard.1.tasks.iter().filter(fails).cloned().collect();
+        self.shut_out.retain(|id| !begun.contains(id));
+        self.running = self.running.union(&self.heard.1);
+        begun
     }
 
     /// One thing that is to be stopped has stopped, or all have. Whether others wait to be told. What a worker has claimed in a round
@@ -55,6 +63,7 @@ impl Process {
             None => one.connectors = stopping.connectors,
         }
         self.running = self.running.without(&one);
+        self.shut_out.retain(|id| self.running.tasks.contains(id));
         false
     }
 }
@@ -66,6 +75,8 @@ struct World {
     processes: BTreeMap<String, Process>,
     born: u32,
     wanted: Assignment,
+    /// The connectors whose tasks are fenced; none where somebody in the group does not say that he fences.
+    fenced: &'static [&'static str],
     /// A round is under way, and who has come to it with which claim.
     called: Option<BTreeMap<String, Assignment>>,
     /// Shares that have not arrived yet.
@@ -75,8 +86,22 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let (processes, under_way) = (BTreeMap::new(), BTreeMap::new());
-        let wanted = Assignment::default();
-        Self { random: Jitter::new(seed), processes, born: 0, wanted, called: None, under_way }
+        let (random, wanted) = (Jitter::new(seed), Assignment::default());
+        let fenced: &[&str] = if seed % 3 == 0 { &[] } else { &["a", "b"] };
+        Self { random, processes, born: 0, wanted, fenced, called: None, under_way }
+    }
+
+    fn is_fenced(&self, id: &TaskId) -> bool {
+        self.fenced.contains(&&*id.connector)
+    }
+
+    /// A worker begins what it was told; if that is fenced, others who run it are shut out.
+    fn begin(&mut self, name: &str) {
+        let begun = self.processes.get_mut(name).unwrap().hear();
+        let begun: Vec<TaskId> = begun.into_iter().filter(|id| self.is_fenced(id)).collect();
+        for (_, other) in self.processes.iter_mut().filter(|(other, _)| *other != name) {
+            other.shut_out.extend(begun.iter().filter(|id| other.running.tasks.contains(*id)).cloned());
+        }
     }
 
     fn pick(&mut self) -> Option<String> {
@@ -102,6 +127,7 @@ impl World {
                 let process = self.processes.get_mut(&name).unwrap();
                 process.crashed = true;
                 process.running = Assignment::default();
+                process.shut_out.clear();
             }
             4 => {
                 let process = self.processes.get_mut(&name).unwrap();
@@ -158,7 +184,7 @@ impl World {
         let in_round = self.under_way.contains_key(&name)
             || self.called.as_ref().is_some_and(|called| called.contains_key(&name));
         match self.random.below(4) {
-            0 if !process.crashed => process.hear(),
+            0 if !process.crashed => self.begin(&name),
             1 => {
                 if !process.crashed && process.stop_one(in_round, &mut self.random) {
                     self.call();
@@ -174,7 +200,7 @@ impl World {
                 if !process.crashed
                     && let Some(given) = self.under_way.remove(&name)
                 {
-                    process.place.take(&given.assigned, &given.revoked);
+                    process.place.take(&given.assigned, &given.revoked, &given.handed);
                 }
             }
         }
@@ -201,21 +227,19 @@ impl World {
             !called.is_empty() && processes.iter().all(came)
         };
         let Some(claims) = self.called.take_if(|called| everyone(called)) else { return };
-        let given = assign(&claims, &self.wanted, &Assignment::default());
-        check_decision(&claims, &self.wanted, &given);
+        let fenced = self.wanted.tasks.iter().filter(|id| self.is_fenced(id)).cloned().collect();
+        let given = assign(&claims, &self.wanted, &Assignment::default(), &fenced);
+        check_decision(&claims, &self.wanted, &given, &fenced);
         self.under_way = given;
     }
 
     fn check(&self, seed: u64) {
         let mut seen = BTreeSet::new();
         for (name, process) in &self.processes {
-            let claimed = process.place.claimed();
-            assert_eq!(
-                process.running.without(&claimed),
-                Assignment::default(),
-                "seed {seed}: {name} runs what it does not claim"
-            );
-            for id in &process.running.tasks {
+            let mut unclaimed = process.running.without(&process.place.claimed());
+            unclaimed.tasks.retain(|id| !self.is_fenced(id));
+            assert_eq!(unclaimed, Assignment::default(), "seed {seed}: {name} runs what it does not claim");
+            for id in process.running.tasks.difference(&process.shut_out) {
                 assert!(seen.insert(id), "seed {seed}: {id} runs twice");
             }
         }
@@ -230,6 +254,8 @@ impl World {
                     && process.place.may_join()
                     && !process.outside
                     && !process.place.is_waiting()
+                    && process.shut_out.is_empty()
+                    && process.running.without(&process.heard.1) == Assignment::default()
                     && process.heard.0 == process.place.told()
             })
     }
@@ -245,20 +271,27 @@ impl World {
     }
 }
 
-/// Nothing is given that somebody claims; whoever has no more than its fair share loses nothing that is wanted.
+/// Nothing is given that somebody claims, but for what is fenced and handed over; whoever has no more than its fair share loses nothing that is wanted.
 fn check_decision(
     claims: &BTreeMap<String, Assignment>,
     wanted: &Assignment,
     given: &BTreeMap<String, Given>,
+    fenced: &BTreeSet<TaskId>,
 ) {
+    let handed = given.values().fold(Assignment::default(), |all, given| all.union(&given.handed));
+    assert!(handed.connectors.is_empty() && handed.tasks.is_subset(fenced), "{handed:?}");
     let claimed = claims.values().fold(Assignment::default(), |all, claim| all.union(claim));
     let fair = wanted.tasks.len() / claims.len();
     for (member, given) in given {
-        assert_eq!(given.assigned.intersection(&claimed), Assignment::default());
+        assert_eq!(given.assigned.intersection(&claimed).without(&handed), Assignment::default());
         assert_eq!(given.revoked.without(&claims[member]), Assignment::default());
-        let held = claims[member].intersection(wanted).tasks.len();
-        let lost = given.revoked.intersection(wanted).tasks.len();
-        assert!(lost <= held.saturating_sub(fair), "{member} holds {held} of fair {fair} and loses {lost}");
+        // What two claim, since one did not hear that it was handed over, only one of them keeps.
+        let others = claims.iter().filter(|(other, _)| *other != member);
+        let others = others.fold(Assignment::default(), |all, (_, claim)| all.union(claim));
+        let held = claims[member].intersection(wanted).without(&others).tasks.len();
+        let lost = given.revoked.intersection(wanted).without(&others).tasks.len();
+        let kept = claims[member].intersection(wanted).without(&given.revoked).tasks.len();
+        assert!(lost == 0 || kept >= fair, "{member} holds {held} of fair {fair} and loses {lost}");
     }
 }
 

@@ -5,7 +5,7 @@
 //! here at once, and what was set here never gives way to an older word of ours that comes back from the topic late; another
 //! worker's older word never replaces a newer one (KAFKA-12525).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +46,10 @@ struct Known {
     topics: BTreeMap<String, BTreeMap<String, TopicStatus>>,
     /// Keys that were set here and are not written yet, with what to write.
     unwritten: BTreeMap<String, StatusRecord>,
-    /// Keys that are being written, or whose last write has not come back from the topic yet.
-    writing: BTreeSet<String>,
+    /// What this worker is called in statuses, once it has set one.
+    worker_id: Option<String>,
+    /// What is being written by key, or was written and has not come back from the topic yet.
+    writing: BTreeMap<String, StatusRecord>,
 }
 
 impl StatusStore {
@@ -62,6 +64,9 @@ impl StatusStore {
         let fold = Box::new(move |records: Vec<LogRecord>| {
             let mut known = folded.known.lock();
             records.iter().for_each(|record| known.take_in(record));
+            if !known.unwritten.is_empty() {
+                folded.changed.notify_one();
+            }
         });
         let log = TopicLog::open(client, &topic.name, partitions, fold).await?;
         let stop = CancellationToken::new();
@@ -73,6 +78,7 @@ impl StatusStore {
     pub(crate) fn set(&self, record: StatusRecord) {
         {
             let mut known = self.shared.known.lock();
+            known.note_worker(&record);
             known.apply(record.clone());
             known.unwritten.insert(record.key(), record);
         }
@@ -148,8 +154,10 @@ impl StatusStore {
 
 impl Known {
     fn take_unwritten(&mut self) -> BTreeMap<String, StatusRecord> {
-        let batch = std::mem::take(&mut self.unwritten);
-        self.writing = batch.keys().cloned().collect();
+        let mut batch = std::mem::take(&mut self.unwritten);
+        // What another worker has said since is newer, and is to stay the last word in the topic, too.
+        batch.retain(|_, record| !self.is_stale(record));
+        self.writing = batch.clone();
         batch
     }
 
@@ -172,7 +180,9 @@ impl Known {
     fn take_in(&mut self, record: &LogRecord) {
         match StatusRecord::parse(&record.key, record.value.as_deref()) {
             Ok(Some(parsed)) => {
-                if !self.is_echo(&parsed) && !self.is_stale(&parsed) {
+                if self.is_stale(&parsed) {
+                    self.say_again(&parsed);
+                } else if !self.is_echo(&parsed) {
                     self.apply(parsed);
                 }
             }
@@ -186,18 +196,46 @@ impl Known {
         }
     }
 
+    fn note_worker(&mut self, record: &StatusRecord) {
+        if let StatusRecord::Connector(_, Some(status)) | StatusRecord::Task(_, Some(status)) = record
+            && self.worker_id.as_ref() != Some(&status.worker_id)
+        {
+            self.worker_id = Some(status.worker_id.clone());
+        }
+    }
+
+    /// Another's older word came after our newer one: ours must be the last in the topic, for those who read it later.
+    fn say_again(&mut self, stale: &StatusRecord) {
+        let ours = match stale {
+            StatusRecord::Connector(name, _) => {
+                let known = self.connectors.get(name).cloned();
+                known.map(|known| StatusRecord::Connector(name.clone(), Some(known)))
+            }
+            StatusRecord::Task(id, _) => {
+                let known = self.tasks.get(id).cloned();
+                known.map(|known| StatusRecord::Task(id.clone(), Some(known)))
+            }
+            StatusRecord::Topic(..) => None,
+        };
+        if let Some(StatusRecord::Connector(_, Some(known)) | StatusRecord::Task(_, Some(known))) = &ours
+            && self.worker_id.as_ref() == Some(&known.worker_id)
+            && let Some(ours) = ours
+        {
+            self.unwritten.entry(ours.key()).or_insert(ours);
+        }
+    }
+
     /// A word of ours from before the one that is on its way.
     fn is_echo(&self, record: &StatusRecord) -> bool {
         let key = record.key();
-        if !self.unwritten.contains_key(&key) && !self.writing.contains(&key) {
-            return false;
+        let Some(ours) = self.unwritten.get(&key).or_else(|| self.writing.get(&key)) else { return false };
+        match (ours, record) {
+            (StatusRecord::Connector(_, Some(ours)), StatusRecord::Connector(_, Some(new)))
+            | (StatusRecord::Task(_, Some(ours)), StatusRecord::Task(_, Some(new))) => {
+                ours.worker_id == new.worker_id
+            }
+            _ => true,
         }
-        let (known, new) = match record {
-            StatusRecord::Connector(name, Some(new)) => (self.connectors.get(name), new),
-            StatusRecord::Task(id, Some(new)) => (self.tasks.get(id), new),
-            _ => return true,
-        };
-        known.is_none_or(|known| known.worker_id == new.worker_id)
     }
 
     /// A word from an older generation, by another worker than the one that spoke last.
@@ -325,5 +363,42 @@ mod tests {
         known.written(Ok(()), batch).unwrap();
         known.take_in(&logged(&say("a", 3, State::Paused)));
         assert_eq!(known.tasks[&id].state, State::Paused);
+    }
+
+    /// The worker that a task was taken from says that nobody runs it, after its successor said that it does.
+    #[test]
+    fn the_last_word_in_the_topic_is_the_newest() {
+        let mut known = Known::default();
+        let id = TaskId::new("c", 0);
+        let ours = StatusRecord::Task(id.clone(), status("b", 2, State::Running));
+        known.note_worker(&ours);
+        known.apply(ours.clone());
+        known.take_in(&logged(&StatusRecord::Task(id.clone(), status("a", 1, State::Unassigned))));
+        assert_eq!(known.tasks[&id].state, State::Running);
+        let batch = known.take_unwritten();
+        assert_eq!(batch.values().next().map(StatusRecord::value), Some(ours.value()));
+        let theirs = StatusRecord::Task(TaskId::new("d", 0), status("c", 3, State::Running));
+        known.take_in(&logged(&theirs));
+        known.take_in(&logged(&StatusRecord::Task(TaskId::new("d", 0), status("a", 1, State::Unassigned))));
+        assert!(known.take_unwritten().is_empty(), "that is the other's to say");
+    }
+
+    /// A worker that is cut off says what it stopped, and cannot write it. Meanwhile another one says more than once what it does.
+    #[test]
+    fn all_words_of_a_successor_count_while_ours_cannot_be_written() {
+        let mut known = Known::default();
+        let id = TaskId::new("c", 0);
+        let say =
+            |worker, generation, state| StatusRecord::Task(id.clone(), status(worker, generation, state));
+        let ours = say("a", 1, State::Unassigned);
+        known.apply(ours.clone());
+        known.unwritten.insert(ours.key(), ours);
+        let batch = known.take_unwritten();
+        for state in [State::Failed, State::Running] {
+            known.take_in(&logged(&say("b", 2, state)));
+            assert_eq!(known.tasks[&id].state, state);
+        }
+        known.written(Err(api::Error::retriable("cut off")), batch).unwrap_err();
+        assert!(known.take_unwritten().is_empty(), "the last word in the topic must be the successor's");
     }
 }

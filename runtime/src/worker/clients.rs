@@ -148,7 +148,7 @@ pub(crate) fn sink_consumer(worker: &WorkerConfig, connector: &Props, name: &str
         group: options.group_id.unwrap_or_else(|| sink_group(name)),
         assignors: options.assignment_strategy.iter().map(|name| assignor(name)).collect::<Result<_>>()?,
         session_timeout: options.session_timeout.unwrap_or(SESSION_TIMEOUT),
-        heartbeat_interval: options.heartbeat_interval.unwrap_or(group.heartbeat_interval),
+        heartbeat_interval: options.heartbeat_interval.unwrap_or(HEARTBEAT_INTERVAL),
         consumer,
         ..group
     };
@@ -176,8 +176,11 @@ pub(crate) fn sink_group(connector: &str) -> String {
 }
 
 /// Heartbeats do not wait for the sink, so a member that is silent for this long is gone: Kafka's 45 s would leave the partitions
-/// of a killed worker alone for as long.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// of a killed worker alone for as long. Six seconds are the least that Apache Kafka's brokers allow.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A third of the session, as Kafka has it.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Records of one put, if `max.poll.records` does not say: more than Kafka's 500, since batches are bounded in bytes as well.
 const RECORDS_MAX: usize = 10_000;

@@ -2,7 +2,7 @@
 //!
 //! Between the herder, which holds a [`TaskHandle`], and the loops, which hold a [`TaskLife`]. Invariants: every run ends in exactly
 //! one [`News::Exited`], even if the connector panics, blocks or hangs; a run that was told to stop is gone for the herder
-//! within `task.shutdown.graceful.timeout.ms`, and its numbers with it.
+//! within `task.shutdown.graceful.timeout.ms`, and its numbers with it; one that may be another's, much sooner.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
@@ -80,6 +80,7 @@ pub(crate) enum News {
 pub(crate) struct TaskHandle {
     target: watch::Sender<TargetState>,
     stop: CancellationToken,
+    lost: CancellationToken,
 }
 
 impl TaskHandle {
@@ -90,6 +91,13 @@ impl TaskHandle {
 
     /// Tells the task to stop. It says when it has.
     pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Tells the task to stop without delay: the group may give it to another. What it has not committed by now it commits, if at all,
+    /// within a [`LOST_GRACE`]th of the session, and is dropped then: its successor must not find it at work.
+    pub(crate) fn abandon(&self) {
+        self.lost.cancel();
         self.stop.cancel();
     }
 }
@@ -164,7 +172,7 @@ pub(crate) fn start(
     reports: mpsc::Sender<Report>,
 ) -> TaskHandle {
     let (target, target_seen) = watch::channel(spec.target);
-    let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+    let (stop, lost, kill) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let (id, run) = (spec.id.clone(), spec.run);
     let activity = Activity::starting();
     let life = TaskLife {
@@ -182,8 +190,8 @@ pub(crate) fn start(
     let span = tracing::error_span!("task", connector = %id.connector, task = id.task);
     let spawned = spawn_isolated(&id.to_string(), work.instrument(span));
     let watcher = Watcher { context: Arc::clone(context), id, run, metrics, reports, activity, policy };
-    tokio::spawn(watcher.watch(spawned, stop.clone(), kill));
-    TaskHandle { target, stop }
+    tokio::spawn(watcher.watch(spawned, (stop.clone(), lost.clone()), kill));
+    TaskHandle { target, stop, lost }
 }
 
 /// The run, which is dropped where it waits when it is killed.
@@ -213,10 +221,15 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn watch(self, spawned: Result<Isolated<()>>, stop: CancellationToken, kill: CancellationToken) {
+    async fn watch(
+        self,
+        spawned: Result<Isolated<()>>,
+        (stop, lost): (CancellationToken, CancellationToken),
+        kill: CancellationToken,
+    ) {
         let started = Instant::now();
         let outcome = match spawned {
-            Ok(running) => self.wait(running, &stop, &kill).await,
+            Ok(running) => self.wait(running, (&stop, &lost), &kill).await,
             Err(error) => Err(error),
         };
         if let Some(metrics) = self.metrics.get() {
@@ -229,7 +242,7 @@ impl Watcher {
     async fn wait(
         &self,
         mut running: Isolated<()>,
-        stop: &CancellationToken,
+        (stop, lost): (&CancellationToken, &CancellationToken),
         kill: &CancellationToken,
     ) -> Result<()> {
         let stall = self.hang_or_stop(&mut running, stop).await;
@@ -240,18 +253,29 @@ impl Watcher {
         };
         stop.cancel();
         let graceful = self.context.config.options.task_shutdown_timeout;
-        if let Ok(outcome) = tokio::time::timeout(graceful, &mut running).await {
-            return stalled.and(outcome);
+        let lost_in_time = async {
+            lost.cancelled().await;
+            tokio::time::sleep(self.context.config.group.session_timeout / LOST_GRACE).await;
+        };
+        tokio::select! {
+            outcome = &mut running => return stalled.and(outcome),
+            () = tokio::time::sleep(graceful) => {}
+            () = lost_in_time => {}
         }
         kill.cancel();
         // A future that waits is dropped at once; code that blocks keeps its thread, and is left behind.
         if let Ok(outcome) = tokio::time::timeout(KILL_WAIT, &mut running).await {
-            tracing::warn!(
-                connector = self.id.connector,
-                task = self.id.task,
-                ?graceful,
-                "the task did not stop in time (task.shutdown.graceful.timeout.ms) and was dropped"
-            );
+            let (connector, task) = (&self.id.connector, self.id.task);
+            if lost.is_cancelled() {
+                tracing::info!(connector, task, "the task may be another worker's now, and was dropped");
+            } else {
+                tracing::warn!(
+                    connector,
+                    task,
+                    ?graceful,
+                    "the task did not stop in time (task.shutdown.graceful.timeout.ms) and was dropped"
+                );
+            }
             return stalled.and(outcome);
         }
         tracing::error!(
@@ -306,6 +330,10 @@ enum Watched {
     /// It hangs, and is to be started again.
     Hung(Error),
 }
+
+/// Which part of the session a task may take to stop when it may be another's soon: a worker that cannot prove its membership knows so a
+/// sixth of the session before others are given its work.
+const LOST_GRACE: u32 = 15;
 
 /// How long a killed future may take to be dropped.
 const KILL_WAIT: Duration = Duration::from_millis(200);

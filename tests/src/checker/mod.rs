@@ -17,3 +17,4 @@ mod verdict;
 mod workload;
 
 pub use self::campaign::{Campaign, Report};
+pub(crate) use self::plan::Numbers;

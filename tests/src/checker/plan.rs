@@ -28,10 +28,10 @@ pub(super) struct Round {
 
 /// Numbers that look random and are not (SplitMix64).
 #[derive(Clone, Debug)]
-pub(super) struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -44,11 +44,12 @@ impl Numbers {
     }
 
     /// A number below `limit`, which is not 0.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    fn milliseconds(&mut self, from: u64, to: u64) -> Duration {
+    /// A time of at least the first and less than the second.
+    pub(crate) fn milliseconds(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from))
     }
 }

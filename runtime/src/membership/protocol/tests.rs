@@ -18,6 +18,7 @@ fn share() -> Share {
         assigned: work(&["c"], &[("c", 0), ("d", 2)]),
         revoked: Assignment::default(),
         delay_ms: 0,
+        handed: Assignment::default(),
     }
 }
 
@@ -62,7 +63,8 @@ fn shares_are_connects_bytes() {
 #[test]
 fn claims_are_connects_bytes() {
     let url = concat!("000b", "687474703a2f2f613a312f", "0000000000000009");
-    let idle = Claim { url: "http://a:1/".to_owned(), config_offset: 9, current: Share::default() };
+    let idle =
+        Claim { url: "http://a:1/".to_owned(), config_offset: 9, current: Share::default(), fences: false };
     for (protocol, expected) in [
         (Protocol::Default, format!("0000{url}")),
         (Protocol::Compatible, format!("0001{url}ffffffff")),
@@ -77,6 +79,31 @@ fn claims_are_connects_bytes() {
     let current = format!("0002{ASSIGNMENT}0000000000000000");
     assert_eq!(hex(&bytes), format!("0002{url}{:08x}{current}", current.len() / 2));
     assert_eq!(decode_claim(bytes).unwrap(), busy);
+}
+
+/// What Connect reads stays as it is; ours comes behind it.
+#[test]
+fn our_own_words_stand_behind_connects() {
+    for current in [Share::default(), share()] {
+        let claim = Claim { url: "http://a:1/".to_owned(), config_offset: 9, current, fences: false };
+        let (plain, ours) = (claim.clone(), Claim { fences: true, ..claim });
+        let (plain, bytes) = (
+            encode_claim(Protocol::Sessioned, &plain).unwrap(),
+            encode_claim(Protocol::Sessioned, &ours).unwrap(),
+        );
+        assert_eq!(hex(&bytes), format!("{}{}", hex(&plain), hex(OURS)));
+        assert_eq!(decode_claim(bytes).unwrap(), ours);
+    }
+    let handing = Share { revoked: work(&[], &[("c", 1)]), handed: work(&[], &[("c", 1)]), ..share() };
+    let bytes = encode_share(Protocol::Sessioned, &handing).unwrap();
+    let plain =
+        encode_share(Protocol::Sessioned, &Share { handed: Assignment::default(), ..handing.clone() })
+            .unwrap();
+    assert!(bytes.starts_with(&plain));
+    assert_eq!(decode_share(bytes.clone()).unwrap(), handing);
+    decode_share(bytes.slice(..bytes.len() - 1)).unwrap_err();
+    let strange = [&plain[..], b"someone else's"].concat();
+    assert_eq!(decode_share(strange.into()).unwrap().handed, Assignment::default());
 }
 
 /// Connect writes null where it has nothing to say of.

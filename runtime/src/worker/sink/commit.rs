@@ -67,7 +67,9 @@ impl SinkLoop {
 
     /// Whether a sink may commit this: not beyond what it got, and only for what is its own.
     pub(super) fn is_sound(&self, partition: &TopicPartition, offset: &OffsetAndMetadata) -> bool {
-        let sound = self.consumed.get(partition).is_some_and(|consumed| offset.offset <= *consumed);
+        // What was committed before it had the partition is a place that it may be at, too.
+        let got = self.consumed.get(partition).max(self.committed.get(partition));
+        let sound = got.is_some_and(|got| offset.offset <= *got);
         if !sound {
             tracing::warn!(
                 topic = %partition.topic,

@@ -22,7 +22,9 @@ impl SinkLoop {
                 .map(|known| OffsetAndMetadata { offset: known.offset, metadata: known.metadata }),
         });
         let new: Vec<_> = assigned.filter(|new| !self.assigned.contains(&new.partition)).collect();
-        tracing::info!(partitions = new.len(), "partitions assigned");
+        if !new.is_empty() {
+            tracing::info!(partitions = new.len(), "partitions assigned");
+        }
         let opening = self.life.doing(Doing::Open);
         let seeks = task.open(&new).await.map_err(|error| error.context("opening partitions"))?;
         drop(opening);
@@ -58,7 +60,9 @@ impl SinkLoop {
         if let Err(error) = closed {
             tracing::warn!(%error, "the sink did not close its partitions");
         }
-        tracing::info!(partitions = partitions.len(), "partitions revoked");
+        if !partitions.is_empty() {
+            tracing::info!(partitions = partitions.len(), "partitions revoked");
+        }
         for partition in partitions {
             self.assigned.remove(partition);
             self.lost.insert(partition.clone());
