@@ -16,6 +16,7 @@ mod peers;
 mod plan;
 mod run;
 mod session_keys;
+mod signals;
 mod signature;
 mod start;
 mod state;
@@ -37,8 +38,8 @@ pub use supervision::RestartPolicy;
 
 pub use types::{
     ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,
-    HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus,
-    WorkerInfo,
+    HerderErrorKind, HerderResult, Initial, Readiness, Signal, SignalSent, State, TargetState, TaskId,
+    TaskInfo, TaskStatus, WorkerInfo,
 };
 
 use std::sync::Arc;
@@ -252,6 +253,14 @@ impl Herder {
     /// As [`Herder::alter_offsets`].
     pub async fn reset_offsets(&self, name: &str) -> HerderResult<String> {
         self.desk().await?.reset_offsets(name).await
+    }
+
+    /// Asks a connector's running tasks for something, through the topic that they read signals from.
+    ///
+    /// # Errors
+    /// `NotFound`; `BadRequest` when the connector reads no such topic; what the broker said.
+    pub async fn signal(&self, name: &str, signal: Signal) -> HerderResult<SignalSent> {
+        self.desk().await?.signal(name, signal).await
     }
 
     /// Checks that a request comes from a worker of this group (KIP-507).
