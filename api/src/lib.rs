@@ -48,8 +48,8 @@ pub use sink::{
     SinkTask, consumed_offsets,
 };
 pub use source::{
-    ExactlyOnceSupport, History, NoTopics, OffsetReader, SourceConnector, SourceContext, SourceTask,
-    TopicReader,
+    ExactlyOnceSupport, History, NoTopics, OffsetReader, SignalTopic, SourceConnector, SourceContext,
+    SourceTask, TopicFollower, TopicReader, TopicRecord,
 };
 pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use configs::{ConfigErrors, Props};
 
 use crate::error::Result;
@@ -51,6 +52,12 @@ pub trait SourceConnector: Send + Sync {
         false
     }
 
+    /// The topic through which running tasks of this configuration are asked for something (Debezium's channel `kafka`), if they
+    /// listen to one.
+    fn signal_topic(&self, _config: &Props) -> Option<SignalTopic> {
+        None
+    }
+
     /// Checks offsets that a user wants to set over REST (`None` resets that partition).
     ///
     /// # Errors
@@ -67,6 +74,17 @@ pub enum ExactlyOnceSupport {
     Supported,
     /// Some may be.
     Unsupported,
+}
+
+/// Where signals to a connector's tasks are put: records whose value is `{"id":.., "type":.., "data":..}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalTopic {
+    /// The topic; its first partition is read.
+    pub topic: String,
+    /// The key that tells this connector's signals from others'.
+    pub key: String,
+    /// The settings of a Kafka client by Kafka's names; without `bootstrap.servers` the topic is on the worker's cluster.
+    pub client: Props,
 }
 
 /// What a source task is given at its start.
@@ -123,7 +141,7 @@ pub trait History: Send + Sync {
     async fn put(&self, key: &str, value: Option<&str>) -> Result<()>;
 }
 
-/// Reads what another program left in a topic.
+/// Reads what others put into a topic.
 #[async_trait]
 pub trait TopicReader: Send + Sync {
     /// Gives each value of a topic to `each`, partition by partition from the beginning to what is the end now, and says whether
@@ -138,6 +156,33 @@ pub trait TopicReader: Send + Sync {
         client: &Props,
         each: &mut (dyn for<'a> FnMut(&'a [u8]) -> Result<()> + Send),
     ) -> Result<bool>;
+
+    /// Goes on reading the first partition of a topic, which need not be there yet: from the offset `from`, else from where the group
+    /// `group.id` of the client's settings stands, else from the beginning. `client` is as for [`TopicReader::read`].
+    ///
+    /// # Errors
+    /// `BadConfig` for settings that make no sense.
+    fn follow(&self, topic: &str, from: Option<i64>, client: &Props) -> Result<Box<dyn TopicFollower>>;
+}
+
+/// A topic's first partition, as it grows. Dropping it ends the reading.
+pub trait TopicFollower: Send + Sync {
+    /// The records that came and were not taken yet, in order, some at a time; never waits. Committed records only.
+    ///
+    /// # Errors
+    /// Why nothing comes, each reason once: `Retriable`, for the reading goes on by itself.
+    fn take(&mut self) -> Result<Vec<TopicRecord>>;
+}
+
+/// A record as it lies in a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// Its offset in its partition.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Bytes>,
 }
 
 /// There are no topics.
@@ -153,6 +198,16 @@ impl TopicReader for NoTopics {
         _each: &mut (dyn for<'a> FnMut(&'a [u8]) -> Result<()> + Send),
     ) -> Result<bool> {
         Ok(false)
+    }
+
+    fn follow(&self, _topic: &str, _from: Option<i64>, _client: &Props) -> Result<Box<dyn TopicFollower>> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl TopicFollower for NoTopics {
+    fn take(&mut self) -> Result<Vec<TopicRecord>> {
+        Ok(Vec::new())
     }
 }
 

@@ -3,8 +3,8 @@
 
 use api::configs::ConfigErrors;
 use api::{
-    Error, ExactlyOnceSupport, FlatMap, Plugin, PluginKind, Props, Result, SourceConnector, SourceTask,
-    Value, async_trait,
+    Error, ExactlyOnceSupport, FlatMap, Plugin, PluginKind, Props, Result, SignalTopic, SourceConnector,
+    SourceTask, Value, async_trait,
 };
 
 use super::checks;
@@ -60,6 +60,12 @@ impl SourceConnector for MySqlConnector {
 
     fn exactly_once_support(&self, _config: &Props) -> Option<ExactlyOnceSupport> {
         Some(ExactlyOnceSupport::Supported)
+    }
+
+    fn signal_topic(&self, config: &Props) -> Option<SignalTopic> {
+        // What does not pass the checks does not run, and so listens to nothing.
+        let Ok(settings) = SnapshotSettings::load(config) else { return None };
+        settings.signal_topic(config.get("topic.prefix")?, config)
     }
 
     fn check_offsets(&self, config: &Props, offsets: &[(FlatMap, Option<FlatMap>)]) -> Result<()> {

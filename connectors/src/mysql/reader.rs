@@ -13,7 +13,7 @@ mod heartbeat;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Error, FlatMap, Gauges, History, Result, TopicReader};
+use api::{Error, FlatMap, Gauges, History, Result, SignalTopic, TopicReader};
 
 use self::begin::{Begin, Found, decide};
 use self::follow::{Ended, Follower};
@@ -52,6 +52,8 @@ pub struct Reader {
     pub history: Arc<dyn History>,
     /// Where a Debezium that ran before kept its shapes.
     pub former: FormerHistory,
+    /// The topic through which signals come, if they do.
+    pub signal_topic: Option<SignalTopic>,
     /// Reads topics of others.
     pub topics: Arc<dyn TopicReader>,
     /// Where numbers are shown.

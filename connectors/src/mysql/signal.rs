@@ -1,9 +1,11 @@
-//! Signals: what people ask a running connector for, through a table of the database or a file. Pure but for [`mod@file`].
+//! Signals: what people ask a running connector for, through a table of the database, a file or a topic. Pure but for
+//! [`mod@file`] and [`topic`].
 //!
 //! A signal has an id, a type and data (JSON), as in Debezium. One that cannot be understood is reported and passed over: it
 //! must not stop what runs.
 
 pub mod file;
+pub mod topic;
 
 use api::Value;
 use serde_json::Value as Json;
@@ -91,6 +93,24 @@ impl Signal {
             kind: text(1)?.to_owned(),
             data: text(2).unwrap_or_default().to_owned(),
         })
+    }
+
+    /// Out of JSON: `{"id":.., "type":.., "data":..}`, where the data may be an object or its text.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn of_json(json: &str) -> Result<Self, String> {
+        let said: Json = serde_json::from_str(json).map_err(|error| format!("{error}: {json}"))?;
+        let text = |member: &str| said[member].as_str().map(str::to_owned);
+        let data = match &said["data"] {
+            Json::Null => String::new(),
+            Json::String(text) => text.clone(),
+            data => data.to_string(),
+        };
+        match (text("id"), text("type")) {
+            (Some(id), Some(kind)) => Ok(Self { id, kind, data }),
+            _ => Err(format!("no id or type: {json}")),
+        }
     }
 
     /// Whether it is the mark of a chunk's window, of our own making.

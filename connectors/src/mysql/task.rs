@@ -101,6 +101,7 @@ impl SourceTask for MySqlTask {
             envelopes: Envelopes::new(&config, &events, self.flavour).in_context(context.task, &run_id()),
             events,
             notifier: Notifier::new(&settings, &config.topic_prefix),
+            signal_topic: settings.signal_topic(&config.topic_prefix, &context.config),
             settings: Arc::new(settings),
             config,
             filter,

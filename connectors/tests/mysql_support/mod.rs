@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use api::{
-    FlatMap, Gauges, History, OffsetReader, PluginKind, Props, Result, SourceContext, SourceRecord,
-    SourceTask, TopicReader, Value, async_trait,
+    FlatMap, Gauges, History, NoTopics, OffsetReader, PluginKind, Props, Result, SourceContext, SourceRecord,
+    SourceTask, TopicFollower, TopicReader, Value, async_trait,
 };
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -312,6 +312,10 @@ impl TopicReader for Worker {
         assert_eq!(name, topic);
         values.iter().try_for_each(|value| each(value.as_bytes()))?;
         Ok(true)
+    }
+
+    fn follow(&self, _topic: &str, _from: Option<i64>, _client: &Props) -> Result<Box<dyn TopicFollower>> {
+        Ok(Box::new(NoTopics))
     }
 }
 

@@ -17,6 +17,7 @@ mod peers;
 mod plan;
 mod run;
 mod session_keys;
+mod signals;
 mod signature;
 mod start;
 mod state;
@@ -39,8 +40,8 @@ pub use supervision::RestartPolicy;
 
 pub use types::{
     ConfigChecker, ConfigPatch, ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStatus, HerderError,
-    HerderErrorKind, HerderResult, Initial, Readiness, State, TargetState, TaskId, TaskInfo, TaskStatus,
-    WorkerInfo,
+    HerderErrorKind, HerderResult, Initial, Readiness, Signal, SignalSent, State, TargetState, TaskId,
+    TaskInfo, TaskStatus, WorkerInfo,
 };
 
 use std::sync::Arc;
@@ -286,6 +287,12 @@ impl Herder {
     /// `Unavailable` before there is a key.
     pub async fn sign(&self, content: &[u8]) -> HerderResult<Signature> {
         self.desk().await?.sign(content)
+    /// Asks a connector's running tasks for something, through the topic that they read signals from.
+    ///
+    /// # Errors
+    /// `NotFound`; `BadRequest` when the connector reads no such topic; what the broker said.
+    pub async fn signal(&self, name: &str, signal: Signal) -> HerderResult<SignalSent> {
+        self.desk().await?.signal(name, signal).await
     }
 
     /// Checks that a request comes from a worker of this group (KIP-507).

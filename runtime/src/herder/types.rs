@@ -200,6 +200,26 @@ pub struct ConnectorOffset {
     pub offset: Option<FlatMap>,
 }
 
+/// What the running tasks of a connector are asked for, in Debezium's words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// The sender's name for it; `None` for a random one.
+    pub id: Option<String>,
+    /// What is asked for, such as `execute-snapshot`.
+    pub kind: String,
+    /// With what.
+    pub data: serde_json::Value,
+}
+
+/// A signal that waits for its tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalSent {
+    /// Its name.
+    pub id: String,
+    /// Where it lies.
+    pub topic: String,
+}
+
 /// What a connector begins with.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Initial {

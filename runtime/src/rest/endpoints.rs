@@ -189,6 +189,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("DELETE", "/connectors/{name}/offsets", "Forget all offsets of a stopped connector")
         .needs(Role::Admin, Over::Connector)
         .answers(&[(200, "Message")]),
+    Endpoint::new(
+        "POST",
+        "/connectors/{name}/signals",
+        "Ask a connector's running tasks for something, such as a snapshot of some tables",
+    )
+    .needs(Role::Operator, Over::Connector)
+    .body("Signal")
+    .answers(&[(202, "SignalSent")]),
     Endpoint::new("GET", "/connector-plugins", "The plugins of this worker")
         .needs(Role::Viewer, Over::Worker)
         .query(CONNECTORS_ONLY)

@@ -29,6 +29,7 @@ mod plugins;
 mod rights;
 mod schemas;
 mod serve;
+mod signals;
 mod subject;
 mod tls;
 mod views;
@@ -176,6 +177,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<RestState>)> {
         ("/connectors/{name}/topics", get(lifecycle::topics)),
         ("/connectors/{name}/topics/reset", put(lifecycle::reset_topics)),
         ("/connectors/{name}/offsets", get(offsets::offsets).patch(offsets::alter).delete(offsets::reset)),
+        ("/connectors/{name}/signals", post(signals::send)),
         ("/connector-plugins", get(plugins::list)),
         ("/connector-plugins/{plugin}/config", get(plugins::config)),
         ("/connector-plugins/{plugin}/config/validate", put(plugins::validate)),

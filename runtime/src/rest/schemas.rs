@@ -59,6 +59,14 @@ fn requests() -> Value {
             }),
             &["partition"],
         ),
+        "Signal": object(
+            json!({
+                "id": {"type": ["string", "null"], "description": "A name for it; a random one by default"},
+                "type": {"type": "string", "description": "What is asked for, such as execute-snapshot"},
+                "data": {"type": ["object", "null"], "description": "With what"},
+            }),
+            &["type"],
+        ),
         "Level": {"type": "object", "properties": {"level": text()}, "required": ["level"]},
     })
 }
@@ -119,6 +127,7 @@ fn answers() -> Value {
         "TaskStatus": state(true),
         "TaskList": list(&object(json!({"id": task_id, "config": named("Config")}), &["id", "config"])),
         "Topics": {"type": "object", "additionalProperties": object(json!({"topics": named("NameList")}), &["topics"])},
+        "SignalSent": object(json!({"id": text(), "topic": text()}), &["id", "topic"]),
         "Message": object(json!({"message": text()}), &["message"]),
         "Applied": list(&object(
             json!({

@@ -1,14 +1,17 @@
-//! What other programs left in topics, for the connectors that take over from them: any topic of any Kafka-protocol cluster,
-//! read once from its beginning to what is its end now.
+//! What others put into topics, for connectors that take over from them or are told something by them: any topic of any Kafka-protocol
+//! cluster, read once from its beginning to what is its end now, or followed.
 //!
-//! Beside the data path: asked at the start of a task at most. Invariant: an answer without an error holds every committed record that
+//! Beside the data path. Invariant: an answer without an error holds every committed record that
 //! was in the topic when it was asked for.
 
-use api::{Error, Props, Result, TopicReader, async_trait};
+mod follow;
+
+use api::{Error, Props, Result, TopicFollower, TopicReader, async_trait};
 use broker_client::{
     Client, ConsumerConfig, Isolation, OffsetReset, OffsetSpec, PartitionConsumer, TopicPartition,
 };
 
+use self::follow::{Followed, Following};
 use super::settings::parse;
 use crate::config::SecurityOptions;
 use crate::store::broker_error;
@@ -27,18 +30,22 @@ impl ForeignTopics {
         Self { client: client.clone(), connector: connector.to_owned() }
     }
 
-    /// The way to the cluster that the settings name. Nothing of the worker's own security goes to another cluster.
     fn client(&self, settings: &Props) -> Result<Client> {
-        let brokers = settings.get("bootstrap.servers").map(|brokers| brokers.trim()).unwrap_or_default();
-        if brokers.is_empty() {
-            return Ok(self.client.clone());
-        }
-        let mut config = (**self.client.config()).clone();
-        config.bootstrap_servers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
-        let security = SecurityOptions::parse(&SecurityOptions::select(settings));
-        config.security = parse(&self.connector, security.and_then(|options| options.security()))?;
-        Ok(Client::new(config))
+        other_cluster(&self.client, &self.connector, settings)
     }
+}
+
+/// The way to the cluster that the settings name, or to our own. Nothing of the worker's own security goes to another cluster.
+pub(crate) fn other_cluster(own: &Client, connector: &str, settings: &Props) -> Result<Client> {
+    let brokers = settings.get("bootstrap.servers").map(|brokers| brokers.trim()).unwrap_or_default();
+    if brokers.is_empty() {
+        return Ok(own.clone());
+    }
+    let mut config = (**own.config()).clone();
+    config.bootstrap_servers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+    let security = SecurityOptions::parse(&SecurityOptions::select(settings));
+    config.security = parse(connector, security.and_then(|options| options.security()))?;
+    Ok(Client::new(config))
 }
 
 #[async_trait]
@@ -62,6 +69,12 @@ impl TopicReader for ForeignTopics {
             read_partition(&client, (topic, partition), start..end.map_err(failed)?, each).await?;
         }
         Ok(true)
+    }
+
+    fn follow(&self, topic: &str, from: Option<i64>, settings: &Props) -> Result<Box<dyn TopicFollower>> {
+        let client = self.client(settings)?;
+        let group = settings.get("group.id").filter(|group| !group.is_empty()).cloned();
+        Ok(Box::new(Following::start(Followed { client, topic: topic.to_owned(), from, group })))
     }
 }
 

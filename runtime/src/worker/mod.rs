@@ -40,6 +40,7 @@ use broker_client::Client;
 pub(crate) use backoff::{Jitter, restart_delay};
 pub(crate) use clients::{producer_config, sink_admin, sink_group};
 pub(crate) use connector::{CONNECTOR_KINDS, restart_policy, task_configs};
+pub(crate) use foreign_topics::other_cluster;
 pub(crate) use isolated::{note_panics, spawn_isolated};
 pub(crate) use life::{News, Report, TaskHandle, TaskSpec, start};
 pub(crate) use opening::offsets as connector_offsets;

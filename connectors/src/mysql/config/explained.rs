@@ -7,12 +7,18 @@
 use api::configs::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, check, optional};
 
 /// Whole families of options that are accepted, whatever follows.
-pub const EXPLAINED_PREFIXES: [&str; 4] =
-    ["schema.history.internal.", "driver.", "database.jdbc.", "snapshot.select.statement.overrides."];
+pub const EXPLAINED_PREFIXES: [&str; 5] = [
+    "schema.history.internal.",
+    "signal.consumer.",
+    "driver.",
+    "database.jdbc.",
+    "snapshot.select.statement.overrides.",
+];
 
 /// Options that are accepted and do nothing, each with the reason.
 const ACCEPTED: &[(&str, &str)] = &[
     ("database.protocol", "Accepted and not needed: there is no JDBC here."),
+    ("signal.kafka.poll.timeout.ms", "Accepted and not needed: the topic is read meanwhile."),
     (
         "database.query.timeout.ms",
         "Accepted: statements that are slow at the start of a snapshot are waited for.",
@@ -75,8 +81,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("converters", &[""], "Debezium's custom converters."),
     ("post.processors", &[""], "Debezium's post processors."),
-    ("signal.kafka.topic", &[""], "Signals through a topic; use the source or the file channel."),
-    ("signal.kafka.bootstrap.servers", &[""], "Signals through a topic; use the source or the file channel."),
     ("snapshot.mode.custom.name", &[""], "Snapshot modes written in Java."),
     ("snapshot.locking.mode.custom.name", &[""], "Locking modes written in Java."),
     ("snapshot.query.mode.custom.name", &[""], "Queries written in Java."),

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use api::configs::{ConfigError, ConfigErrors, Props, config, config_enum};
+use api::SignalTopic;
+use api::configs::{ConfigError, ConfigErrors, Password, Props, config, config_enum, strip_prefix};
 use fancy_regex::Regex;
 
 use crate::mysql::filter::whole_name;
@@ -116,11 +117,22 @@ config! {
         threads_multiplier: usize = default("snapshot.max.threads.multiplier", 1).check(range(1, 1024)).importance(Low).group("Snapshot");
         /// The table through which signals come, as `database.table`: columns `id`, `type` and `data`.
         signal_table: Option<String> = optional("signal.data.collection").group("Signals");
-        /// How signals come: `source` (rows of `signal.data.collection`), `file` (lines of `signal.file`).
+        /// How signals come: `source` (rows of `signal.data.collection`), `kafka` (records of `signal.kafka.topic`), `file` (lines of
+        /// `signal.file`).
         signal_channels: Vec<String> = default("signal.enabled.channels", "source").group("Signals");
         /// The file of the channel `file`: a JSON object a line, with `id`, `type` and `data`. It is emptied when it was read.
         signal_file: String = default("signal.file", "file-signals.txt").group("Signals");
-        /// How often that file is looked at.
+        /// The topic of the channel `kafka`; by default `<topic.prefix>-signal`. Its first partition is read. A signal's key is the
+        /// `topic.prefix`, its value a JSON object with `id`, `type` and `data`. Each is obeyed once.
+        signal_topic: Option<String> = optional("signal.kafka.topic").group("Signals");
+        /// The brokers of that topic, as host:port, separated by commas; by default the worker's. How to log in there is said with
+        /// `signal.consumer.` before Kafka's names.
+        signal_bootstrap_servers: Option<String> = optional("signal.kafka.bootstrap.servers").group("Signals");
+        /// The consumer group whose place in that topic counts until the connector's own offsets say one.
+        signal_group: String = default("signal.kafka.groupId", "kafka-signal").importance(Low).group("Signals");
+        /// The login at that topic's brokers, as Kafka writes it.
+        signal_jaas: Option<Password> = optional("signal.consumer.sasl.jaas.config").importance(Low).group("Signals");
+        /// How often the file and the topic of signals are looked at.
         signal_poll_interval: Duration = default("signal.poll.interval.ms", 5000).check(at_least(1)).group("Signals");
         /// Rows that an incremental snapshot reads at once.
         chunk_rows: usize = default("incremental.snapshot.chunk.size", 1024).check(range(1, 1_000_000)).group("Signals");
@@ -224,6 +236,23 @@ impl SnapshotSettings {
         self.config.signal_channels.iter().any(|name| name.trim().eq_ignore_ascii_case(channel))
     }
 
+    /// The topic of the channel `kafka`, if signals come through it.
+    #[must_use]
+    pub fn signal_topic(&self, prefix: &str, props: &Props) -> Option<SignalTopic> {
+        if !self.listens_to("kafka") {
+            return None;
+        }
+        let config = &self.config;
+        let mut client = strip_prefix(props, "signal.consumer.");
+        client.entry("group.id".to_owned()).or_insert_with(|| config.signal_group.clone());
+        if let Some(brokers) = &config.signal_bootstrap_servers {
+            client.insert("bootstrap.servers".to_owned(), brokers.clone());
+        }
+        let topic = config.signal_topic.clone().filter(|topic| !topic.is_empty());
+        let topic = topic.unwrap_or_else(|| format!("{prefix}-signal"));
+        Some(SignalTopic { topic, key: prefix.to_owned(), client })
+    }
+
     /// Whether notifications go to a channel.
     #[must_use]
     pub fn notifies(&self, channel: &str) -> bool {
@@ -267,12 +296,11 @@ fn refuse_gone(props: &mut Props, errors: &mut ConfigErrors) {
 fn check_channels(config: &SnapshotConfig, errors: &mut ConfigErrors) {
     for channel in config.signal_channels.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
         let reason = match channel.to_lowercase().as_str() {
-            "source" | "file" => continue,
-            "kafka" => {
-                "a connector here cannot read topics; send the same signal through source (a table) or file"
+            "source" | "kafka" | "file" => continue,
+            "jmx" => {
+                "there is no JVM here; send the same signal through source (a table), kafka (a topic) or file"
             }
-            "jmx" => "there is no JVM here; send the same signal through source (a table) or file",
-            _ => "expected source or file",
+            _ => "expected source, kafka or file",
         };
         errors.push(ConfigError::invalid("signal.enabled.channels", channel, reason));
     }

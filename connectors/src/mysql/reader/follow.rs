@@ -122,6 +122,7 @@ impl Follower {
     fn refresh_extra(&mut self) {
         self.extra.clone_from(&self.snapshot);
         self.extra.extend(self.incremental.entries());
+        self.extra.extend(self.signals.entry());
         self.shared = None;
     }
 
@@ -160,6 +161,7 @@ impl Follower {
         if let Some(prepared) = committed.get(PREPARED).and_then(api::Value::as_str) {
             self.xa = Xa::of_offset(prepared);
         }
+        self.signals.resume(committed);
         self
     }
 
@@ -197,7 +199,8 @@ impl Follower {
                 return Ok(Ended::Reached);
             }
             if self.until.is_none() && !self.tracker.in_transaction() {
-                if let Some(ending) = self.signals.ending.take() {
+                if let Some(ending) = self.signals.take_ending() {
+                    self.refresh_extra();
                     reader.outbox.flush().await?;
                     return Ok(ending);
                 }
@@ -218,7 +221,7 @@ impl Follower {
                 self.beat(reader).await?;
                 self.show(reader);
                 reader.outbox.flush().await?;
-                self.look_at_file(reader).await?;
+                self.look_for_signals(reader).await?;
             }
         }
     }
@@ -246,7 +249,7 @@ impl Follower {
                 dead_at += paused_at.elapsed();
             }
             let before = (self.incremental.is_active(), reader.outbox.records.len());
-            self.look_at_file(reader).await?;
+            self.look_for_signals(reader).await?;
             if before != (self.incremental.is_active(), reader.outbox.records.len()) {
                 return Ok(None);
             }

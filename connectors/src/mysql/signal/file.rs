@@ -7,8 +7,6 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::Value as Json;
-
 use super::Signal;
 
 /// Larger files are no signals.
@@ -73,7 +71,7 @@ impl FileChannel {
         let mut text = String::new();
         fs::File::open(&self.path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let (signals, wrong): (Vec<_>, Vec<_>) = lines.map(parse).partition(Result::is_ok);
+        let (signals, wrong): (Vec<_>, Vec<_>) = lines.map(Signal::of_json).partition(Result::is_ok);
         if signals.is_empty() {
             return Err(io::Error::other(
                 "it holds no signal ({\"id\":..,\"type\":..,\"data\":..}); it is left as it is",
@@ -84,20 +82,6 @@ impl FileChannel {
         }
         fs::OpenOptions::new().write(true).truncate(true).open(&self.path)?;
         Ok(signals.into_iter().filter_map(Result::ok).collect())
-    }
-}
-
-fn parse(line: &str) -> Result<Signal, String> {
-    let json: Json = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
-    let text = |member: &str| json[member].as_str().map(str::to_owned);
-    let data = match &json["data"] {
-        Json::Null => String::new(),
-        Json::String(text) => text.clone(),
-        data => data.to_string(),
-    };
-    match (text("id"), text("type")) {
-        (Some(id), Some(kind)) => Ok(Signal { id, kind, data }),
-        _ => Err(format!("no id or type: {line}")),
     }
 }
 

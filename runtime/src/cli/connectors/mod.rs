@@ -9,6 +9,7 @@ mod lifecycle;
 mod list;
 mod logs;
 mod offsets;
+mod signal;
 mod status;
 mod validate;
 mod worker;
@@ -75,6 +76,8 @@ enum ConnectorsCommand {
     Status(status::StatusArgs),
     /// Show how far a connector got, or change that while it is stopped
     Offsets(offsets::OffsetsArgs),
+    /// Ask a running connector for something, such as a snapshot of some tables
+    Signal(signal::SignalArgs),
     /// Print what the worker logged about a connector
     Logs(logs::LogsArgs),
     /// Check configurations without using them; all mistakes at once
@@ -96,6 +99,7 @@ pub(super) async fn run(arguments: ConnectorsArgs) -> Result<(), Exit> {
         ConnectorsCommand::Restart(restart) => lifecycle::restart(worker, &restart, json).await,
         ConnectorsCommand::Status(status) => status::run(worker, &status, json).await,
         ConnectorsCommand::Offsets(offsets) => offsets::run(worker, &offsets, json).await,
+        ConnectorsCommand::Signal(signal) => signal::run(worker, &signal, json).await,
         ConnectorsCommand::Logs(logs) => logs::run(worker, &logs, json).await,
         ConnectorsCommand::Validate(validate) => validate::run(worker, &validate, json).await,
     }

@@ -1,8 +1,9 @@
-//! Signals on the way: rows of the signal table and lines of the file, and what is done about them between events.
+//! Signals on the way: rows of the signal table, lines of the file and records of the topic, and what is done about them between
+//! events.
 
 use std::time::{Duration, Instant};
 
-use api::{Result, SourceRecord, Value};
+use api::{FlatMap, Result, SourceRecord, Text, Value};
 
 use super::{Ended, Follower};
 use crate::mysql::filter::whole_name;
@@ -15,6 +16,7 @@ use crate::mysql::reader::heartbeat::{offset_before_row, position_offset};
 use crate::mysql::server;
 use crate::mysql::shape::TableId;
 use crate::mysql::signal::file::FileChannel;
+use crate::mysql::signal::topic::TopicChannel;
 use crate::mysql::signal::{Action, Place, Request, Signal};
 use crate::mysql::snapshot::captured;
 
@@ -22,9 +24,10 @@ use crate::mysql::snapshot::captured;
 #[derive(Debug, Default)]
 pub(super) struct Signals {
     file: Option<FileChannel>,
+    topic: Option<TopicChannel>,
     arrived: Vec<Signal>,
     /// Why following has to end, between two transactions.
-    pub(super) ending: Option<Ended>,
+    ending: Option<Ended>,
     /// Signals that moved the position: a second reading of them must not move it again.
     moved: Vec<String>,
 }
@@ -32,14 +35,44 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn new(reader: &Reader) -> Self {
         let config = &reader.settings.config;
+        let every = config.signal_poll_interval;
         let file = reader.settings.listens_to("file");
-        let file = file.then(|| FileChannel::new(&config.signal_file, config.signal_poll_interval));
-        Self { file, ..Self::default() }
+        let file = file.then(|| FileChannel::new(&config.signal_file, every));
+        let topic = reader.signal_topic.clone().map(|topic| TopicChannel::new(topic, every));
+        Self { file, topic, ..Self::default() }
+    }
+
+    /// Goes on behind the signals that an offset says were obeyed.
+    pub(super) fn resume(&mut self, committed: &FlatMap) {
+        if let Some(topic) = &mut self.topic {
+            topic.resume(committed);
+        }
     }
 
     /// How long it may take until something must be looked at.
     pub(super) fn due_in(&self, at_most: Duration) -> Duration {
-        self.file.as_ref().map_or(at_most, |file| file.due_in(Instant::now()).min(at_most))
+        let now = Instant::now();
+        let file = self.file.as_ref().map_or(at_most, |file| file.due_in(now));
+        let topic = self.topic.as_ref().map_or(at_most, |topic| topic.due_in(now));
+        at_most.min(file).min(topic)
+    }
+
+    /// Why following has to end, if it has to: from now on that counts as obeyed.
+    pub(super) fn take_ending(&mut self) -> Option<Ended> {
+        let ending = self.ending.take()?;
+        self.obeyed();
+        Some(ending)
+    }
+
+    fn obeyed(&mut self) {
+        if let Some(topic) = &mut self.topic {
+            topic.obeyed();
+        }
+    }
+
+    /// What an offset says of the signals.
+    pub(super) fn entry(&self) -> Option<(Text, Value)> {
+        self.topic.as_ref()?.entry()
     }
 }
 
@@ -54,14 +87,18 @@ impl Follower {
         }
     }
 
-    /// Looks at the file of signals, if it is time.
-    pub(super) async fn look_at_file(&mut self, reader: &mut Reader) -> Result<()> {
-        let Some(file) = &mut self.signals.file else { return Ok(()) };
-        let found = file.poll(Instant::now());
-        if found.is_empty() {
+    /// Looks at the file and at the topic of signals, if it is time.
+    pub(super) async fn look_for_signals(&mut self, reader: &mut Reader) -> Result<()> {
+        let now = Instant::now();
+        let from_file = self.signals.file.as_mut().map(|file| file.poll(now)).unwrap_or_default();
+        let from_topic = match &mut self.signals.topic {
+            Some(topic) => topic.poll(&*reader.topics, now)?,
+            None => Vec::new(),
+        };
+        if from_file.is_empty() && from_topic.is_empty() {
             return Ok(());
         }
-        self.signals.arrived.extend(found);
+        self.signals.arrived.extend(from_file.into_iter().chain(from_topic));
         self.obey(reader, false).await
     }
 
@@ -79,6 +116,9 @@ impl Follower {
                     tracing::warn!(id = %signal.id, kind = %signal.kind, %reason, "a signal is passed over");
                 }
             }
+        }
+        if self.signals.ending.is_none() {
+            self.signals.obeyed();
         }
         self.refresh_extra();
         let last = reader.outbox.records.get_mut(before.saturating_sub(1)).filter(|_| by_row);
