@@ -10,6 +10,7 @@ use broker_protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCo
 use broker_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use broker_protocol::{ErrorCode, Request};
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::config::ClientConfig;
@@ -17,6 +18,10 @@ use crate::error::{Error, Result};
 use crate::metadata::{Metadata, join_address};
 use crate::net::connection::Connection;
 use crate::net::pool::Pool;
+use crate::net::seats::{Seated, Seats};
+
+/// So many transactional producers talk with one coordinator at a time: a thousand that start together need not connect a thousand times.
+const TRANSACTION_SEATS_MAX: usize = 32;
 
 /// What a coordinator keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,6 +61,10 @@ pub struct Client {
 struct Shared {
     config: Arc<ClientConfig>,
     pool: Pool,
+    /// For members of groups: a join may take as long as it likes, and heartbeats must not wait for it.
+    member_seats: Seats,
+    /// For the coordinators of transactions.
+    transaction_seats: Seats,
     metadata: RwLock<Arc<Metadata>>,
     /// Which bootstrap server to try first, so that a dead one is not tried first for ever.
     turn: AtomicUsize,
@@ -67,6 +76,8 @@ impl Client {
         let config = Arc::new(config);
         let shared = Shared {
             pool: Pool::new(Arc::clone(&config)),
+            member_seats: Seats::new(Arc::clone(&config), Semaphore::MAX_PERMITS),
+            transaction_seats: Seats::new(Arc::clone(&config), TRANSACTION_SEATS_MAX),
             config,
             metadata: RwLock::default(),
             turn: AtomicUsize::new(0),
@@ -82,6 +93,16 @@ impl Client {
     /// Connections of their own for a producer or consumer, whose long requests must not delay others'.
     pub(crate) fn new_pool(&self) -> Pool {
         Pool::new(Arc::clone(&self.shared.config))
+    }
+
+    /// A connection for the next requests of a member to its group's coordinator.
+    pub(crate) async fn member_seat(&self, address: &str) -> Result<Seated> {
+        self.shared.member_seats.connection(address).await
+    }
+
+    /// A connection for the next request of a transactional producer to a coordinator. Such requests are short.
+    pub(crate) async fn transaction_seat(&self, address: &str) -> Result<Seated> {
+        self.shared.transaction_seats.connection(address).await
     }
 
     /// What is known now, perhaps nothing.

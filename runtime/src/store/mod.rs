@@ -13,6 +13,7 @@ mod internal_topic;
 mod leader_writer;
 mod offset;
 mod offset_record;
+mod rounds;
 mod status;
 pub(crate) mod status_record;
 mod topic_log;

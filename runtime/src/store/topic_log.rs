@@ -13,12 +13,11 @@ use broker_client::{
     Client, ConsumerConfig, Delivery, FetchedRecords, Isolation, OffsetReset, OffsetSpec, PartitionConsumer,
     Producer, ProducerConfig, ProducerRecord, TopicPartition,
 };
-use futures::FutureExt;
-use futures::future::try_join_all;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::broker_error;
+use super::rounds::Rounds;
 use crate::worker::{Jitter, restart_delay};
 
 /// How long reading to the end and writing may take, as in Connect (`READ_WRITE_TOTAL_TIMEOUT_MS`).
@@ -48,9 +47,12 @@ pub(crate) type Change = (Bytes, Option<Bytes>);
 pub(crate) struct TopicLog {
     client: Client,
     topic: Text,
+    partitions: Vec<TopicPartition>,
     producer: Mutex<Producer>,
     /// The next offset to read, per partition.
     positions: watch::Receiver<Vec<i64>>,
+    /// Where they end.
+    ends: Rounds<Arc<[i64]>>,
     _follower: DropGuard,
 }
 
@@ -62,12 +64,11 @@ impl TopicLog {
     pub(crate) async fn open(client: &Client, topic: &str, partitions: i32, fold: Fold) -> Result<Self> {
         let failed = |error| broker_error(format!("cannot read topic {topic}"), error);
         let topic_text = Text::from(topic);
-        let mut start = Vec::new();
-        for partition in 0..partitions {
-            let offset = client.list_offsets(topic, partition, OffsetSpec::Earliest).await.map_err(failed)?;
-            start.push((TopicPartition::new(topic_text.clone(), partition), offset));
-        }
-        let offsets = start.iter().map(|(_, offset)| *offset).collect();
+        let partitions: Vec<_> =
+            (0..partitions).map(|partition| TopicPartition::new(topic_text.clone(), partition)).collect();
+        let starts = client.list_offsets_of(&partitions, OffsetSpec::Earliest, Isolation::ReadUncommitted);
+        let offsets = starts.await.map_err(failed)?;
+        let start: Vec<_> = partitions.iter().cloned().zip(offsets.iter().copied()).collect();
         // A topic that was deleted or truncated under us must not be read again from its start as if nothing had been.
         // What a leader or task began to write and never committed was never said.
         let reading = ConsumerConfig {
@@ -84,12 +85,14 @@ impl TopicLog {
         let log = Self {
             client: client.clone(),
             topic: topic_text,
+            partitions,
             producer: Mutex::new(producer),
             positions,
+            ends: Rounds::default(),
             _follower: stop.drop_guard(),
         };
         // Not beyond a transaction that a killed producer left open: only its successor, who is not started yet, ends it.
-        log.read_to(Isolation::ReadCommitted).await?;
+        log.read_to(&log.ends(Isolation::ReadCommitted).await?).await?;
         Ok(log)
     }
 
@@ -103,16 +106,20 @@ impl TopicLog {
     /// # Errors
     /// `Retriable` when the broker cannot be asked or does not deliver in time.
     pub(crate) async fn read_to_end(&self) -> Result<()> {
-        self.read_to(Isolation::ReadUncommitted).await
+        let ends = self.ends.ask(self.ends(Isolation::ReadUncommitted)).await?;
+        self.read_to(&ends).await
     }
 
-    /// Reads to the end as readers of this kind see it.
-    async fn read_to(&self, isolation: Isolation) -> Result<()> {
-        let partitions = i32::try_from(self.positions.borrow().len()).unwrap_or(i32::MAX);
-        let ends: Vec<_> =
-            (0..partitions).map(|partition| self.end_of(partition, isolation).boxed()).collect();
-        let ends = try_join_all(ends).await?;
-        let reached = reached(self.positions.clone(), &ends);
+    /// Where the partitions end for readers of this kind.
+    async fn ends(&self, isolation: Isolation) -> Result<Arc<[i64]>> {
+        let ends = self.client.list_offsets_of(&self.partitions, OffsetSpec::Latest, isolation).await;
+        let ends = ends
+            .map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))?;
+        Ok(ends.into())
+    }
+
+    async fn read_to(&self, ends: &[i64]) -> Result<()> {
+        let reached = reached(self.positions.clone(), ends);
         match tokio::time::timeout(STORE_TIMEOUT, reached).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -125,12 +132,6 @@ impl TopicLog {
             ))
             .with_source(elapsed)),
         }
-    }
-
-    async fn end_of(&self, partition: i32, isolation: Isolation) -> Result<i64> {
-        let latest = OffsetSpec::Latest;
-        let end = self.client.list_offsets_isolated(&self.topic, partition, latest, isolation).await;
-        end.map_err(|error| broker_error(format!("cannot find the end of topic {}", self.topic), error))
     }
 
     /// Writes changes, in order, and returns once all are acknowledged.

@@ -3,7 +3,6 @@
 //! Below consumers and every other kind of member. Invariant: the member id outlives every attempt, so that a join that was
 //! given up can be taken up again (or left) under the same id.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use broker_protocol::messages::heartbeat::HeartbeatRequest;
@@ -19,7 +18,7 @@ use crate::admin::refused;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::net::connection::Connection;
-use crate::net::pool::Pool;
+use crate::net::seats::Seated;
 
 /// What a member says of itself whenever it joins.
 #[derive(Debug, Clone)]
@@ -61,10 +60,6 @@ pub(crate) enum Pulse {
 pub(crate) struct Coordination {
     client: Client,
     terms: Terms,
-    /// For requests that wait for others, and what follows them.
-    pool: Pool,
-    /// For heartbeats: a broker answers the requests of a connection one after the other, and a join may take long.
-    beats: Pool,
     member_id: Mutex<ByteString>,
     /// The coordinator as last found.
     coordinator: Mutex<Option<String>>,
@@ -72,14 +67,7 @@ pub(crate) struct Coordination {
 
 impl Coordination {
     pub(crate) fn new(client: &Client, terms: Terms) -> Self {
-        Self {
-            client: client.clone(),
-            terms,
-            pool: client.new_pool(),
-            beats: client.new_pool(),
-            member_id: Mutex::default(),
-            coordinator: Mutex::default(),
-        }
+        Self { client: client.clone(), terms, member_id: Mutex::default(), coordinator: Mutex::default() }
     }
 
     pub(crate) fn member_id(&self) -> ByteString {
@@ -90,12 +78,9 @@ impl Coordination {
         self.terms.instance_id.as_deref().map(Into::into)
     }
 
-    /// A connection to the coordinator, which is looked for if need be.
-    pub(crate) async fn connection(&self) -> Result<Arc<Connection>> {
-        self.connection_of(&self.pool).await
-    }
-
-    async fn connection_of(&self, pool: &Pool) -> Result<Arc<Connection>> {
+    /// A connection to the coordinator, which is looked for if need be; for this member's next requests only, since a broker answers the
+    /// requests of a connection one after the other, and a join may take long.
+    pub(crate) async fn connection(&self) -> Result<Seated> {
         let known = self.coordinator.lock().clone();
         let address = match known {
             Some(address) => address,
@@ -105,7 +90,7 @@ impl Coordination {
                 address
             }
         };
-        let connected = pool.connection(&address).await;
+        let connected = self.client.member_seat(&address).await;
         if connected.is_err() {
             self.forget_coordinator();
         }
@@ -203,7 +188,7 @@ impl Coordination {
 
     /// Tells the coordinator that the member lives. An answer that takes longer than `patience` is of no use.
     pub(crate) async fn heartbeat(&self, generation: i32, patience: Duration) -> Result<Pulse> {
-        let connection = self.connection_of(&self.beats).await?;
+        let connection = self.connection().await?;
         let request = HeartbeatRequest {
             group_id: self.terms.group.as_str().into(),
             generation_id: generation,
@@ -233,7 +218,7 @@ impl Coordination {
         if member_id.is_empty() || self.terms.instance_id.is_some() {
             return Ok(());
         }
-        let connection = self.connection_of(&self.beats).await?;
+        let connection = self.connection().await?;
         let identity = MemberIdentity { member_id: member_id.clone(), ..Default::default() };
         let request = LeaveGroupRequest {
             group_id: self.terms.group.as_str().into(),

@@ -33,6 +33,12 @@ use crate::security::login::{Login, Step};
 /// Requests that may wait for their answers on one connection; brokers work them off one after the other.
 const REQUESTS_MAX: usize = 1024;
 
+/// Room for what comes while nothing is known to come.
+const READ_BYTES_MIN: usize = 2 << 10;
+
+/// A buffer that a larger frame than this made grow is given back.
+const BUFFER_BYTES_KEPT: usize = 256 << 10;
+
 pub(super) type Answer = std::result::Result<Bytes, Arc<io::Error>>;
 
 /// Who waits for which answer; the error once the connection is over.
@@ -50,7 +56,7 @@ enum Outgoing {
         written: Option<oneshot::Sender<Answer>>,
     },
     /// The broker ends the session at a certain time, unless it is renewed before.
-    Renew(Renewal),
+    Renew(Box<Renewal>),
 }
 
 /// See the module.
@@ -164,7 +170,7 @@ impl Connection {
             }
         };
         if let Some(lifetime) = lifetime {
-            let renewal = Outgoing::Renew(Renewal::new(sasl.clone(), versions, lifetime));
+            let renewal = Outgoing::Renew(Box::new(Renewal::new(sasl.clone(), versions, lifetime)));
             self.outgoing.try_send(renewal).map_err(|error| Error::Disconnected {
                 broker: self.broker.to_string(),
                 api: SaslAuthenticateRequest::KEY,
@@ -214,6 +220,14 @@ impl Connection {
     /// Whether requests can still be sent.
     pub(crate) fn is_open(&self) -> bool {
         matches!(*self.waiting.lock(), Waiting::Open(_))
+    }
+
+    /// Whether no answer is due.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match &*self.waiting.lock() {
+            Waiting::Open(senders) => senders.is_empty(),
+            Waiting::Ended(_) => true,
+        }
     }
 
     /// The version in which `R` would be sent.
@@ -333,7 +347,7 @@ where
                     bytes.append(frame);
                     written.extend(told);
                 }
-                Outgoing::Renew(asked) => renewal = Some(asked),
+                Outgoing::Renew(asked) => renewal = Some(*asked),
             }
         }
         if let Err(error) = line.write(&mut bytes).await {
@@ -368,11 +382,12 @@ async fn read_answers<R: AsyncRead + Unpin>(
     waiting: Arc<Mutex<Waiting>>,
     bytes_max: usize,
 ) -> io::Error {
-    let mut buffer = BytesMut::with_capacity(64 << 10);
+    let (mut buffer, mut largest) = (BytesMut::new(), 0);
     loop {
         loop {
             match frame::take_frame(&mut buffer, bytes_max) {
                 Ok(Some(answer)) => {
+                    largest = largest.max(answer.len());
                     if let Err(error) = deliver(&waiting, answer) {
                         return error;
                     }
@@ -381,7 +396,11 @@ async fn read_answers<R: AsyncRead + Unpin>(
                 Err(error) => return io::Error::new(io::ErrorKind::InvalidData, error),
             }
         }
-        buffer.reserve(16 << 10);
+        if buffer.is_empty() && largest > BUFFER_BYTES_KEPT {
+            (buffer, largest) = (BytesMut::new(), 0);
+        }
+        // Little, since most connections are idle most of the time; more is made room for once a larger frame has begun.
+        buffer.reserve(READ_BYTES_MIN);
         match socket.read_buf(&mut buffer).await {
             Ok(0) => return io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection"),
             Ok(_bytes) => {}

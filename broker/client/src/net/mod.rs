@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod pool;
+pub(crate) mod seats;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,12 @@ impl Pool {
         }
     }
 
+    /// Whether nobody connects and no answer is due.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let is_quiet = |state: &SlotState| state.connection.as_ref().is_none_or(|it| it.is_quiet());
+        self.slots.lock().values().all(|slot| slot.state.try_lock().is_ok_and(|state| is_quiet(&state)))
+    }
+
     fn pause(&self, failures: u32) -> Duration {
         let doubled = self.config.reconnect_backoff.saturating_mul(1 << failures.saturating_sub(1).min(10));
         doubled.min(self.config.reconnect_backoff_max)

@@ -23,7 +23,7 @@ use crate::admin::{refused, topics::millis};
 use crate::client::{Client, Kept};
 use crate::error::{Error, Result};
 use crate::net::connection::Connection;
-use crate::net::pool::Pool;
+use crate::net::seats::Seated;
 use crate::types::{GroupMetadata, OffsetAndMetadata, TopicPartition};
 
 /// AddPartitionsToTxn as clients send it; newer versions are for brokers.
@@ -35,7 +35,6 @@ const CLASSIC_VERSION_MAX: i16 = 4;
 #[derive(Debug)]
 pub(crate) struct Coordinators {
     client: Client,
-    pool: Pool,
     known: Mutex<HashMap<Kept, String>>,
     transactions: Kept,
     transactional_id: String,
@@ -47,7 +46,6 @@ impl Coordinators {
     pub(crate) fn new(client: &Client, transactional_id: &str) -> Self {
         Self {
             client: client.clone(),
-            pool: client.new_pool(),
             known: Mutex::default(),
             transactions: Kept::Transactions(transactional_id.to_owned()),
             transactional_id: transactional_id.to_owned(),
@@ -73,7 +71,7 @@ impl Coordinators {
         })
     }
 
-    async fn connection(&self, kept: &Kept) -> Result<Arc<Connection>> {
+    async fn connection(&self, kept: &Kept) -> Result<Seated> {
         let known = self.known.lock().get(kept).cloned();
         let address = match known {
             Some(address) => address,
@@ -83,7 +81,7 @@ impl Coordinators {
                 found
             }
         };
-        self.pool.connection(&address).await
+        self.client.transaction_seat(&address).await
     }
 
     /// Looks for all coordinators anew with the next request.

@@ -120,7 +120,8 @@ impl Sender {
                     Ok(event) => self.handle(event),
                     Err(panic) => tracing::error!(%panic, "a task of the producer failed"),
                 },
-                () = tokio::time::sleep_until(wake_at) => {}
+                // One that has nothing to send sleeps until it has: a thousand of them cost no processor.
+                () = tokio::time::sleep_until(wake_at), if self.has_work() => {}
                 () = stop.cancelled() => break,
             }
             while let Some(Ok(event)) = self.tasks.try_join_next() {
@@ -129,6 +130,11 @@ impl Sender {
             self.expire();
         }
         self.fail_all(&Error::Closed { what: "producer" });
+    }
+
+    /// Whether anything is not settled, or waited for.
+    fn has_work(&self) -> bool {
+        !self.tasks.is_empty() || !self.shared.accumulator.lock().is_settled_before(u64::MAX)
     }
 
     /// Sends what is due; the answer is when to look again.

@@ -111,6 +111,18 @@ async fn records_of_one_moment_share_a_batch() {
 }
 
 #[tokio::test]
+async fn batches_are_compressed_where_there_is_something_to_gain() {
+    let (mut broker, producer) = started(one_by_one(), 1).await;
+    for (value, codec) in [("x".to_owned(), Compression::None), ("x".repeat(2000), Compression::Lz4)] {
+        let delivery = send(&producer, &value);
+        let seen = seen(&mut broker).await;
+        assert_eq!(seen.batch.header().compression().unwrap(), codec);
+        seen.answer(ErrorCode::NONE);
+        delivery.wait().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn after_a_failure_everything_goes_again_in_order_with_the_same_numbers() {
     let (mut broker, producer) = started(one_by_one(), 1).await;
     let deliveries: Vec<_> = (0..3).map(|index| send(&producer, &index.to_string())).collect();

@@ -28,18 +28,21 @@ impl Alarm {
         }
     }
 
-    /// Sleeps until something is due, or due earlier.
+    /// Sleeps until something is due. A deadline that comes closer only shortens the sleep: to look at every id whenever one of them
+    /// begins a transaction would cost more than the transactions.
     async fn sleep(&self) {
-        let wakes_at = *self.wakes_at.lock();
-        let sleep = async {
-            match wakes_at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
+        loop {
+            let wakes_at = *self.wakes_at.lock();
+            let sleep = async {
+                match wakes_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = sleep => return,
+                () = self.moved.notified() => {}
             }
-        };
-        tokio::select! {
-            () = sleep => {}
-            () = self.moved.notified() => {}
         }
     }
 }
@@ -67,5 +70,26 @@ fn act_on_due(state: &State) {
             Some(deadline) if deadline <= now => Transactions::act(state, &entry, now),
             deadline => alarm.set(deadline),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closer_deadline_shortens_the_sleep_and_does_not_end_it() {
+        let alarm = Arc::new(Alarm::default());
+        alarm.set(Some(Instant::now() + Duration::from_secs(600)));
+        let sleeper = Arc::clone(&alarm);
+        let sleeping = tokio::spawn(async move { sleeper.sleep().await });
+        // It sleeps before it hears of the closer one.
+        tokio::task::yield_now().await;
+        let closer = Instant::now() + Duration::from_millis(30);
+        alarm.set(Some(closer));
+        sleeping.await.unwrap();
+        assert!(Instant::now() >= closer);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker_protocol::batch::{BatchError, BatchFields, patch};
+use broker_protocol::batch::{BatchError, BatchFields, Compression, patch};
 use tokio::time::Instant;
 
 use super::Sender;
@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::producer::accumulator::{GrowingBatch, Place};
 use crate::producer::lane::SealedBatch;
 use crate::producer::produce::Sending;
+
+/// Batches of fewer bytes are not compressed: there is next to nothing to gain, and both sides would make room for whole blocks.
+const COMPRESSED_BYTES_MIN: usize = 512;
 
 impl Sender {
     /// The next batch of a partition whose lane is open: one that goes again, or a new one.
@@ -31,7 +34,8 @@ impl Sender {
         let GrowingBatch { builder, deliveries, opened_at, ordinal, counted_bytes } = growing;
         let records = builder.count();
         let is_transactional = self.shared.transactional.is_some();
-        let compression = self.config.compression;
+        let is_small = builder.size() < COMPRESSED_BYTES_MIN;
+        let compression = if is_small { Compression::None } else { self.config.compression };
         let fields = BatchFields { compression, is_transactional, ..Default::default() };
         let sealed = builder
             .finish(&fields)
