@@ -20,12 +20,21 @@ pub(super) struct Alarm {
 impl Alarm {
     /// Takes note of a deadline.
     pub(super) fn set(&self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return };
-        let mut wakes_at = self.wakes_at.lock();
-        if wakes_at.is_none_or(|at| deadline < at) {
-            *wakes_at = Some(deadline);
+        if self.note(deadline) {
             self.moved.notify_one();
         }
+    }
+
+    /// Takes note of a deadline without waking the timer, for the timer itself: one that woke itself would never sleep while a
+    /// transaction is open. True if it comes before all others.
+    fn note(&self, deadline: Option<Instant>) -> bool {
+        let Some(deadline) = deadline else { return false };
+        let mut wakes_at = self.wakes_at.lock();
+        let is_first = wakes_at.is_none_or(|at| deadline < at);
+        if is_first {
+            *wakes_at = Some(deadline);
+        }
+        is_first
     }
 
     /// Sleeps until something is due, or due earlier.
@@ -65,7 +74,33 @@ fn act_on_due(state: &State) {
     for entry in state.transactions.all() {
         match entry.deadline() {
             Some(deadline) if deadline <= now => Transactions::act(state, &entry, now),
-            deadline => alarm.set(deadline),
+            deadline => {
+                alarm.note(deadline);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether the timer wakes long before any deadline of these tests.
+    async fn wakes_early(alarm: &Alarm) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), alarm.sleep()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn the_timer_sleeps_on_while_a_transaction_is_open_until_an_earlier_deadline_comes() {
+        let (alarm, begin) = (Alarm::default(), Instant::now());
+        assert!(alarm.note(Some(begin + Duration::from_secs(60))));
+        assert!(!wakes_early(&alarm).await, "it woke itself");
+        alarm.set(Some(begin + Duration::from_secs(90)));
+        assert!(!wakes_early(&alarm).await, "a later deadline woke it");
+        alarm.set(Some(begin + Duration::from_secs(30)));
+        assert!(wakes_early(&alarm).await, "an earlier deadline did not wake it");
+        assert!(!wakes_early(&alarm).await);
     }
 }
