@@ -50,4 +50,4 @@ pub use sink::{
 pub use source::{ExactlyOnceSupport, History, OffsetReader, SourceConnector, SourceContext, SourceTask};
 pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};
-pub use value::{SchemaAndValue, Struct, Text, Value};
+pub use value::{SchemaAndValue, SharedFields, Struct, StructIter, StructValues, Text, VARYING_MAX, Value};
