@@ -91,7 +91,8 @@ impl SourceTask for MySqlTask {
             events.check_mariadb().map_err(|error| Error::bad_config(error.to_string()))?;
         }
         let committed = context.offsets.offset(&partition(&config)).await?;
-        let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
+        let (sender, receiver) =
+            queue(config.queue_bytes(), config.queue_records_max, config.batch_records_max);
         let poll_interval = config.poll_interval;
         let reader = Reader {
             outbox: Outbox::new(sender, config.batch_records_max),
