@@ -53,4 +53,4 @@ pub use source::{
 };
 pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};
-pub use value::{SchemaAndValue, Struct, Text, Value};
+pub use value::{SchemaAndValue, SharedFields, Struct, StructIter, StructValues, Text, VARYING_MAX, Value};

@@ -4,12 +4,16 @@
 //! converter. A value carries no schema of its own, but for a [`Struct`]; logical types (see [`crate::logical`]) hold
 //! their encoded form. Invariant: a [`Struct`] has exactly one value per field of its schema, in the schema's order.
 
+mod structure;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::{Schema, SchemaRef, SchemaType};
+
+pub use structure::{SharedFields, Struct, StructIter, StructValues, VARYING_MAX};
 
 /// UTF-8 text: a cheap slice of a shared buffer, or of a static.
 pub type Text = bytestring::ByteString;
@@ -160,93 +164,6 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// Named values in the order of a struct schema.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Struct {
-    schema: SchemaRef,
-    values: Vec<Value>,
-}
-
-impl Struct {
-    /// A struct of this schema with every field null.
-    #[must_use]
-    pub fn new(schema: SchemaRef) -> Self {
-        let values = vec![Value::Null; schema.fields().len()];
-        Self { schema, values }
-    }
-
-    /// A struct of these values, which stand in the order of the schema's fields.
-    ///
-    /// # Errors
-    /// `BadRecord` when there are more or fewer values than fields.
-    pub fn of(schema: SchemaRef, values: Vec<Value>) -> Result<Self> {
-        if values.len() == schema.fields().len() {
-            return Ok(Self { schema, values });
-        }
-        Err(Error::bad_record(format!(
-            "struct {} has {} fields but got {} values",
-            schema.name().unwrap_or("(unnamed)"),
-            schema.fields().len(),
-            values.len()
-        )))
-    }
-
-    /// The schema.
-    #[must_use]
-    pub const fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// The values, one per field, in the schema's order.
-    #[must_use]
-    pub fn values(&self) -> &[Value] {
-        &self.values
-    }
-
-    /// The values, to be taken apart.
-    #[must_use]
-    pub fn into_values(self) -> Vec<Value> {
-        self.values
-    }
-
-    /// A field's value as it is (Connect's `getWithoutDefault`).
-    #[must_use]
-    pub fn get(&self, field: &str) -> Option<&Value> {
-        self.schema.field(field).map(|(index, _)| &self.values[index])
-    }
-
-    /// A field's value, or its schema's default when it is null (Connect's `get`).
-    #[must_use]
-    pub fn get_or_default(&self, field: &str) -> Option<&Value> {
-        let (index, field) = self.schema.field(field)?;
-        match &self.values[index] {
-            Value::Null => field.schema.default_value().or(Some(&Value::Null)),
-            value => Some(value),
-        }
-    }
-
-    /// Puts a value into a field.
-    ///
-    /// # Errors
-    /// `BadRecord` when the schema has no such field.
-    pub fn put(&mut self, field: &str, value: impl Into<Value>) -> Result<()> {
-        let Some((index, _)) = self.schema.field(field) else {
-            return Err(Error::bad_record(format!("{field} is not a valid field name")));
-        };
-        self.values[index] = value.into();
-        Ok(())
-    }
-
-    /// [`Struct::put`], for building one in a chain.
-    ///
-    /// # Errors
-    /// As [`Struct::put`].
-    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Result<Self> {
-        self.put(field, value)?;
-        Ok(self)
-    }
-}
-
 /// A value and what it may be; no schema means schemaless data, as from plain JSON.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SchemaAndValue {
@@ -275,7 +192,7 @@ impl SchemaAndValue {
     /// A struct with its own schema.
     #[must_use]
     pub fn of_struct(value: Struct) -> Self {
-        Self { schema: Some(Arc::clone(&value.schema)), value: Value::Struct(value) }
+        Self { schema: Some(Arc::clone(value.schema())), value: Value::Struct(value) }
     }
 
     /// Text with the plain string schema.
@@ -288,28 +205,6 @@ impl SchemaAndValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn point() -> SchemaRef {
-        Schema::structure()
-            .field("x", Schema::plain(SchemaType::Int32))
-            .field("y", Schema::builder(SchemaType::Int32).optional().default_value(7).build())
-            .build()
-    }
-
-    #[test]
-    fn a_struct_holds_one_value_per_field() {
-        assert!(Struct::of(point(), vec![Value::Int32(1)]).is_err());
-        let value = Struct::of(point(), vec![Value::Int32(1), Value::Null]).unwrap();
-        assert_eq!(value.get("y"), Some(&Value::Null));
-        assert_eq!(value.get_or_default("y"), Some(&Value::Int32(7)));
-        assert_eq!(value.get("z"), None);
-    }
-
-    #[test]
-    fn putting_into_an_unknown_field_names_it() {
-        let error = Struct::new(point()).with("z", 1).unwrap_err();
-        assert!(error.to_string().contains("z is not a valid field name"), "{error}");
-    }
 
     #[test]
     fn a_value_is_no_larger_than_its_largest_slice() {

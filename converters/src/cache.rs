@@ -32,12 +32,12 @@ impl<T> SchemaCache<T> {
     }
 
     /// What was made of this schema; made now if it was not yet.
-    pub(crate) fn get_or_make(&mut self, schema: &SchemaRef, make: impl FnOnce(&SchemaRef) -> T) -> &T {
+    pub(crate) fn get_or_make(&mut self, schema: &SchemaRef, make: impl FnOnce(&SchemaRef) -> T) -> &mut T {
         let is_last = self.entries.get(self.last).is_some_and(|entry| Arc::ptr_eq(&entry.schema, schema));
         if !is_last {
             self.last = self.find_or_make(schema, make);
         }
-        &self.entries[self.last].made
+        &mut self.entries[self.last].made
     }
 
     fn find_or_make(&mut self, schema: &SchemaRef, make: impl FnOnce(&SchemaRef) -> T) -> usize {

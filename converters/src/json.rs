@@ -11,6 +11,7 @@ mod fault;
 mod reader;
 mod schema_read;
 mod schema_text;
+mod shared;
 
 use api::configs::{config, config_enum};
 use api::{Bytes, Converted, Converter, Error, Plugin, PluginKind, Props, SchemaAndValue, SchemaRef, Text};

@@ -34,8 +34,8 @@ pub use group::{GroupMembership, GroupProtocol, JoinedGroup, MembershipConfig, S
 pub use producer::{Delivery, Producer};
 pub use security::{Identity, Sasl, SaslMechanism, Secret, Security, Tls, TlsError, TlsOptions};
 pub use types::{
-    AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, FetchedRecords,
-    GroupDescription, GroupEvent, GroupListing, GroupMember, GroupMetadata, Header, NewTopic,
-    OffsetAndMetadata, OffsetSpec, ProducerRecord, TimestampType, TopicDescription, TopicOutcome,
-    TopicPartition, TopicResult,
+    AssignedPartition, BrokerDescription, ClusterDescription, ConfigEntry, ConsumerRecord, EncodedHeaders,
+    FetchedRecords, GroupDescription, GroupEvent, GroupListing, GroupMember, GroupMetadata, Header, NewTopic,
+    OffsetAndMetadata, OffsetSpec, ProducerRecord, RecordHeaders, TimestampType, TopicDescription,
+    TopicOutcome, TopicPartition, TopicResult,
 };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-pub use broker_protocol::batch::{Header, TimestampType};
+pub use broker_protocol::batch::{EncodedHeaders, Header, RecordHeaders, TimestampType};
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ pub struct ProducerRecord<'a> {
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     /// Headers, in order, repeats allowed.
-    pub headers: &'a [Header<'a>],
+    pub headers: RecordHeaders<'a>,
     /// Milliseconds since 1970; now, if `None`.
     pub timestamp: Option<i64>,
 }

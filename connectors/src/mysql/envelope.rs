@@ -1,7 +1,7 @@
 //! Envelopes: change records in Debezium's shape, from rows that are decoded already.
 //!
-//! The hot path. All that rows share is made once: schemas, topic and key columns per table ([`TableRecords`]), the
-//! source block per event ([`Origin`]). A row then costs the vectors of its own structs and clones of shared slices.
+//! The hot path. All that rows share is made once: schemas, topic, headers and key columns per table ([`TableRecords`]), the
+//! source block per event ([`Origin`]), the envelope around it per event and operation ([`Frames`]). A row then costs what is its own.
 //! Invariant: a row's last record carries the row's own offset and the ones before it the offset of the row before, so
 //! that a delete is never committed without its tombstone.
 
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use api::{
-    FlatMap, Header, Headers, Record, Result, Schema, SchemaAndValue, SchemaRef, SchemaType, SourceOffset,
-    SourceRecord, Struct, Text, Value,
+    FlatMap, Header, Headers, Record, Result, Schema, SchemaAndValue, SchemaRef, SchemaType, SharedFields,
+    SourceOffset, SourceRecord, Struct, Text, Value,
 };
 
 pub use changes::Changes;
@@ -280,6 +280,56 @@ pub fn sanitized(name: &str) -> String {
         .collect()
 }
 
+/// What the envelopes of rows share that are handled at one moment: all but the images and the source block.
+#[derive(Debug)]
+pub struct Frames {
+    now: Moment,
+    made: Vec<(&'static str, Arc<SharedFields>)>,
+}
+
+impl Frames {
+    /// For rows of this moment.
+    #[must_use]
+    pub const fn new(now: Moment) -> Self {
+        Self { now, made: Vec::new() }
+    }
+
+    /// The frame of an operation on a table.
+    fn of(&mut self, op: &'static str, envelope: &SchemaRef) -> Result<&Arc<SharedFields>> {
+        let is_it = |(known, frame): &(&str, Arc<SharedFields>)| {
+            *known == op && Arc::ptr_eq(frame.schema(), envelope)
+        };
+        let place = match self.made.iter().position(is_it) {
+            Some(place) => place,
+            None => {
+                self.made.push((op, frame(op, Value::Null, self.now, envelope)?));
+                self.made.len() - 1
+            }
+        };
+        Ok(&self.made[place].1)
+    }
+}
+
+fn frame(
+    op: &'static str,
+    transaction: Value,
+    now: Moment,
+    envelope: &SchemaRef,
+) -> Result<Arc<SharedFields>> {
+    let now = now.nanoseconds;
+    let values = vec![
+        Value::Null,
+        Value::Null,
+        Value::Null,
+        transaction,
+        Value::from_static(op),
+        Value::Int64(now / 1_000_000),
+        Value::Int64(now / 1000),
+        Value::Int64(now),
+    ];
+    SharedFields::new(Arc::clone(envelope), values, &[0, 1, 2])
+}
+
 /// Rows on their way into records: what they share, and where the records go.
 #[derive(Debug)]
 pub struct RowSink<'a> {
@@ -287,8 +337,8 @@ pub struct RowSink<'a> {
     pub table: &'a TableRecords,
     /// The source block without its row.
     pub source: &'a SourceBlock,
-    /// When this happens.
-    pub now: Moment,
+    /// When this happens, and what the envelopes share.
+    pub frames: &'a mut Frames,
     /// Where the records go.
     pub out: &'a mut Vec<SourceRecord>,
 }
@@ -306,20 +356,16 @@ impl RowSink<'_> {
     }
 
     fn push(&mut self, row: Row, offset: SourceOffset) -> Result<()> {
-        let now = self.now.nanoseconds;
         let [before, after] = row.images;
-        let values = vec![
-            before,
-            after,
-            self.source.value(row.number)?,
-            row.transaction,
-            Value::from_static(row.op),
-            Value::Int64(now / 1_000_000),
-            Value::Int64(now / 1000),
-            Value::Int64(now),
-        ];
-        let value = SchemaAndValue::of_struct(Struct::of(Arc::clone(&self.table.envelope), values)?);
-        self.push_record(row.key, value, row.header, offset);
+        let images_and_source = [before, after, self.source.value(row.number)?];
+        let envelope = &self.table.envelope;
+        let value = if row.transaction.is_null() {
+            Struct::sharing(self.frames.of(row.op, envelope)?, images_and_source)
+        } else {
+            let frame = frame(row.op, row.transaction, self.frames.now, envelope)?;
+            Struct::sharing(&frame, images_and_source)
+        };
+        self.push_record(row.key, SchemaAndValue::of_struct(value), row.header, offset);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ pub mod position;
 pub mod queue;
 pub mod reader;
 pub mod resume;
+pub mod row_event;
 pub mod server;
 pub mod shape;
 pub mod signal;

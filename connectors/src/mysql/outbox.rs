@@ -1,11 +1,12 @@
-//! The outbox: records that are made but not sent yet, as a batch of about 1 MiB.
+//! The outbox: records that are made, or are to be made by `poll`, but not sent yet, as a batch of about 1 MiB.
 //!
 //! Stands between those who make records, the snapshot and the binlog reader, and the queue. Invariant: records leave in the
-//! order in which they came, and a batch never holds more than it may.
+//! order in which they came.
 
 use api::{Error, Result, SourceRecord};
 
-use super::queue::{Batch, Sender};
+use super::queue::{Batch, Part, Sender};
+use super::row_event::RowEvent;
 
 /// What a batch weighs at most, by [`Outbox::weigh`].
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -16,6 +17,9 @@ const RECORD_BYTES: usize = 1600;
 #[derive(Debug)]
 pub struct Outbox {
     sender: Sender,
+    /// What is before the records.
+    parts: Vec<Part>,
+    part_rows: usize,
     /// The records. Whoever adds some calls [`Outbox::weigh`] for them.
     pub records: Vec<SourceRecord>,
     row_bytes: usize,
@@ -26,7 +30,7 @@ impl Outbox {
     /// Sends batches of at most so many records.
     #[must_use]
     pub const fn new(sender: Sender, records_max: usize) -> Self {
-        Self { sender, records: Vec::new(), row_bytes: 0, records_max }
+        Self { sender, parts: Vec::new(), part_rows: 0, records: Vec::new(), row_bytes: 0, records_max }
     }
 
     /// Adds to the weight of the batch what rows in it took in the binlog or in a result.
@@ -34,10 +38,18 @@ impl Outbox {
         self.row_bytes = self.row_bytes.saturating_add(row_bytes);
     }
 
+    /// Adds an event whose rows become records when they are polled.
+    pub fn push_event(&mut self, event: RowEvent) {
+        self.close_records();
+        self.weigh(event.images.len());
+        self.part_rows = self.part_rows.saturating_add(event.rows);
+        self.parts.push(Part::Event(Box::new(event)));
+    }
+
     /// Whether the batch should go.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.records.len() >= self.records_max || self.row_bytes >= BATCH_BYTES_MAX
+        self.part_rows + self.records.len() >= self.records_max || self.row_bytes >= BATCH_BYTES_MAX
     }
 
     /// Sends what there is; waits for room in the queue.
@@ -45,15 +57,19 @@ impl Outbox {
     /// # Errors
     /// `Fatal` when nobody receives any more.
     pub async fn flush(&mut self) -> Result<()> {
-        while !self.records.is_empty() {
-            // An event with many rows may have gone past the bound.
-            let rest = self.records.split_off(self.records.len().min(self.records_max));
-            let records = std::mem::replace(&mut self.records, rest);
-            let bytes = std::mem::take(&mut self.row_bytes) + records.len() * RECORD_BYTES;
-            self.sender.send(Batch { records, bytes }).await?;
+        self.close_records();
+        let (parts, records) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.part_rows));
+        let bytes = std::mem::take(&mut self.row_bytes);
+        self.sender.send(Batch { parts, records, bytes }).await
+    }
+
+    /// What comes next comes behind the records.
+    fn close_records(&mut self) {
+        if !self.records.is_empty() {
+            self.part_rows += self.records.len();
+            self.weigh(self.records.len() * RECORD_BYTES);
+            self.parts.push(Part::Records(std::mem::take(&mut self.records)));
         }
-        self.row_bytes = 0;
-        Ok(())
     }
 
     /// Sends an error behind what was sent.

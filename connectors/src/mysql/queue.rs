@@ -1,28 +1,47 @@
-//! The queue between the reader, which decodes ahead, and `poll`, which hands out: bounded in bytes and in records.
+//! The queue between the reader, which reads ahead, and `poll`, which hands out: bounded in bytes and in records.
 //!
 //! A slow runtime stops the reader, and the reader stops the server's dump: memory stays flat whatever the server sends.
 //! Invariants: what was sent comes out in order, errors among batches; a batch larger than the whole bound still
 //! passes, alone; dropping a waiting `receive` loses nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use api::{Error, Result, SourceRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::row_event::RowEvent;
+
 /// How many batches and errors wait at most, whatever they weigh.
 const SLOTS_MAX: usize = 1024;
+
+/// About how many records are made at once of events: few enough that they are in the processor's cache until they are written.
+const HANDFUL: usize = 256;
+
+/// Records, or what they are made of.
+#[derive(Debug)]
+pub enum Part {
+    /// Records.
+    Records(Vec<SourceRecord>),
+    /// Rows that are not decoded yet.
+    Event(Box<RowEvent>),
+    /// The end, for a reason.
+    Failed(Error),
+}
 
 /// Some records and what they weigh.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The records, in order.
-    pub records: Vec<SourceRecord>,
+    pub parts: Vec<Part>,
+    /// How many they are.
+    pub records: usize,
     /// About the memory they hold.
     pub bytes: usize,
 }
 
 struct Slot {
-    item: Result<Vec<SourceRecord>>,
+    parts: Vec<Part>,
     _permits: Option<[OwnedSemaphorePermit; 2]>,
 }
 
@@ -37,16 +56,22 @@ pub struct Sender {
 
 /// The end of `poll`.
 #[derive(Debug)]
-pub struct Receiver(mpsc::Receiver<Slot>);
+pub struct Receiver {
+    slots: mpsc::Receiver<Slot>,
+    /// What was received and is not handed out.
+    parts: VecDeque<Part>,
+    records_max: usize,
+}
 
-/// A queue that holds at most this many bytes and records.
+/// A queue that holds at most this many bytes and records, and hands out at most `batch_records_max` at a time.
 #[must_use]
-pub fn queue(bytes_max: usize, records_max: usize) -> (Sender, Receiver) {
+pub fn queue(bytes_max: usize, records_max: usize, batch_records_max: usize) -> (Sender, Receiver) {
     let (slots, receiver) = mpsc::channel(SLOTS_MAX);
     let bounds = (permits(bytes_max), permits(records_max));
     let semaphore = |bound: u32| Arc::new(Semaphore::new(usize::try_from(bound).unwrap_or(usize::MAX)));
     let sender = Sender { slots, bytes: semaphore(bounds.0), records: semaphore(bounds.1), bounds };
-    (sender, Receiver(receiver))
+    let records_max = batch_records_max.max(1);
+    (sender, Receiver { slots: receiver, parts: VecDeque::new(), records_max })
 }
 
 /// A bound as a semaphore takes it: at least one, at most 2^29.
@@ -61,19 +86,19 @@ impl Sender {
     /// # Errors
     /// `Fatal` when nobody will receive any more.
     pub async fn send(&self, batch: Batch) -> Result<()> {
-        if batch.records.is_empty() {
+        if batch.parts.is_empty() {
             return Ok(());
         }
         let acquire = |semaphore: &Arc<Semaphore>, wanted: usize, bound: u32| {
             Arc::clone(semaphore).acquire_many_owned(permits(wanted).min(bound))
         };
         let bytes = acquire(&self.bytes, batch.bytes, self.bounds.0).await;
-        let records = acquire(&self.records, batch.records.len(), self.bounds.1).await;
+        let records = acquire(&self.records, batch.records, self.bounds.1).await;
         let permits = [
             bytes.map_err(|error| closed().with_source(error))?,
             records.map_err(|error| closed().with_source(error))?,
         ];
-        self.push(Slot { item: Ok(batch.records), _permits: Some(permits) }).await
+        self.push(Slot { parts: batch.parts, _permits: Some(permits) }).await
     }
 
     /// Sends an error, which weighs nothing.
@@ -81,7 +106,7 @@ impl Sender {
     /// # Errors
     /// `Fatal` when nobody will receive any more.
     pub async fn send_error(&self, error: Error) -> Result<()> {
-        self.push(Slot { item: Err(error), _permits: None }).await
+        self.push(Slot { parts: vec![Part::Failed(error)], _permits: None }).await
     }
 
     async fn push(&self, slot: Slot) -> Result<()> {
@@ -94,9 +119,45 @@ fn closed() -> Error {
 }
 
 impl Receiver {
-    /// The next batch or error; `None` when the reader has ended. Cancel-safe.
+    /// The next records or error; `None` when the reader has ended. Cancel-safe.
     pub async fn receive(&mut self) -> Option<Result<Vec<SourceRecord>>> {
-        self.0.recv().await.map(|slot| slot.item)
+        while self.parts.is_empty() {
+            self.parts = self.slots.recv().await?.parts.into();
+        }
+        Some(self.hand_out())
+    }
+
+    /// The first records of what was received.
+    fn hand_out(&mut self) -> Result<Vec<SourceRecord>> {
+        let mut records = Vec::new();
+        let handful = HANDFUL.min(self.records_max);
+        while records.len() < handful
+            && let Some(part) = self.parts.pop_front()
+        {
+            match part {
+                Part::Records(made) if records.is_empty() => records = made,
+                Part::Records(made) => records.extend(made),
+                Part::Event(mut event) => {
+                    let outcome = event.take(handful - records.len(), &mut records);
+                    if event.rows > 0 {
+                        self.parts.push_front(Part::Event(event));
+                    }
+                    if let Err(error) = outcome {
+                        self.parts.push_front(Part::Failed(error));
+                    }
+                }
+                Part::Failed(error) if records.is_empty() => return Err(error),
+                failed @ Part::Failed(_) => {
+                    self.parts.push_front(failed);
+                    break;
+                }
+            }
+        }
+        if records.len() > self.records_max {
+            let rest = records.split_off(self.records_max);
+            self.parts.push_front(Part::Records(rest));
+        }
+        Ok(records)
     }
 }
 
@@ -115,12 +176,12 @@ mod tests {
             source_partition: Arc::new(FlatMap::new()),
             source_offset: SourceOffset::new(Arc::new(FlatMap::new())),
         };
-        Batch { records: vec![record; records], bytes }
+        Batch { parts: vec![Part::Records(vec![record; records])], records, bytes }
     }
 
     #[tokio::test]
     async fn a_full_queue_makes_the_sender_wait_until_a_batch_is_taken() {
-        let (sender, mut receiver) = queue(100, 1000);
+        let (sender, mut receiver) = queue(100, 1000, 1000);
         sender.send(batch(1, 60)).await.unwrap();
         assert!(sender.send(batch(1, 60)).now_or_never().is_none(), "120 bytes into 100");
         assert!(receiver.receive().await.unwrap().is_ok());
@@ -129,10 +190,14 @@ mod tests {
 
     #[tokio::test]
     async fn records_are_bounded_too_and_an_oversized_batch_passes_alone() {
-        let (sender, mut receiver) = queue(1 << 40, 2);
+        let (sender, mut receiver) = queue(1 << 40, 2, 3);
         sender.send(batch(5, 1)).now_or_never().unwrap().unwrap();
         assert!(sender.send(batch(1, 1)).now_or_never().is_none());
-        assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 5);
+        // It was received at once, but is handed out in batches that may be.
+        assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 3);
+        sender.send(batch(1, 1)).now_or_never().unwrap().unwrap();
+        assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 2);
+        assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 1);
         sender.send_error(Error::retriable("gone")).await.unwrap();
         assert!(receiver.receive().await.unwrap().is_err());
         drop(sender);

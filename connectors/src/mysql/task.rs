@@ -94,7 +94,8 @@ impl SourceTask for MySqlTask {
         let former = FormerHistory::load(&context.config);
         let former = former.map_err(|errors| Error::bad_config(errors.to_string()))?;
         let committed = context.offsets.offset(&partition(&config)).await?;
-        let (sender, receiver) = queue(config.queue_bytes(), config.queue_records_max);
+        let (sender, receiver) =
+            queue(config.queue_bytes(), config.queue_records_max, config.batch_records_max);
         let poll_interval = config.poll_interval;
         let reader = Reader {
             outbox: Outbox::new(sender, config.batch_records_max),

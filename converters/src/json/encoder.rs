@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::escape::write_string;
 use super::fault::Fault;
 use super::schema_text;
+use super::shared::SharedText;
 use crate::java_text;
 
 /// What the settings say about writing.
@@ -47,19 +48,24 @@ enum Kind {
     Array(Box<Node>),
     ObjectMap(Box<Node>),
     PairsMap(Box<(Node, Node)>),
-    Struct {
-        schema: SchemaRef,
-        fields: Box<[FieldNode]>,
-    },
+    Struct(StructNode),
     /// A schema that lacks what its type needs: a Decimal without a scale.
     Malformed(&'static str),
 }
 
 #[derive(Debug)]
-struct FieldNode {
+struct StructNode {
+    schema: SchemaRef,
+    fields: Box<[FieldNode]>,
+    /// What the last structs that shared fields had in common.
+    shared: Option<SharedText>,
+}
+
+#[derive(Debug)]
+pub(super) struct FieldNode {
     /// `{"name":` for the first field, `,"name":` for the others.
-    prefix: Box<[u8]>,
-    node: Node,
+    pub(super) prefix: Box<[u8]>,
+    pub(super) node: Node,
 }
 
 impl Encoder {
@@ -69,12 +75,12 @@ impl Encoder {
     }
 
     /// Appends the value alone.
-    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
         self.node.write(value, out)
     }
 
     /// Appends the value with its schema.
-    pub(super) fn write_enveloped(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn write_enveloped(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
         out.extend_from_slice(self.envelope.as_ref().map_err(Fault::clone)?);
         self.node.write(value, out)?;
         out.push(b'}');
@@ -100,22 +106,20 @@ impl Node {
     }
 
     /// Appends one value. What rows are mostly made of comes first.
-    pub(super) fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
-        match (&self.kind, value) {
+    pub(super) fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match (&mut self.kind, value) {
             (Kind::Plain(SchemaType::String), Value::String(text)) => write_string(text, out),
             (Kind::Plain(SchemaType::Int64), Value::Int64(number)) => write_integer(*number, out),
             (Kind::Plain(SchemaType::Int32), Value::Int32(number)) => write_integer(*number, out),
             (_, Value::Null) => out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?),
-            (Kind::Struct { schema, fields }, Value::Struct(row)) => {
-                return write_struct(schema, fields, row, out);
-            }
+            (Kind::Struct(node), Value::Struct(row)) => return node.write(row, out),
             _ => return self.write_other(value, out),
         }
         Ok(())
     }
 
-    fn write_other(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
-        match (&self.kind, value) {
+    fn write_other(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match (&mut self.kind, value) {
             (Kind::Plain(kind), value) if value.kind() == Some(*kind) => write_primitive(value, out),
             (Kind::Decimal { scale }, Value::Bytes(unscaled)) => {
                 let too_large = || {
@@ -129,7 +133,9 @@ impl Node {
             }
             (Kind::Array(items), Value::Array(values)) => write_array(items, values, out),
             (Kind::ObjectMap(values), Value::Map(entries)) => write_object(values, entries, out),
-            (Kind::PairsMap(nodes), Value::Map(entries)) => write_pairs(&nodes.0, &nodes.1, entries, out),
+            (Kind::PairsMap(nodes), Value::Map(entries)) => {
+                write_pairs(&mut nodes.0, &mut nodes.1, entries, out)
+            }
             (Kind::Untyped(kind, options), value) if value.kind() == Some(*kind) => {
                 write_schemaless(value, *options, out)
             }
@@ -159,7 +165,8 @@ impl Kind {
             }
             (kind @ (SchemaType::Array | SchemaType::Map), ..) => Self::Untyped(kind, options),
             (SchemaType::Struct, ..) => {
-                Self::Struct { schema: SchemaRef::clone(schema), fields: fields(schema.fields(), options) }
+                let fields = fields(schema.fields(), options);
+                Self::Struct(StructNode { schema: SchemaRef::clone(schema), fields, shared: None })
             }
             (kind, ..) => Self::Plain(kind),
         }
@@ -179,7 +186,7 @@ impl Kind {
             Self::Decimal { .. } => SchemaType::Bytes.name(),
             Self::Array(_) => SchemaType::Array.name(),
             Self::ObjectMap(_) | Self::PairsMap(_) => SchemaType::Map.name(),
-            Self::Struct { .. } => SchemaType::Struct.name(),
+            Self::Struct(_) => SchemaType::Struct.name(),
             Self::Malformed(problem) => problem,
         }
     }
@@ -196,24 +203,29 @@ fn fields(fields: &[Field], options: Options) -> Box<[FieldNode]> {
     separators.zip(fields).map(node).collect()
 }
 
-fn write_struct(
-    schema: &SchemaRef,
-    fields: &[FieldNode],
-    row: &Struct,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    if !same_schema(row.schema(), schema) {
-        return Err(Fault::new("Mismatching schema."));
+impl StructNode {
+    fn write(&mut self, row: &Struct, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if !same_schema(row.schema(), &self.schema) {
+            return Err(Fault::new("Mismatching schema."));
+        }
+        if let Some((shared, own)) = row.shared() {
+            if !self.shared.as_ref().is_some_and(|text| text.is_of(shared)) {
+                self.shared = SharedText::new(shared, &mut self.fields).ok();
+            }
+            if let Some(text) = &self.shared {
+                return text.write(own, &mut self.fields, out);
+            }
+        }
+        for (index, (field, value)) in self.fields.iter_mut().zip(row.values()).enumerate() {
+            out.extend_from_slice(&field.prefix);
+            field.node.write(value, out).map_err(|fault| fault.inside(&self.schema.fields()[index].name))?;
+        }
+        out.extend_from_slice(if self.fields.is_empty() { b"{}" } else { b"}" });
+        Ok(())
     }
-    for (index, (field, value)) in fields.iter().zip(row.values()).enumerate() {
-        out.extend_from_slice(&field.prefix);
-        field.node.write(value, out).map_err(|fault| fault.inside(&schema.fields()[index].name))?;
-    }
-    out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
-    Ok(())
 }
 
-fn write_array(items: &Node, values: &[Value], out: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_array(items: &mut Node, values: &[Value], out: &mut Vec<u8>) -> Result<(), Fault> {
     out.push(b'[');
     for (index, value) in values.iter().enumerate() {
         separate(index, out);
@@ -223,7 +235,7 @@ fn write_array(items: &Node, values: &[Value], out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
-fn write_object(values: &Node, entries: &[(Value, Value)], out: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_object(values: &mut Node, entries: &[(Value, Value)], out: &mut Vec<u8>) -> Result<(), Fault> {
     out.push(b'{');
     for (index, (key, value)) in entries.iter().enumerate() {
         separate(index, out);
@@ -239,8 +251,8 @@ fn write_object(values: &Node, entries: &[(Value, Value)], out: &mut Vec<u8>) ->
 }
 
 fn write_pairs(
-    keys: &Node,
-    values: &Node,
+    keys: &mut Node,
+    values: &mut Node,
     entries: &[(Value, Value)],
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {

@@ -287,6 +287,8 @@ impl Herder {
     /// `Unavailable` before there is a key.
     pub async fn sign(&self, content: &[u8]) -> HerderResult<Signature> {
         self.desk().await?.sign(content)
+    }
+
     /// Asks a connector's running tasks for something, through the topic that they read signals from.
     ///
     /// # Errors

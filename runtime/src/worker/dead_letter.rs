@@ -90,7 +90,7 @@ impl DeadLetters {
             partition: None,
             key: raw.key.as_deref(),
             value: raw.value.as_deref(),
-            headers: &headers,
+            headers: headers.as_slice().into(),
             timestamp: (raw.timestamp >= 0).then_some(raw.timestamp),
         };
         self.metrics.deadletterqueue_produce_requests.fetch_add(1, Relaxed);

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use api::{Converted, Converter, Error, HeaderConverter, Headers, Record, SchemaAndValue, Text};
-use broker_client::{ConsumerRecord, Header};
+use broker_client::{ConsumerRecord, EncodedHeaders, Header};
 
 use super::chain::{Chain, ChainFailure};
 use super::tolerance::Stage;
@@ -55,7 +55,7 @@ pub(crate) struct Encoded<'a> {
     /// The value; none is a tombstone.
     pub(crate) value: Option<&'a [u8]>,
     /// The headers, in order.
-    pub(crate) headers: Vec<Header<'a>>,
+    pub(crate) headers: &'a EncodedHeaders,
 }
 
 /// A task's transforms and converters.
@@ -64,8 +64,17 @@ pub(crate) struct Pipeline {
     converters: Converters,
     key: Vec<u8>,
     value: Vec<u8>,
-    headers: Vec<u8>,
-    header_ranges: Vec<Option<Range<usize>>>,
+    headers: KnownHeaders,
+}
+
+/// The headers of the last record, encoded: those of the next are often the very same.
+#[derive(Default)]
+struct KnownHeaders {
+    /// For which topic, and whose.
+    of: Option<(Text, Headers)>,
+    encoded: EncodedHeaders,
+    bytes: Vec<u8>,
+    ranges: Vec<Option<Range<usize>>>,
 }
 
 /// Where a record that passed all transforms goes on: after the last stage.
@@ -74,8 +83,8 @@ pub(crate) const AFTER_CHAIN: usize = usize::MAX;
 impl Pipeline {
     /// A pipeline of these parts.
     pub(crate) fn new(chain: Chain, converters: Converters) -> Self {
-        let (key, value, headers, header_ranges) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { chain, converters, key, value, headers, header_ranges }
+        let (key, value, headers) = (Vec::new(), Vec::new(), KnownHeaders::default());
+        Self { chain, converters, key, value, headers }
     }
 
     /// Sends a record through the transforms, as [`Chain::apply`].
@@ -106,34 +115,14 @@ impl Pipeline {
                 place(error, "value", record),
             )
         })?;
-        self.encode_headers(record)?;
-        let ranges = record.headers.iter().zip(&self.header_ranges);
-        let headers = ranges.map(|(header, range)| Header {
-            key: &header.key,
-            value: range.clone().and_then(|range| self.headers.get(range)),
-        });
+        if !self.headers.are_of(record) {
+            self.headers.encode(&mut self.converters.header, record)?;
+        }
         Ok(Encoded {
             key: key.then_some(&*self.key),
             value: value.then_some(&*self.value),
-            headers: headers.collect(),
+            headers: &self.headers.encoded,
         })
-    }
-
-    fn encode_headers(&mut self, record: &Record) -> Result<(), StageFailure> {
-        self.headers.clear();
-        self.header_ranges.clear();
-        for header in &record.headers {
-            let start = self.headers.len();
-            let converter = &mut self.converters.header;
-            let converted = converter.plugin.from_connect_header(&record.topic, header, &mut self.headers);
-            let converted = converted.map_err(|error| {
-                let error = place(error, &format!("header {}", header.key), record);
-                StageFailure::new(Stage::HeaderConverter, converter.class, error)
-            })?;
-            let range = (converted == Converted::Bytes).then_some(start..self.headers.len());
-            self.header_ranges.push(range);
-        }
-        Ok(())
     }
 
     /// Turns bytes from a topic into a record for a sink: key, value and headers. The caller says where it lay.
@@ -170,6 +159,40 @@ impl Pipeline {
             headers,
             kafka_offset: Some(raw.offset),
         })
+    }
+}
+
+impl KnownHeaders {
+    fn are_of(&self, record: &Record) -> bool {
+        let known = self.of.as_ref();
+        known.is_some_and(|(topic, headers)| headers.is_same(&record.headers) && *topic == record.topic)
+    }
+
+    fn encode(
+        &mut self,
+        converter: &mut Named<dyn HeaderConverter>,
+        record: &Record,
+    ) -> Result<(), StageFailure> {
+        self.of = None;
+        self.bytes.clear();
+        self.ranges.clear();
+        for header in &record.headers {
+            let start = self.bytes.len();
+            let converted = converter.plugin.from_connect_header(&record.topic, header, &mut self.bytes);
+            let converted = converted.map_err(|error| {
+                let error = place(error, &format!("header {}", header.key), record);
+                StageFailure::new(Stage::HeaderConverter, converter.class, error)
+            })?;
+            let range = (converted == Converted::Bytes).then_some(start..self.bytes.len());
+            self.ranges.push(range);
+        }
+        let headers = record.headers.iter().zip(&self.ranges).map(|(header, range)| Header {
+            key: &header.key,
+            value: range.clone().and_then(|range| self.bytes.get(range)),
+        });
+        self.encoded = EncodedHeaders::new(&headers.collect::<Vec<_>>());
+        self.of = Some((record.topic.clone(), record.headers.clone()));
+        Ok(())
     }
 }
 
@@ -260,9 +283,53 @@ mod tests {
         for _ in 0..2 {
             let encoded = pipeline.encode(&record).unwrap();
             assert_eq!((encoded.key, encoded.value), (None, Some(&b"~v"[..])));
-            let headers: Vec<_> = encoded.headers.iter().map(|header| (header.key, header.value)).collect();
-            assert_eq!(headers, [("a", Some(&b"~1"[..])), ("b", None)]);
+            let headers = [("a", Some(&b"~1"[..])), ("b", None)].map(|(key, value)| Header { key, value });
+            assert_eq!(*encoded.headers, EncodedHeaders::new(&headers));
         }
+    }
+
+    #[test]
+    fn headers_are_encoded_anew_when_they_or_the_topic_change() {
+        /// What was asked for: headers may look different for another topic.
+        struct TopicConverter;
+        impl HeaderConverter for TopicConverter {
+            fn from_connect_header(
+                &mut self,
+                topic: &str,
+                _header: &api::Header,
+                buffer: &mut Vec<u8>,
+            ) -> api::Result<Converted> {
+                buffer.extend_from_slice(topic.as_bytes());
+                Ok(Converted::Bytes)
+            }
+
+            fn to_connect_header(
+                &mut self,
+                _topic: &str,
+                _key: &str,
+                _bytes: Option<Bytes>,
+            ) -> api::Result<SchemaAndValue> {
+                Ok(SchemaAndValue::NULL)
+            }
+        }
+        let mut pipeline = pipeline();
+        pipeline.converters.header.plugin = Box::new(TopicConverter);
+        let mut record = Record { topic: "t".into(), ..Record::default() };
+        let mut expect = |record: &Record, expected: &[(&str, &str)]| {
+            let expected: Vec<_> =
+                expected.iter().map(|(key, value)| Header { key, value: Some(value.as_bytes()) }).collect();
+            assert_eq!(*pipeline.encode(record).unwrap().headers, EncodedHeaders::new(&expected));
+        };
+        expect(&record, &[]);
+        record.headers.add_text("a", "");
+        expect(&record, &[("a", "t")]);
+        expect(&record.clone(), &[("a", "t")]);
+        record.topic = "u".into();
+        expect(&record, &[("a", "u")]);
+        record.headers.add_text("b", "");
+        expect(&record, &[("a", "u"), ("b", "u")]);
+        record.headers = Headers::new();
+        expect(&record, &[]);
     }
 
     #[test]

@@ -20,7 +20,10 @@ async fn produce(broker: &TestBroker, topic: &str, values: &[String]) {
         let record = ProducerRecord {
             topic,
             value: Some(value.as_bytes()),
-            headers: &[broker_client::Header { key: "h", value: Some(b"1") }],
+            headers: broker_client::RecordHeaders::Each(&[broker_client::Header {
+                key: "h",
+                value: Some(b"1"),
+            }]),
             ..ProducerRecord::default()
         };
         producer.append(record, &delivery).unwrap();

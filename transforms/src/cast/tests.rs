@@ -96,7 +96,7 @@ fn fields_are_cast_with_their_defaults() {
     assert_eq!(field("n"), before.field("n").expect("a field").1.schema);
     let row = after.value.as_struct().expect("a struct");
     let expected = ["70000".into(), 7.0.into(), 44_i8.into(), Value::Null];
-    assert_eq!(row.values()[..4], expected);
+    assert_eq!(row.values().to_vec()[..4], expected);
 }
 
 #[test]

@@ -56,8 +56,8 @@ impl Place {
     pub(super) fn get(self, envelope: &Struct) -> Value {
         match self {
             Self::Top(place) => envelope.values()[place].clone(),
-            Self::Inside(part, place) => match &envelope.values()[part] {
-                Value::Struct(part) => part.values()[place].clone(),
+            Self::Inside(part, place) => match envelope.values().get(part) {
+                Some(Value::Struct(part)) => part.values()[place].clone(),
                 _ => Value::Null,
             },
         }
@@ -165,7 +165,8 @@ impl Plan {
     /// The row after the change, or before it if that was a delete, and whether it was; `None` for an event without rows.
     pub(super) fn row<'a>(&self, envelope: &'a Struct) -> Option<(&'a Struct, bool)> {
         let row = |part: &Option<(usize, Row)>| {
-            part.as_ref().and_then(|(place, _)| envelope.values()[*place].as_struct())
+            let (place, _) = part.as_ref()?;
+            envelope.values().get(*place)?.as_struct()
         };
         let after = row(&self.after).map(|row| (row, false));
         after.or_else(|| row(&self.before).map(|row| (row, true)))

@@ -61,7 +61,7 @@ fn a_field_changes_its_schema_and_no_other_does() {
     assert_eq!(field("ts"), Schema::plain_optional(SchemaType::Int64));
     assert_eq!(field("tz"), logical::timestamp().default_value(5_i64).build());
     let values = after.value.as_struct().expect("a struct").values();
-    assert_eq!(*values, [7.into(), Value::Int64(1), Value::Int64(5)]);
+    assert_eq!(values, [7.into(), Value::Int64(1), Value::Int64(5)]);
     let said = [("field", "tz"), ("target.type", "string"), ("format", "S")];
     let after = applied_to(&said, row()).expect("it applies");
     let schema = after.schema.as_ref().expect("a schema");

@@ -119,7 +119,7 @@ impl Accumulator {
         let Some(batch) = queue.open.as_mut() else { return Err(Error::Closed { what: "batch" }) };
         let before = batch.builder.size();
         // Cannot fail: the size was looked at, and there was room made.
-        let appended = batch.builder.append(timestamp, record.key, record.value, record.headers);
+        let appended = batch.builder.append_with(timestamp, record.key, record.value, record.headers);
         appended.map_err(|_too_large| too_large(record, partition, size, RECORD_BYTES_MAX))?;
         batch.deliveries.add(delivery);
         let added = batch.builder.size() - before;

@@ -9,6 +9,7 @@ use super::header::{
     BatchHeader, CHECKSUM_START, HEADER_BYTES, TIMESTAMP_TYPE_BIT, TRANSACTIONAL_BIT, TimestampType,
 };
 use super::patch;
+use super::record_headers::RecordHeaders;
 use super::records::Header;
 use super::varint;
 
@@ -89,10 +90,8 @@ impl BatchBuilder {
     }
 
     /// An upper bound of what [`Self::append`] adds for such a record, in bytes.
-    pub fn record_size_max(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
-        let headers: usize =
-            headers.iter().map(|header| 10 + header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
-        36 + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
+    pub fn record_size_max(key: Option<&[u8]>, value: Option<&[u8]>, headers: RecordHeaders<'_>) -> usize {
+        36 + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.size_max()
     }
 
     /// Appends a record behind the last one. `timestamp` is in ms.
@@ -104,8 +103,20 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) -> Result<i32, BatchError> {
+        self.append_with(timestamp, key, value, RecordHeaders::Each(headers))
+    }
+
+    /// [`Self::append`], with headers that may be encoded already.
+    #[inline]
+    pub fn append_with(
+        &mut self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: RecordHeaders<'_>,
+    ) -> Result<i32, BatchError> {
         let offset_delta = self.next_offset_delta;
-        self.append_at(offset_delta, timestamp, key, value, headers)?;
+        self.put(offset_delta, timestamp, key, value, headers)?;
         Ok(offset_delta)
     }
 
@@ -118,6 +129,18 @@ impl BatchBuilder {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: &[Header<'_>],
+    ) -> Result<(), BatchError> {
+        self.put(offset_delta, timestamp, key, value, RecordHeaders::Each(headers))
+    }
+
+    #[inline]
+    fn put(
+        &mut self,
+        offset_delta: i32,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: RecordHeaders<'_>,
     ) -> Result<(), BatchError> {
         let size = self.buffer.len().saturating_add(Self::record_size_max(key, value, headers));
         if size > BATCH_BYTES_MAX || offset_delta == i32::MAX || offset_delta < self.next_offset_delta {
@@ -132,7 +155,7 @@ impl BatchBuilder {
             + varint::size(offset_delta.into())
             + nullable_size(key)
             + nullable_size(value)
-            + headers_size(headers);
+            + headers.size();
         self.buffer.reserve(body_bytes + 5);
         let buffer = &mut self.buffer;
         varint::put(buffer, length_i64(body_bytes));
@@ -141,7 +164,7 @@ impl BatchBuilder {
         varint::put(buffer, offset_delta.into());
         put_nullable(buffer, key);
         put_nullable(buffer, value);
-        put_headers(buffer, headers);
+        headers.put(buffer);
         self.count += 1;
         self.next_offset_delta = offset_delta + 1;
         self.max_timestamp = self.max_timestamp.max(timestamp);
@@ -201,36 +224,22 @@ fn attributes(compression: Compression, fields: &BatchFields) -> i16 {
 
 /// Lengths here are below [`BATCH_BYTES_MAX`], so they always fit.
 #[inline]
-fn length_i64(length: usize) -> i64 {
+pub(super) fn length_i64(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 #[inline]
-fn nullable_size(value: Option<&[u8]>) -> usize {
+pub(super) fn nullable_size(value: Option<&[u8]>) -> usize {
     value.map_or(1, |value| varint::size(length_i64(value.len())) + value.len())
 }
 
 #[inline]
-fn put_nullable(buffer: &mut Vec<u8>, value: Option<&[u8]>) {
+pub(super) fn put_nullable(buffer: &mut Vec<u8>, value: Option<&[u8]>) {
     match value {
         Some(value) => {
             varint::put(buffer, length_i64(value.len()));
             buffer.extend_from_slice(value);
         }
         None => varint::put(buffer, -1),
-    }
-}
-
-fn headers_size(headers: &[Header<'_>]) -> usize {
-    let each =
-        headers.iter().map(|header| nullable_size(Some(header.key.as_bytes())) + nullable_size(header.value));
-    varint::size(length_i64(headers.len())) + each.sum::<usize>()
-}
-
-fn put_headers(buffer: &mut Vec<u8>, headers: &[Header<'_>]) {
-    varint::put(buffer, length_i64(headers.len()));
-    for header in headers {
-        put_nullable(buffer, Some(header.key.as_bytes()));
-        put_nullable(buffer, header.value);
     }
 }

@@ -14,7 +14,7 @@ use crate::batch::header::{CHECKSUM_START, sequence_after};
 use crate::batch::validate::{check_records, check_timestamps};
 use crate::batch::{
     Batch, BatchBuilder, BatchError, BatchFields, BatchHeader, Batches, Compression, HEADER_BYTES, Header,
-    InflateLimits, TimestampType, check_produced, patch, recompress,
+    InflateLimits, RecordHeaders, TimestampType, check_produced, patch, recompress,
 };
 
 const CODECS: [Compression; 5] =
@@ -365,7 +365,7 @@ proptest! {
         for timestamp in &timestamps {
             let before = builder.size();
             builder.append(*timestamp, key.as_deref(), value.as_deref(), &[]).unwrap();
-            let bound = BatchBuilder::record_size_max(key.as_deref(), value.as_deref(), &[]);
+            let bound = BatchBuilder::record_size_max(key.as_deref(), value.as_deref(), RecordHeaders::default());
             prop_assert!(builder.size() - before <= bound);
         }
         let fields = BatchFields { compression: CODECS[codec], ..Default::default() };

@@ -102,11 +102,31 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// How many bytes a cell takes, unless it says so itself.
+    const fn length(self) -> Option<usize> {
+        Some(match self {
+            Self::Integer { bytes, .. } | Self::Packed { bytes } | Self::Bits { bytes } => bytes,
+            Self::Float | Self::OldTimestamp => 4,
+            Self::Double | Self::OldDateTime => 8,
+            Self::Year => 1,
+            Self::Date | Self::OldTime => 3,
+            Self::Time { digits } => 3 + digits.div_ceil(2) as usize,
+            Self::DateTime { digits } => 5 + fraction_bytes(digits),
+            Self::Timestamp { digits } => 4 + fraction_bytes(digits),
+            Self::Nothing => 0,
+            Self::Counted { .. } => return None,
+        })
+    }
+}
+
 /// One column, ready to be read.
 #[derive(Debug)]
 pub(crate) struct Cell {
     name: Text,
     wire: Wire,
+    /// How many bytes it takes, unless it says so itself.
+    length: Option<usize>,
     target: Target,
     /// The column's schema, which a struct value must have to the last detail.
     schema: SchemaRef,
@@ -137,6 +157,7 @@ impl Cell {
         Self {
             name: column.name.clone(),
             wire,
+            length: wire.length(),
             schema: column_schema(column, options),
             fallback: fallback(column, &target, options),
             target,
@@ -193,6 +214,17 @@ impl Cell {
             before.filter(|before| self.unavailable.as_ref() != Some(before)).and_then(Value::as_str);
         let before = before.ok_or_else(|| bad("a change of a document that is not in the row".to_owned()))?;
         super::json_diff::apply(before, changes).map(Value::from).map_err(|error| bad(error.to_string()))
+    }
+
+    /// Passes over the cell's bytes.
+    #[inline]
+    pub(crate) fn pass(&self, reader: &mut Reader<'_>) -> Result<(), OutOfBytes> {
+        let length = match (self.length, self.wire) {
+            (Some(length), _) => length,
+            (None, Wire::Counted { prefix, .. }) => reader.length(prefix)?,
+            (None, _) => 0,
+        };
+        reader.take(length).map(|_passed| ())
     }
 
     /// Reads the cell's bytes off the front of `reader`, which reads `image`.
@@ -375,9 +407,14 @@ impl Cell {
 
 /// The fraction of a second behind DATETIME and TIMESTAMP, in microseconds.
 fn fraction(reader: &mut Reader<'_>, digits: u32) -> Result<u32, OutOfBytes> {
-    let bytes = reader.take(digits.div_ceil(2).min(3) as usize)?;
+    let bytes = reader.take(fraction_bytes(digits))?;
     let number = bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
     Ok(number * [1_000_000, 10_000, 100, 1][bytes.len()])
+}
+
+const fn fraction_bytes(digits: u32) -> usize {
+    let bytes = digits.div_ceil(2) as usize;
+    if bytes > 3 { 3 } else { bytes }
 }
 
 /// Second 0 is how the server writes the zero timestamp.

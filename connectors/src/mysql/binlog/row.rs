@@ -61,6 +61,43 @@ impl RowDecoder {
         Ok(values)
     }
 
+    /// How many rows these images are, each of them one image per bitmap: a look at their lengths only, much cheaper than decoding.
+    ///
+    /// # Errors
+    /// When an image is cut off. Values are not looked at.
+    pub fn count_rows(&self, columns_present: &[&[u8]], images: &[u8]) -> Result<usize, RowError> {
+        let mut reader = Reader::new(images);
+        let mut rows = 0;
+        while !reader.is_empty() {
+            let before = reader.position();
+            columns_present.iter().try_for_each(|columns| self.pass(&mut reader, columns))?;
+            rows += 1;
+            if reader.position() == before {
+                let source = OutOfBytes { position: before, wanted: 1, left: reader.left() };
+                return Err(self.cut_off("(all)", source));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Passes over one image.
+    fn pass(&self, reader: &mut Reader<'_>, columns_present: &[u8]) -> Result<(), RowError> {
+        let count = self.count_present(columns_present)?;
+        let complete = count == self.cells.len();
+        let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
+        let mut place = 0;
+        for (index, cell) in self.cells.iter().enumerate() {
+            if !complete && !is_set(columns_present, index) {
+                continue;
+            }
+            place += 1;
+            if !is_set(nulls, place - 1) {
+                cell.pass(reader).map_err(|error| self.cut_off(cell.name(), error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Decodes the image after an update in which JSON documents may stand as changes of those before.
     ///
     /// # Errors
@@ -98,7 +135,6 @@ impl RowDecoder {
         let complete = count == self.cells.len();
         let mut documents = 0;
         let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
-        let is_set = |bitmap: &[u8], index: usize| bitmap[index / 8] >> (index % 8) & 1 == 1;
         let mut values = Vec::with_capacity(self.cells.len());
         let mut place = 0;
         for (index, cell) in self.cells.iter().enumerate() {
@@ -152,6 +188,12 @@ impl RowDecoder {
             },
         }
     }
+}
+
+/// Whether the bitmap, whose length was checked, has a column.
+#[inline]
+const fn is_set(bitmap: &[u8], index: usize) -> bool {
+    bitmap[index / 8] >> (index % 8) & 1 == 1
 }
 
 #[cfg(test)]

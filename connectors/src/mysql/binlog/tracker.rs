@@ -192,6 +192,11 @@ impl Tracker {
         self.rows += 1;
     }
 
+    /// So many rows of the current event were handed out.
+    pub const fn hand_out_rows(&mut self, count: u64) {
+        self.rows += count;
+    }
+
     /// Whether what is to be left out belongs to the current transaction.
     fn applies(&self) -> bool {
         self.in_transaction && (self.skip.gtid.is_none() || self.skip.gtid == self.gtid)

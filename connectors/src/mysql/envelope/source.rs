@@ -1,8 +1,8 @@
 //! The source block: where a change comes from, the same for all rows of an event but for the row's number.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use api::{Result, Schema, SchemaRef, SchemaType, Struct, Text, Value};
+use api::{Result, Schema, SchemaRef, SchemaType, SharedFields, Struct, Text, Value};
 
 /// The version that records name as their connector's.
 const VERSION: Text = Text::from_static(env!("CARGO_PKG_VERSION"));
@@ -54,11 +54,13 @@ pub struct Origin {
     pub query: Option<Text>,
 }
 
-/// The block of an event, ready to be copied for each row.
+/// The block of an event: what all its rows share.
 #[derive(Debug, Clone)]
 pub struct SourceBlock {
     schema: SchemaRef,
     values: Vec<Value>,
+    /// Made with the first row.
+    shared: OnceLock<Arc<SharedFields>>,
 }
 
 /// Where `row` and `snapshot` stand in the schema.
@@ -125,15 +127,15 @@ impl SourceBlock {
             Value::from(origin.thread.map(i64::from)),
             Value::from(origin.query.clone()),
         ];
-        Self { schema: Arc::clone(schema), values }
+        Self { schema: Arc::clone(schema), values, shared: OnceLock::new() }
     }
 
     /// The same block for a row that is something else to the snapshot.
     #[must_use]
     pub fn marked(&self, snapshot: &'static str) -> Self {
-        let mut block = self.clone();
-        block.values[SNAPSHOT] = Value::from_static(snapshot);
-        block
+        let mut values = self.values.clone();
+        values[SNAPSHOT] = Value::from_static(snapshot);
+        Self { schema: Arc::clone(&self.schema), values, shared: OnceLock::new() }
     }
 
     /// The block for one row.
@@ -141,8 +143,13 @@ impl SourceBlock {
     /// # Errors
     /// Never, as long as the block was made for its own schema.
     pub fn value(&self, row: i32) -> Result<Value> {
-        let mut values = self.values.clone();
-        values[ROW] = Value::Int32(row);
-        Ok(Value::Struct(Struct::of(Arc::clone(&self.schema), values)?))
+        let shared = match self.shared.get() {
+            Some(shared) => shared,
+            None => {
+                let made = SharedFields::new(Arc::clone(&self.schema), self.values.clone(), &[ROW])?;
+                self.shared.get_or_init(|| made)
+            }
+        };
+        Ok(Value::Struct(Struct::sharing(shared, [Value::Int32(row), Value::Null, Value::Null])))
     }
 }

@@ -36,7 +36,8 @@ fn records(extra: &[(&str, &str)], act: impl FnOnce(&mut Changes<'_>)) -> Vec<So
     let table = envelopes.table(&shape(), &filter);
     let source = SourceBlock::new(envelopes.source_schema(), Flavour::MySql, &Origin::default());
     let mut out = Vec::new();
-    let rows = RowSink { table: &table, source: &source, now: Moment::now(), out: &mut out };
+    let mut frames = Frames::new(Moment::now());
+    let rows = RowSink { table: &table, source: &source, frames: &mut frames, out: &mut out };
     act(&mut Changes { rows, shared: &Arc::new(FlatMap::new()), events: 7, transaction: None });
     for record in &out {
         if let Some(schema) = &record.record.value.schema {

@@ -12,7 +12,7 @@ use super::Setting;
 use super::plan::{Kind, Plan, Progress, extended, offset_entries};
 use super::progress::Meter;
 use super::ranges::{Batch, Range, TableReading};
-use crate::mysql::envelope::{Moment, Origin, RowSink, SourceBlock, TableRecords};
+use crate::mysql::envelope::{Frames, Moment, Origin, RowSink, SourceBlock, TableRecords};
 use crate::mysql::notification::Note;
 use crate::mysql::outbox::Outbox;
 use crate::mysql::position::{OffsetDetails, Position, offset, signed};
@@ -220,7 +220,7 @@ impl<'a> Emitter<'a> {
             }
         }
         let after = if last { self.done() } else { self.running() };
-        let now = Moment::now();
+        let mut frames = Frames::new(Moment::now());
         for (index, row) in held.batch.rows.into_iter().enumerate() {
             let is_end = index + 1 == count;
             let mark = Mark {
@@ -239,7 +239,7 @@ impl<'a> Emitter<'a> {
             };
             let offset = if is_end { after.clone() } else { before.clone() };
             let (table, out) = (&*held.records, &mut self.outbox.records);
-            RowSink { table, source, now, out }.read(row, offset)?;
+            RowSink { table, source, frames: &mut frames, out }.read(row, offset)?;
         }
         self.outbox.weigh(held.batch.bytes);
         Ok(())

@@ -146,7 +146,7 @@ impl Run<'_> {
             partition: self.arguments.partition,
             key: key.or(self.arguments.key.as_deref().map(str::as_bytes)),
             value,
-            headers,
+            headers: headers.into(),
             timestamp: None,
         };
         self.producer.append(record, &self.delivery).map_err(|error| self.undelivered(&error))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Error, FlatMap, Record, SourceOffset, SourceRecord};
-use broker_client::{Delivery, Producer, ProducerRecord};
+use broker_client::{Delivery, Producer, ProducerRecord, RecordHeaders};
 
 use super::count;
 use crate::worker::pipeline::{Pipeline, StageFailure};
@@ -102,7 +102,7 @@ pub(super) fn append(
         partition: record.partition,
         key: encoded.key,
         value: encoded.value,
-        headers: &encoded.headers,
+        headers: RecordHeaders::Encoded(encoded.headers),
         timestamp: record.timestamp,
     };
     match producer.append(produced, delivery) {

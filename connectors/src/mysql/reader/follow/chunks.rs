@@ -17,7 +17,7 @@ use mysql_async::prelude::Queryable;
 
 use super::Follower;
 use crate::mysql::config::snapshot::Watermarking;
-use crate::mysql::envelope::{Moment, Origin, RowSink, SourceBlock};
+use crate::mysql::envelope::{Frames, Moment, Origin, RowSink, SourceBlock};
 use crate::mysql::gtid::GtidSet;
 use crate::mysql::incremental::{Close, Window};
 use crate::mysql::notification::{Note, random_uuid};
@@ -265,12 +265,13 @@ impl Follower {
             ..closed.unwrap_or_else(|| self.origin(reader, &id))
         };
         let source = SourceBlock::new(reader.envelopes.source_schema(), reader.flavour, &origin);
+        let mut frames = Frames::new(now);
         let table = reader.envelopes.table(&window.shape, &reader.filter);
         let before = position_offset(&self.tracker, &self.offset_extra());
         let first = reader.outbox.records.len();
         for row in window.rows.into_iter().flatten() {
             let (out, source, table) = (&mut reader.outbox.records, &source, &table);
-            RowSink { table, source, now, out }.read(row, before.clone())?;
+            RowSink { table, source, frames: &mut frames, out }.read(row, before.clone())?;
         }
         let last_row = reader.outbox.records.len();
         if window.end.is_some() {

@@ -1,12 +1,15 @@
 //! Rows into records.
 
+use std::sync::Arc;
+
 use api::{Error, Result, Value};
 
 use super::Follower;
 use crate::mysql::binlog::event::{Rows, RowsKind};
-use crate::mysql::envelope::{Changes, Moment, Origin, RowSink, SourceBlock};
+use crate::mysql::envelope::{Changes, Frames, Moment, Origin, RowSink, SourceBlock};
 use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
+use crate::mysql::row_event::{CapturedTable, RowEvent, too_many};
 use crate::mysql::shape::TableId;
 
 impl Follower {
@@ -30,15 +33,55 @@ impl Follower {
         if !self.origin_is_captured(reader) {
             return Ok(());
         }
+        let is_seen = is_signal || self.has_window(&table.id) || self.transaction.is_some();
+        if is_seen || skip > 0 || rows.partial {
+            self.decode_rows(reader, rows, &table, (skip, skipped))
+        } else {
+            self.pass_rows(reader, rows, &table)
+        }
+    }
+
+    /// An event whose rows nobody but the records' readers must see: they are decoded when they are polled.
+    fn pass_rows(&mut self, reader: &mut Reader, rows: &Rows, table: &Arc<CapturedTable>) -> Result<()> {
+        let bitmaps = [&*rows.columns, &*rows.columns_after];
+        let per_row = if rows.kind == RowsKind::Update { &bitmaps[..] } else { &bitmaps[..1] };
+        let count = table.decoder.count_rows(per_row, &rows.images)?;
+        let event = RowEvent {
+            table: Arc::clone(table),
+            kind: rows.kind,
+            columns: [rows.columns.clone(), rows.columns_after.clone()],
+            images: rows.images.clone(),
+            rows: count,
+            number: 0,
+            source: self.source_block(reader, table),
+            frames: Frames::new(Moment::now()),
+            offset: self.shared_offset(),
+            events: signed(self.tracker.events()),
+            place: (self.tracker.file().clone(), self.tracker.start()),
+            failures: reader.events.config.failures,
+        };
+        reader.outbox.push_event(event);
+        self.tracker.hand_out_rows(count as u64);
+        Ok(())
+    }
+
+    fn source_block(&self, reader: &Reader, table: &CapturedTable) -> SourceBlock {
+        let origin = self.origin(reader, &table.id);
+        SourceBlock::new(reader.envelopes.source_schema(), reader.flavour, &origin)
+    }
+
+    fn decode_rows(
+        &mut self,
+        reader: &mut Reader,
+        rows: &Rows,
+        table: &CapturedTable,
+        (skip, skipped): (u64, bool),
+    ) -> Result<()> {
         let shared = self.shared_offset();
-        let source = SourceBlock::new(
-            reader.envelopes.source_schema(),
-            reader.flavour,
-            &self.origin(reader, &table.id),
-        );
+        let source = self.source_block(reader, table);
         let events = signed(self.tracker.events());
         reader.outbox.weigh(rows.images.len());
-        let now = Moment::now();
+        let mut frames = Frames::new(Moment::now());
         let mut images = rows.images.clone();
         let mut number: i32 = 0;
         while !images.is_empty() {
@@ -55,7 +98,7 @@ impl Follower {
             if signed(skip) <= before && !skipped {
                 let out = &mut reader.outbox.records;
                 let mut changes = Changes {
-                    rows: RowSink { table: &table.records, source: &source, now, out },
+                    rows: RowSink { table: &table.records, source: &source, frames: &mut frames, out },
                     shared: &shared,
                     events,
                     transaction: self.transaction.as_mut(),
@@ -69,9 +112,7 @@ impl Follower {
                 }
             }
             self.tracker.hand_out();
-            number = number
-                .checked_add(1)
-                .ok_or_else(|| Error::fatal("an event has more rows than can be counted"))?;
+            number = number.checked_add(1).ok_or_else(too_many)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use api::{Error, Result, SourceOffset};
 use super::Follower;
 use crate::mysql::binlog::event::Query;
 use crate::mysql::ddl::{Statement, TableChange};
-use crate::mysql::envelope::{Changes, Moment, RowSink, SourceBlock};
+use crate::mysql::envelope::{Changes, Frames, Moment, RowSink, SourceBlock};
 use crate::mysql::history::Since;
 use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
@@ -110,7 +110,8 @@ impl Follower {
         let origin = self.origin(reader, id);
         let source = SourceBlock::new(reader.envelopes.source_schema(), reader.flavour, &origin);
         let out = &mut reader.outbox.records;
-        let rows = RowSink { table: &records, source: &source, now: Moment::now(), out };
+        let mut frames = Frames::new(Moment::now());
+        let rows = RowSink { table: &records, source: &source, frames: &mut frames, out };
         let shared = self.shared_offset();
         Changes { rows, shared: &shared, events: 0, transaction: self.transaction.as_mut() }.truncate(offset)
     }

@@ -9,27 +9,19 @@ use super::Follower;
 use crate::mysql::binlog::RowError;
 use crate::mysql::binlog::row::RowDecoder;
 use crate::mysql::binlog::table_map::TableMap;
-use crate::mysql::envelope::TableRecords;
 use crate::mysql::history::Since;
 use crate::mysql::reader::Reader;
+use crate::mysql::row_event::CapturedTable;
 use crate::mysql::server::{self, binlog_end};
 use crate::mysql::shape::{TableId, TableShape};
 
 /// How many tables are remembered at most; then all are forgotten, and their next table maps bring them back.
 const TABLES_MAX: usize = 10_000;
 
-/// What rows of a table need.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) id: TableId,
-    pub(super) decoder: RowDecoder,
-    pub(super) records: TableRecords,
-}
-
 struct Known {
     body: Bytes,
     /// `None` when it is not captured.
-    table: Option<Arc<Table>>,
+    table: Option<Arc<CapturedTable>>,
 }
 
 /// The tables by number.
@@ -46,7 +38,7 @@ impl Tables {
     }
 
     /// The table of a number: `None` when there was no table map for it, `Some(None)` when it is not captured.
-    pub(super) fn get(&self, number: u64) -> Option<Option<&Arc<Table>>> {
+    pub(super) fn get(&self, number: u64) -> Option<Option<&Arc<CapturedTable>>> {
         self.by_number.get(&number).map(|known| known.table.as_ref())
     }
 
@@ -82,7 +74,11 @@ impl Follower {
     }
 
     /// The table; `None` when its definition is not known and `inconsistent.schema.handling.mode` lets its rows be left out.
-    async fn prepare_or_pass_over(&mut self, reader: &Reader, map: &TableMap) -> Result<Option<Arc<Table>>> {
+    async fn prepare_or_pass_over(
+        &mut self,
+        reader: &Reader,
+        map: &TableMap,
+    ) -> Result<Option<Arc<CapturedTable>>> {
         match self.prepare(reader, map).await {
             Ok(table) => Ok(Some(Arc::new(table))),
             Err(error) if error.is_retriable() => Err(error),
@@ -93,7 +89,7 @@ impl Follower {
         }
     }
 
-    async fn prepare(&mut self, reader: &Reader, map: &TableMap) -> Result<Table> {
+    async fn prepare(&mut self, reader: &Reader, map: &TableMap) -> Result<CapturedTable> {
         let known = self.shapes.table(&map.table).cloned();
         if let Some(shape) = known {
             match self.with_shape(reader, map, &shape) {
@@ -120,11 +116,11 @@ impl Follower {
         reader: &Reader,
         map: &TableMap,
         shape: &TableShape,
-    ) -> std::result::Result<Table, RowError> {
+    ) -> std::result::Result<CapturedTable, RowError> {
         let decoder = RowDecoder::prepare(map, shape, &reader.config.type_options())?
             .with_schemas(|index| reader.envelopes.column_schema(shape, index));
         let records = reader.envelopes.table(shape, &reader.filter);
-        Ok(Table { id: map.table.clone(), decoder, records })
+        Ok(CapturedTable { id: map.table.clone(), decoder, records })
     }
 
     /// The table's present shape, for one that we know nothing of. DDL that is still to come is in it already.
