@@ -7,6 +7,7 @@
 #   make check-workers     faults and cut networks against a group of workers (make check-workers SECONDS=600 SEED=1)
 #   make fuzz SECONDS=600  hostile bytes for everything that reads them, so many seconds a target
 #   make bench             throughput, latency, memory; prints a table (make bench ROWS=1000000)
+#   make bench RIVAL="..." the same, and each capture of MySQL by that command as well (target/release/bench --help)
 
 SHELL := bash
 SECONDS ?= 0
@@ -47,7 +48,7 @@ fuzz: cargo
 bench: cargo
 	tests/servers/provide mysql kcat
 	cargo build --release --locked -p millrace -p millrace-tests --bin millrace --bin bench --bin bench-broker --bin bench-connectors --bin bench-workers
-	target/release/bench --rows $(ROWS)
+	target/release/bench --rows $(ROWS) $(if $(RIVAL),--rival '$(RIVAL)')
 	target/release/bench-broker
 	target/release/bench-connectors
 	target/release/bench-workers

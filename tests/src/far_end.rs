@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use broker_client::{Client, ClientConfig, ConsumerConfig, OffsetSpec, PartitionConsumer, TopicPartition};
+use broker_client::{
+    Client, ClientConfig, ConsumerConfig, Isolation, OffsetSpec, PartitionConsumer, TopicPartition,
+};
 
 use crate::wait;
 
@@ -19,20 +21,37 @@ impl FarEnd {
         Self(Client::new(ClientConfig { bootstrap_servers, ..ClientConfig::default() }))
     }
 
-    /// Waits until a topic holds this many offsets: consumers see as many, so they are durable.
+    /// Waits until a topic holds this many offsets that readers of committed records see, so they are durable. Gives how many it
+    /// holds. The ends of transactions have offsets too.
     ///
     /// # Errors
     /// When it does not within the limit.
-    pub async fn holds(&self, topic: &str, records: u64, limit: Duration) -> Result<()> {
+    pub async fn holds(&self, topic: &str, records: u64, limit: Duration) -> Result<u64> {
         wait::until(&format!("{records} records in {topic}"), limit, || async {
             let held: u64 = self.ends(topic).await?.into_iter().map(|(_, end)| end).sum();
             ensure!(held >= records, "{held} records");
-            Ok(())
+            Ok(held)
         })
         .await
     }
 
-    /// Reads a topic from its beginning to its end as of now, and counts the records.
+    /// Waits until as many records can be read out of a topic, by counting them, and holds that they are no more.
+    ///
+    /// # Errors
+    /// When they are not there within the limit, or when there are more.
+    pub async fn has_exactly(&self, topic: &str, records: u64, limit: Duration) -> Result<()> {
+        let what = format!("{records} records in {topic}");
+        let counted = wait::until(&what, limit, || async {
+            let counted = self.count(topic).await?;
+            ensure!(counted >= records, "{counted} records");
+            Ok(counted)
+        });
+        let counted = counted.await?;
+        ensure!(counted == records, "{counted} records are in {topic} instead of {records}");
+        Ok(())
+    }
+
+    /// Reads a topic from its beginning to its end as of now, and counts the committed records.
     ///
     /// # Errors
     /// When the broker does not answer.
@@ -46,8 +65,8 @@ impl FarEnd {
 
     async fn count_partition(&self, partition: TopicPartition, end: i64) -> Result<u64> {
         let start = self.0.list_offsets(&partition.topic, partition.partition, OffsetSpec::Earliest).await?;
-        let mut consumer =
-            PartitionConsumer::assign(&self.0, vec![(partition, start)], ConsumerConfig::default());
+        let config = ConsumerConfig { isolation: Isolation::ReadCommitted, ..ConsumerConfig::default() };
+        let mut consumer = PartitionConsumer::assign(&self.0, vec![(partition, start)], config);
         let (mut count, mut next) = (0, start);
         while next < end {
             for fetched in consumer.poll().await? {
@@ -61,7 +80,8 @@ impl FarEnd {
     async fn ends(&self, topic: &str) -> Result<Vec<(i32, u64)>> {
         let mut ends = Vec::new();
         for partition in 0..self.0.partitions_for(topic, false).await? {
-            let end = self.0.list_offsets(topic, partition, OffsetSpec::Latest).await?;
+            let committed = Isolation::ReadCommitted;
+            let end = self.0.list_offsets_isolated(topic, partition, OffsetSpec::Latest, committed).await?;
             ends.push((partition, u64::try_from(end)?));
         }
         Ok(ends)

@@ -84,6 +84,12 @@ impl Notifier {
         }
     }
 
+    /// Whether anybody is told: what nobody hears need not be worded.
+    #[must_use]
+    pub const fn is_heard(&self) -> bool {
+        self.log || self.topic.is_some()
+    }
+
     /// Tells a note.
     pub fn notify(&self, note: Note, partition: &Arc<FlatMap>, offset: SourceOffset, outbox: &mut Outbox) {
         if self.log {

@@ -315,7 +315,8 @@ impl Reader {
         let mut view = snapshot::open(self.setting(), &server, &shapes, sessions).await?;
         shapes.begin(view.shapes.clone(), &Since::position(&view.position)).await?;
         self.check_table_count(view.shapes.len())?;
-        self.say_definitions(&view.shapes, &view.position, with_rows).await?;
+        self.say_definitions(&view, with_rows).await?;
+        view.definitions.clear();
         let plan = snapshot::plan_initial(self.setting(), &mut view, with_rows, &*self.history).await?;
         let follower = Box::new(Follower::new(self, server, shapes, view.position.clone()));
         Ok((Rest { plan, progress: Progress::default(), follower }, view))

@@ -26,6 +26,7 @@ mod locks;
 pub mod plan;
 mod progress;
 pub mod ranges;
+mod rows;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -155,7 +156,7 @@ pub async fn read(
     others: Vec<(Text, api::Value)>,
     outbox: &mut Outbox,
 ) -> Result<()> {
-    let View { mut sessions, position, shapes, timestamp_s, lock } = view;
+    let View { mut sessions, position, shapes, timestamp_s, lock, .. } = view;
     let sizes = match sessions.first_mut() {
         Some(conn) if sessions_matter(setting) => sizes(conn).await?,
         _ => HashMap::new(),

@@ -6,6 +6,8 @@
 //! digits that the server prints, the commas of an ENUM's word are not escaped, YEAR 0000 is 2000, and dates and times
 //! are as `parse::cell` says. Source: Debezium 3.6's snapshot, see `tests/golden`.
 
+use std::ops::Range;
+
 use api::{Bytes, SchemaRef, Text, Value};
 
 use super::binlog::RowError;
@@ -72,6 +74,29 @@ impl TextRowDecoder {
         &self,
         cells: impl ExactSizeIterator<Item = Option<Bytes>>,
     ) -> Result<Vec<Value>, RowError> {
+        self.decode_cells(cells, |cell, bytes| cell.value(&bytes, || bytes.clone()))
+    }
+
+    /// Decodes one row whose cells lie in a buffer; what keeps its bytes shares the buffer.
+    ///
+    /// # Errors
+    /// As [`TextRowDecoder::decode`].
+    pub fn decode_row(
+        &self,
+        buffer: &Bytes,
+        cells: impl ExactSizeIterator<Item = Option<Range<usize>>>,
+    ) -> Result<Vec<Value>, RowError> {
+        self.decode_cells(cells, |cell, range| {
+            let bytes = buffer.get(range.clone()).unwrap_or_default();
+            cell.value(bytes, || buffer.slice_ref(bytes))
+        })
+    }
+
+    fn decode_cells<C>(
+        &self,
+        cells: impl ExactSizeIterator<Item = Option<C>>,
+        value: impl Fn(&TextCell, C) -> Result<Value, String>,
+    ) -> Result<Vec<Value>, RowError> {
         if cells.len() != self.cells.len() {
             return Err(RowError::Mismatch {
                 table: Box::new(self.table.clone()),
@@ -80,10 +105,10 @@ impl TextRowDecoder {
             });
         }
         let mut values = Vec::with_capacity(self.cells.len());
-        for (cell, bytes) in self.cells.iter().zip(cells) {
-            let value = match bytes {
+        for (cell, found) in self.cells.iter().zip(cells) {
+            let value = match found {
                 None => Ok(cell.fallback.clone()),
-                Some(bytes) => cell.value(bytes),
+                Some(found) => value(cell, found),
             };
             values.push(value.map_err(|found| self.bad_value(cell, found))?);
         }
@@ -102,19 +127,19 @@ impl TextRowDecoder {
 }
 
 impl TextCell {
-    /// The value of a cell; the error is what was found.
-    fn value(&self, bytes: Bytes) -> Result<Value, String> {
+    /// The value of a cell; the error is what was found. `share` gives the same bytes to keep: most values need not.
+    fn value(&self, bytes: &[u8], share: impl FnOnce() -> Bytes) -> Result<Value, String> {
         match &self.target {
-            Target::Text(Charset::Bytes) => Ok(Value::String(Charset::Bytes.decode(bytes))),
+            Target::Text(Charset::Bytes) => Ok(Value::String(Charset::Bytes.decode(share()))),
             Target::Text(_)
             | Target::Enum(_)
             | Target::Set(_)
             | Target::Json
             | Target::Uuid
             | Target::Inet4
-            | Target::Inet6 => Ok(Value::String(Charset::Utf8.decode(bytes))),
+            | Target::Inet6 => Ok(Value::String(Charset::Utf8.decode(share()))),
             Target::Binary { handling, length } => {
-                let mut bytes = bytes;
+                let mut bytes = share();
                 if bytes.len() < *length {
                     let mut padded = bytes.to_vec();
                     padded.resize(*length, 0);
@@ -126,11 +151,12 @@ impl TextCell {
                 Ok(Value::Boolean(bytes.iter().any(|byte| *byte != 0)))
             }
             Target::Bits { .. } => Ok(Value::from(bytes.iter().rev().copied().collect::<Vec<u8>>())),
-            Target::Point => target::geometry(&self.schema, bytes).ok_or_else(|| "other bytes".to_owned()),
-            Target::Geometry => target::geometry(&self.schema, bytes).ok_or_else(|| "other bytes".to_owned()),
-            Target::Vector => target::vector(&bytes).ok_or_else(|| format!("{} bytes", bytes.len())),
+            Target::Point | Target::Geometry => {
+                target::geometry(&self.schema, share()).ok_or_else(|| "other bytes".to_owned())
+            }
+            Target::Vector => target::vector(bytes).ok_or_else(|| format!("{} bytes", bytes.len())),
             _ => {
-                let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+                let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
                 self.parsed(text)
             }
         }

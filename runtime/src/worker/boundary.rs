@@ -9,15 +9,28 @@ use std::time::{Duration, Instant};
 
 use api::{SourceRecord, TransactionContext, TransactionEnd, TransactionEnds};
 
-/// A transaction is at least this old before it is committed, so that a source that gives a few records at a time does not pay for a
-/// commit with each.
-const IDLE_MIN: Duration = Duration::from_millis(4);
+/// A transaction of a source that has nothing more to give is committed at this age at the latest. Earlier if it is small: as soon as
+/// the commit before it has rested for as long as it took, so that commits take half of the time at most, however few records a
+/// source gives at a time.
+const IDLE_MAX: Duration = Duration::from_millis(4);
+
+/// With so many bytes of keys and values a transaction is not small: its source moves a lot, and larger transactions cost less.
+const SMALL_BYTES_MAX: u64 = 128 << 10;
 
 /// A transaction of a source that always has more is committed at this age,
 const BUSY_MAX: Duration = Duration::from_millis(100);
 
 /// or once it has this many bytes of keys and values: readers of what is committed get it all at once.
 const BUSY_BYTES_MAX: u64 = 64 << 20;
+
+/// The commit of the transaction before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Commit {
+    /// When it was done.
+    pub(crate) ended: Instant,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
 
 /// Where transactions end.
 #[derive(Debug, Clone)]
@@ -32,9 +45,13 @@ pub(crate) enum Boundary {
 
 impl Boundary {
     /// When a transaction is to be committed if the source has nothing to give by then.
-    pub(crate) fn idle_due(&self, opened: Instant) -> Option<Instant> {
+    pub(crate) fn idle_due(&self, opened: Instant, bytes: u64, before: Option<Commit>) -> Option<Instant> {
         match self {
-            Self::Poll => Some(opened + IDLE_MIN),
+            Self::Poll if bytes < SMALL_BYTES_MAX => {
+                let rested = before.map_or(opened, |before| before.ended + before.took);
+                Some(rested.clamp(opened, opened + IDLE_MAX))
+            }
+            Self::Poll => Some(opened + IDLE_MAX),
             Self::Interval(interval) => Some(opened + *interval),
             Self::Connector(_) => None,
         }
@@ -122,10 +139,22 @@ mod tests {
     fn a_busy_source_commits_now_and_then_and_an_idle_one_soon() {
         let opened = Instant::now();
         let boundary = Boundary::Poll;
-        assert_eq!(boundary.idle_due(opened), Some(opened + IDLE_MIN));
-        assert!(!boundary.is_due(opened, 0, opened + IDLE_MIN));
+        assert_eq!(boundary.idle_due(opened, SMALL_BYTES_MAX, None), Some(opened + IDLE_MAX));
+        assert!(!boundary.is_due(opened, 0, opened + IDLE_MAX));
         assert!(boundary.is_due(opened, 0, opened + BUSY_MAX));
         assert!(boundary.is_due(opened, BUSY_BYTES_MAX, opened));
+    }
+
+    #[test]
+    fn a_small_transaction_waits_for_as_long_as_the_commit_before_it_took() {
+        let opened = Instant::now();
+        let due = |before: Option<Commit>| Boundary::Poll.idle_due(opened, 1000, before);
+        let millis = Duration::from_millis;
+        assert_eq!(due(None), Some(opened), "nothing came for long: at once");
+        assert_eq!(due(Some(Commit { ended: opened, took: millis(2) })), Some(opened + millis(2)));
+        assert_eq!(due(Some(Commit { ended: opened, took: millis(900) })), Some(opened + IDLE_MAX));
+        let long_ago = opened.checked_sub(millis(50)).unwrap_or(opened);
+        assert_eq!(due(Some(Commit { ended: long_ago, took: millis(2) })), Some(opened));
     }
 
     #[test]
@@ -133,11 +162,11 @@ mod tests {
         let opened = Instant::now();
         let second = Duration::from_secs(1);
         let interval = Boundary::Interval(second);
-        assert_eq!(interval.idle_due(opened), Some(opened + second));
+        assert_eq!(interval.idle_due(opened, 0, None), Some(opened + second));
         assert!(!interval.is_due(opened, u64::MAX, opened + second / 2));
         assert!(interval.is_due(opened, 0, opened + second));
         let connector = Boundary::Connector(TransactionContext::default());
-        assert_eq!(connector.idle_due(opened), None);
+        assert_eq!(connector.idle_due(opened, 0, None), None);
         assert!(!connector.is_due(opened, u64::MAX, opened + second) && !connector.commits_at_stop());
     }
 

@@ -22,7 +22,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::acks::Committable;
-use super::boundary::Boundary;
+use super::boundary::{Boundary, Commit};
 use crate::metrics::TaskMetrics;
 use crate::store::{Change, ConnectorOffsets, broker_error};
 
@@ -57,6 +57,8 @@ pub(crate) struct Transactions {
     metrics: Arc<TaskMetrics>,
     open: Option<Open>,
     ending: Option<Ending>,
+    /// The last commit.
+    before: Option<Commit>,
     committed: Vec<Committable>,
 }
 
@@ -68,7 +70,8 @@ impl Transactions {
         boundary: Boundary,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Self { producer, store, boundary, metrics, open: None, ending: None, committed: Vec::new() }
+        let (open, ending, before, committed) = (None, None, None, Vec::new());
+        Self { producer, store, boundary, metrics, open, ending, before, committed }
     }
 
     /// Where they end.
@@ -129,7 +132,8 @@ impl Transactions {
         if self.ending.is_some() {
             return self.settle().await;
         }
-        let due = self.open.as_ref().and_then(|open| self.boundary.idle_due(open.since));
+        let due =
+            self.open.as_ref().and_then(|open| self.boundary.idle_due(open.since, open.bytes, self.before));
         let Some(due) = due else { return std::future::pending().await };
         tokio::time::sleep_until(due.into()).await;
         // Whoever polls the source beside this has the first word: only if it gives nothing now it is idle.
@@ -168,7 +172,9 @@ impl Transactions {
         let Some(ending) = &mut self.ending else { return Ok(()) };
         let outcome = (&mut ending.done).await;
         let Some(ending) = self.ending.take() else { return Ok(()) };
-        self.metrics.offset_commit.add(ending.since.elapsed());
+        let took = ending.since.elapsed();
+        self.before = Some(Commit { ended: Instant::now(), took });
+        self.metrics.offset_commit.add(took);
         match outcome {
             Ok(()) => {
                 self.metrics.offset_commit_success.fetch_add(1, Relaxed);

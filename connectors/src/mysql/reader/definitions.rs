@@ -1,7 +1,7 @@
 //! The definitions that a snapshot finds, as schema changes: each captured table and its database as if made anew.
 //!
 //! Written between the opening of the snapshot's view and its first row, when `include.schema.changes` is set. The statements
-//! are read from the server and not kept, since Debezium's readers want their text.
+//! are the server's own, read with the view and not kept, since Debezium's readers want their text.
 
 use std::sync::Arc;
 
@@ -11,26 +11,23 @@ use mysql_async::Conn;
 use super::Reader;
 use crate::mysql::envelope::schema_change::{Change, SchemaChange};
 use crate::mysql::envelope::{Moment, Origin};
-use crate::mysql::position::{OffsetDetails, Position, offset, signed};
+use crate::mysql::position::{OffsetDetails, offset, signed};
 use crate::mysql::server::{self, cell, quoted, quoted_table};
 use crate::mysql::shape::TableShape;
+use crate::mysql::snapshot::View;
 
 impl Reader {
-    /// Says the definitions of tables as of a position. `rows_follow` says whether the snapshot goes on behind them.
+    /// Says the definitions of a view's tables. `rows_follow` says whether the snapshot goes on behind them.
     ///
     /// # Errors
     /// As the connection.
-    pub(super) async fn say_definitions(
-        &mut self,
-        shapes: &[TableShape],
-        position: &Position,
-        rows_follow: bool,
-    ) -> Result<()> {
+    pub(super) async fn say_definitions(&mut self, view: &View, rows_follow: bool) -> Result<()> {
+        let View { shapes, position, definitions, .. } = view;
         if !self.events.config.schema_changes || shapes.is_empty() {
             return Ok(());
         }
         let mut conn = server::connect(&self.config).await?;
-        let mut all = statements(&mut conn, shapes).await?;
+        let mut all = statements(&mut conn, shapes, definitions).await?;
         if let Err(error) = conn.disconnect().await {
             tracing::debug!(%error, "closing the session that read definitions");
         }
@@ -64,7 +61,11 @@ fn about(database: &str, table: Option<&Text>, ddl: String, change: Option<Chang
 }
 
 /// The statements that would make the tables, in Debezium's order.
-async fn statements(conn: &mut Conn, shapes: &[TableShape]) -> Result<Vec<SchemaChange>> {
+async fn statements(
+    conn: &mut Conn,
+    shapes: &[TableShape],
+    definitions: &[String],
+) -> Result<Vec<SchemaChange>> {
     let mut all = Vec::new();
     let row = server::rows(conn, "SELECT @@GLOBAL.character_set_server, @@GLOBAL.collation_server").await?;
     if let Some((charset, collation)) = row.first().and_then(|row| Some((cell(row, 0)?, cell(row, 1)?))) {
@@ -90,10 +91,10 @@ async fn statements(conn: &mut Conn, shapes: &[TableShape]) -> Result<Vec<Schema
         });
         all.push(about(database, None, format!("CREATE DATABASE {}{charset}", quoted(database)), None));
         all.push(about(database, None, format!("USE {}", quoted(database)), None));
-        for shape in shapes.iter().filter(|shape| shape.id.database == *database) {
-            let Some(ddl) = server::create_table_text(conn, &shape.id).await? else { continue };
+        let defined = shapes.iter().zip(definitions);
+        for (shape, ddl) in defined.filter(|(shape, _)| shape.id.database == *database) {
             let change = Change::Create(Arc::new(shape.clone()));
-            all.push(about(database, Some(&shape.id.table), ddl, Some(change)));
+            all.push(about(database, Some(&shape.id.table), ddl.clone(), Some(change)));
         }
     }
     Ok(all)

@@ -136,6 +136,10 @@ impl<'a> Emitter<'a> {
             block: Arc::new(source),
             rows: 0,
         });
+        // Each of these names every table: with very many, wording them would cost more than the snapshot.
+        if !self.setting.notifier.is_heard() {
+            return;
+        }
         let tables = names(self.plan);
         let note = Note::initial("IN_PROGRESS")
             .with("current_collection_in_progress", shape.id.to_string())
@@ -166,6 +170,9 @@ impl<'a> Emitter<'a> {
     pub(super) fn leave(&mut self, table: &TableReading) {
         if let Some(held) = self.held.as_mut().filter(|held| held.table.number == table.number) {
             held.last_of_table = true;
+        }
+        if !self.setting.notifier.is_heard() {
+            return;
         }
         let rows = self.current.as_ref().map_or(0, |current| current.rows);
         let mut tables = names(self.plan);

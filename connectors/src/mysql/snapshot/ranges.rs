@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::keys::{ChunkKey, KeyValues};
 use super::plan::PlannedTable;
+use super::rows::RawRows;
 use crate::mysql::server::{self, quoted_table, sorted};
 use crate::mysql::shape::TableShape;
 use crate::mysql::text::{TextRowDecoder, select_list};
@@ -272,29 +273,33 @@ async fn read_range(
     let reading = |error| sorted(error).context(format!("reading table {} for the snapshot", table.shape.id));
     let mut result = conn.query_iter(statement(table, bounds)).await.map_err(reading)?;
     let places = places(table, &result)?;
-    let empty = || Batch { rows: Vec::with_capacity(batch_rows_max.min(4096)), bytes: 0, end: None };
-    let mut batch = empty();
+    let empty = |like: &RawRows| RawRows::new(table.shape.columns.len(), like.len(), like.bytes());
+    let mut rows = RawRows::new(table.shape.columns.len(), 0, 0);
     while let Some(row) = result.next().await.map_err(reading)? {
-        let (mut cells, bytes) = cells_of(row);
-        if let Some(places) = &places {
-            cells = places.iter().map(|place| place.and_then(|place| cells.get(place).cloned()?)).collect();
+        rows.push(row, places.as_deref());
+        if rows.len() < batch_rows_max && rows.bytes() < BATCH_BYTES_MAX {
+            continue;
         }
-        batch.bytes += bytes;
-        let is_full = batch.rows.len() + 1 >= batch_rows_max || batch.bytes >= BATCH_BYTES_MAX;
-        if is_full {
-            batch.end = table.key.as_ref().and_then(|key| key.values(&cells));
-        }
-        batch.rows.push(table.decoder.decode(cells.into_iter())?);
-        if is_full && batches.send(Ok(Some(std::mem::replace(&mut batch, empty())))).await.is_err() {
+        let next = empty(&rows);
+        let batch = decoded(table, std::mem::replace(&mut rows, next))?;
+        if batches.send(Ok(Some(batch))).await.is_err() {
             return Ok(());
         }
     }
-    if !batch.rows.is_empty() {
+    if !rows.is_empty() {
         // Behind the last row lies the range's end.
-        batch.end = bounds.up_to.clone();
+        let batch = Batch { end: bounds.up_to.clone(), ..decoded(table, rows)? };
         drop(batches.send(Ok(Some(batch))).await);
     }
     Ok(())
+}
+
+/// A batch of what was read, which ends at its last row.
+fn decoded(table: &TableReading, rows: RawRows) -> Result<Batch> {
+    let bytes = rows.bytes();
+    let (rows, last) = rows.decode(&table.decoder)?;
+    let end = table.key.as_ref().and_then(|key| key.values(&last));
+    Ok(Batch { rows, bytes, end })
 }
 
 /// Where a foreign statement's result has the table's columns, by name; `None` when it is our own.

@@ -28,6 +28,8 @@ pub struct View {
     pub position: Position,
     /// The captured tables.
     pub shapes: Vec<TableShape>,
+    /// Their definitions, as the server prints them, in the same order.
+    pub definitions: Vec<String>,
     /// When the view was opened, by the server's clock, in seconds.
     pub timestamp_s: i64,
     /// The session that holds the lock while the snapshot is read (`extended`).
@@ -82,12 +84,14 @@ pub async fn open(
             Some(after) => after?,
             None => definitions(&mut sessions[0], setting.filter).await?,
         };
-        if after == before || under_lock {
+        if under_lock || same(&before, &after) {
             tracing::info!(file = %position.file, pos = position.pos, lock = ?lock, held_us = held.as_micros(),
                 sessions = sessions.len(), "opened the snapshot's view");
             let shapes = parse(shapes, &after)?;
             let keep = lock != Lock::None && setting.settings.holds_lock();
-            return Ok(View { sessions, position, shapes, timestamp_s, lock: keep.then_some(locker) });
+            let definitions = after.into_iter().map(|(_, sql)| sql).collect();
+            let lock = keep.then_some(locker);
+            return Ok(View { sessions, position, shapes, definitions, timestamp_s, lock });
         }
         before = after;
         for conn in &mut sessions {
@@ -218,25 +222,27 @@ pub async fn captured(conn: &mut Conn, filter: &Filter) -> Result<Vec<TableId>> 
 }
 
 async fn definitions(conn: &mut Conn, filter: &Filter) -> Result<Definitions> {
-    let mut found = Vec::new();
-    for id in captured(conn, filter).await? {
-        // A table that was dropped in between has nothing to read.
-        if let Some(sql) = server::create_table_text(conn, &id).await? {
-            found.push((id, without_counter(&sql)));
-        }
-    }
-    Ok(found)
+    let tables = captured(conn, filter).await?;
+    server::create_table_texts(conn, tables).await
 }
 
-/// A definition without the counter of its AUTO_INCREMENT column, which moves with every row.
-fn without_counter(sql: &str) -> String {
+/// Whether two readings found the same tables.
+fn same(one: &Definitions, other: &Definitions) -> bool {
+    let alike = |((id, sql), (other_id, other_sql)): (&(TableId, String), &(TableId, String))| {
+        id == other_id && without_counter(sql) == without_counter(other_sql)
+    };
+    one.len() == other.len() && one.iter().zip(other).all(alike)
+}
+
+/// A definition without the counter of its AUTO_INCREMENT column, which moves with every row: before it and behind it.
+fn without_counter(sql: &str) -> (&str, &str) {
     const COUNTER: &str = " AUTO_INCREMENT=";
     // Behind the columns only: the word may also stand in a comment.
-    let Some(start) = sql.rfind("\n)") else { return sql.to_owned() };
-    let (columns, options) = sql.split_at(start);
-    let Some((head, rest)) = options.split_once(COUNTER) else { return sql.to_owned() };
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    format!("{columns}{head}{rest}")
+    let Some(start) = sql.rfind("\n)") else { return (sql, "") };
+    let (_, options) = sql.split_at(start);
+    let Some((head, rest)) = options.split_once(COUNTER) else { return (sql, "") };
+    let (before, _) = sql.split_at(start + head.len());
+    (before, rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn parse(shapes: &Shapes, definitions: &Definitions) -> Result<Vec<TableShape>> {
@@ -255,9 +261,21 @@ mod tests {
     #[test]
     fn only_the_counter_is_left_out_of_a_definition() {
         let sql = "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB AUTO_INCREMENT=17 CHARSET=utf8mb4";
-        let expected =
-            "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB CHARSET=utf8mb4";
-        assert_eq!(without_counter(sql), expected);
-        assert_eq!(without_counter(expected), expected);
+        let (before, behind) = (
+            "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB",
+            " CHARSET=utf8mb4",
+        );
+        assert_eq!(without_counter(sql), (before, behind));
+        assert_eq!(without_counter(before), (before, ""));
+        let other = sql.replace("=17", "=18");
+        assert!(same(
+            &vec![(TableId::new("s", "t"), sql.to_owned())],
+            &vec![(TableId::new("s", "t"), other)]
+        ));
+        let other = sql.replace("=5", "=6");
+        assert!(!same(
+            &vec![(TableId::new("s", "t"), sql.to_owned())],
+            &vec![(TableId::new("s", "t"), other)]
+        ));
     }
 }
