@@ -74,8 +74,7 @@ async fn produce(client: &Client, place: &SignalTopic, value: &[u8]) -> broker_c
         partition: Some(0),
         key: Some(place.key.as_bytes()),
         value: Some(value),
-        headers: &[],
-        timestamp: None,
+        ..ProducerRecord::default()
     };
     producer.append(record, &delivery)?;
     producer.flush().await?;
