@@ -105,3 +105,6 @@ fn next_row(
 pub(super) fn too_many() -> Error {
     Error::fatal("an event has more rows than can be counted")
 }
+
+#[cfg(test)]
+mod tests;

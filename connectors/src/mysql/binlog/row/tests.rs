@@ -153,3 +153,69 @@ fn an_enum_number_without_a_word_is_an_error_not_a_null() {
     let error = decoder().decode(&[0xff], &mut Bytes::from(wrong)).unwrap_err().to_string();
     assert!(error.contains("column e of db.t holds number 9 of 2 words"), "{error}");
 }
+
+#[test]
+fn counting_rows_takes_the_bytes_that_decoding_takes() {
+    let (decoder, image) = (decoder(), image());
+    let two = [image.clone(), image.clone()].concat();
+    assert_eq!(decoder.count_rows(&[&[0xff]], &two).unwrap(), 2);
+    assert_eq!(decoder.count_rows(&[&[0xff], &[0xff]], &two).unwrap(), 1);
+    assert!(decoder.count_rows(&[&[0xff]], &two[..two.len() - 1]).is_err());
+    let passed = |bytes: &[u8]| {
+        let mut reader = Reader::new(bytes);
+        decoder.pass(&mut reader, &[0xff]).map(|()| reader.position())
+    };
+    for end in 0..image.len() {
+        assert!(passed(&image[..end]).is_err(), "cut off at {end}");
+    }
+    for place in 0..image.len() {
+        for byte in 0..=255 {
+            let mut wrong = image.clone();
+            wrong[place] = byte;
+            let mut left = Bytes::from(wrong.clone());
+            if decoder.decode(&[0xff], &mut left).is_ok() {
+                assert_eq!(passed(&wrong).unwrap(), wrong.len() - left.len(), "{byte} at {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_type_is_as_long_to_who_counts_as_to_who_decodes() {
+    let fixed = [
+        ("TINYINT", t::TINY, 0),
+        ("SMALLINT", t::SHORT, 0),
+        ("MEDIUMINT", t::INT24, 0),
+        ("INT", t::LONG, 0),
+        ("BIGINT", t::LONGLONG, 0),
+        ("FLOAT", t::FLOAT, 4),
+        ("DOUBLE", t::DOUBLE, 8),
+        ("DECIMAL(20,7)", t::NEWDECIMAL, 20 << 8 | 7),
+        ("BIT(17)", t::BIT, 2 << 8 | 1),
+        ("YEAR", t::YEAR, 0),
+        ("DATE", t::DATE, 0),
+        ("SET('a','b')", t::SET, 1),
+        ("VARCHAR(10)", t::VARCHAR, 40),
+        ("VARCHAR(100)", t::VARCHAR, 400),
+        ("TEXT", t::BLOB, 2),
+    ];
+    let mut types = fixed.map(|(sql, kind, meta)| (sql.to_owned(), kind, meta)).to_vec();
+    for digits in 0..=6 {
+        for (name, kind) in [("TIME", t::TIME2), ("DATETIME", t::DATETIME2), ("TIMESTAMP", t::TIMESTAMP2)] {
+            types.push((format!("{name}({digits})"), kind, digits));
+        }
+    }
+    // A set bit for NULL would make a row short; other bytes are a length of 1, or of 257, or any value.
+    let bytes = [vec![0], vec![1; 400]].concat();
+    for (sql, column_type, meta) in types {
+        let columns = vec![MapColumn { column_type, meta, nullable: true }];
+        let map = TableMap { columns, ..map() };
+        let shape = shape(&format!("CREATE TABLE t (c {sql})"));
+        let decoder = RowDecoder::prepare(&map, &shape, &TypeOptions::default()).unwrap();
+        let mut left = Bytes::from(bytes.clone());
+        decoder.decode(&[1], &mut left).unwrap();
+        let mut reader = Reader::new(&bytes);
+        decoder.pass(&mut reader, &[1]).unwrap();
+        assert_eq!(reader.position(), bytes.len() - left.len(), "{sql}");
+    }
+}
