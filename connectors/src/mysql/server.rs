@@ -280,10 +280,10 @@ pub async fn create_table_texts(conn: &mut Conn, ids: Vec<TableId>) -> Result<Ve
     for bundle in ids.chunks(BUNDLE) {
         match bundle_of_texts(conn, bundle).await {
             Ok(texts) if texts.len() == bundle.len() => found.extend(bundle.iter().cloned().zip(texts)),
-            Err(error) if !matches!(error_code(&error), Some(1146 | 1049)) => {
+            Err(error) if error_code(&error).is_none() => {
                 return Err(sorted(error).context("reading the definitions of tables"));
             }
-            // One of them is gone.
+            // One of them is gone, or what stands between us and the server takes one statement at a time.
             _ => {
                 for id in bundle {
                     found.extend(create_table_text(conn, id).await?.map(|text| (id.clone(), text)));

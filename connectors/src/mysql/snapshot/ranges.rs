@@ -276,7 +276,8 @@ async fn read_range(
     let empty = |like: &RawRows| RawRows::new(table.shape.columns.len(), like.len(), like.bytes());
     let mut rows = RawRows::new(table.shape.columns.len(), 0, 0);
     while let Some(row) = result.next().await.map_err(reading)? {
-        rows.push(row, places.as_deref());
+        rows.push(row, places.as_deref())
+            .map_err(|error| error.context(format!("reading table {} for the snapshot", table.shape.id)))?;
         if rows.len() < batch_rows_max && rows.bytes() < BATCH_BYTES_MAX {
             continue;
         }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use api::{Bytes, Result, Value};
+use api::{Bytes, Error, Result, Value};
 use mysql_async::{Row, Value as Cell};
 
 use crate::mysql::text::TextRowDecoder;
@@ -57,16 +57,25 @@ impl RawRows {
     }
 
     /// Takes a row in. With `places`, column `n` is the row's cell `places[n]`, or NULL without one.
-    pub(super) fn push(&mut self, row: Row, places: Option<&[Option<usize>]>) {
+    ///
+    /// # Errors
+    /// `Fatal` when the row has another number of cells than there are columns.
+    pub(super) fn push(&mut self, row: Row, places: Option<&[Option<usize>]>) -> Result<()> {
         let cells = row.unwrap_raw();
-        match places {
-            None => cells.into_iter().take(self.columns).for_each(|cell| self.push_cell(cell.as_ref())),
-            Some(places) => {
-                for place in places {
-                    self.push_cell(place.and_then(|place| cells.get(place)?.as_ref()));
-                }
+        if let Some(places) = places {
+            for place in places {
+                self.push_cell(place.and_then(|place| cells.get(place)?.as_ref()));
             }
+            return Ok(());
         }
+        if cells.len() != self.columns {
+            let (found, expected) = (cells.len(), self.columns);
+            return Err(Error::fatal(format!("a row has {found} cells instead of {expected}")));
+        }
+        for cell in cells {
+            self.push_cell(cell.as_ref());
+        }
+        Ok(())
     }
 
     fn push_cell(&mut self, cell: Option<&Cell>) {
