@@ -12,6 +12,7 @@
 )]
 
 pub mod comparison;
+pub mod proxy;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -159,6 +160,22 @@ impl Server {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Copies everything that the server has, while it is down.
+    pub fn copy_data(&self, to: &Path) {
+        run(Command::new("cp").arg("-r").arg(self.directory.path().join("data")).arg(to));
+    }
+
+    /// Puts back what was copied, while it is down.
+    pub fn restore_data(&self, from: &Path) {
+        std::fs::remove_dir_all(self.directory.path().join("data")).unwrap();
+        run(Command::new("cp").arg("-r").arg(from.join("data")).arg(self.directory.path()));
     }
 
     /// Ends the process at once, as a power cut does.
