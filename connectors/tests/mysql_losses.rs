@@ -2,6 +2,13 @@
 //!
 //! Every row carries a version that each update raises by one. What came out is folded record by record: each chain of versions
 //! must be unbroken, and in the end the fold must be the table. A gap is a loss, a repeat a duplicate, a step back a wrong order.
+//!
+//! Where each of Debezium's losses is kept from coming back: restarts inside an event of many rows (DBZ-73), inside a transaction
+//! (DBZ-144), behind a statement (DBZ-1033) and behind a change of a key that ends a transaction (DBZ-8594, DBZ-2329): here and in
+//! `mysql_faults`, at every record; connections that hang (DBZ-7570, DBZ-9548): `the_version_chains_of_*`; new sources of GTIDs and
+//! errant ones (DBZ-923): `a_failover_*`; from snapshot to stream (DBZ-2288, DBZ-9006, DBZ-2792): `mysql_snapshot`; a blocking snapshot
+//! that broke off (DBZ-9337): `mysql_signals`; a position that stands still until its binlog is purged: `mysql_source`; two readers of one
+//! number (DBZ-8786): `mysql_checks`; commits before records are written (DBZ-1766): the runtime's tests of exactly-once.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
