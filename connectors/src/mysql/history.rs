@@ -172,7 +172,10 @@ impl Shapes {
     pub async fn put_later(&mut self, shape: TableShape, since: Since) -> Result<Arc<TableShape>> {
         let shape = self.catalog.insert(shape);
         let version = Version { since: since.clone(), shape: Some(Arc::clone(&shape)) };
-        self.versions.insert(shape.id.clone(), vec![version]);
+        // What held before stays: a restart from there still needs it.
+        let versions = self.versions.entry(shape.id.clone()).or_default();
+        versions.retain(|earlier| earlier.since.is_before(&since));
+        versions.push(version);
         self.ahead.insert(shape.id.clone(), since);
         self.store(std::slice::from_ref(&shape.id)).await?;
         Ok(shape)

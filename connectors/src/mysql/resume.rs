@@ -3,7 +3,7 @@
 //! Asked before every dump. Invariant: a dump never starts from a position where changes in between are missing, and the
 //! answer names what is missing.
 
-use api::Result;
+use api::{Error, Result};
 use mysql_async::Conn;
 
 use super::binlog::stream::by_gtids;
@@ -28,11 +28,51 @@ const REMEDY: &str = "take a new snapshot: snapshot.mode=when_needed, or reset t
 /// As [`server::rows`].
 pub async fn check(conn: &mut Conn, server: &ServerInfo, position: &Position) -> Result<Availability> {
     match &position.gtids {
-        Some(GtidSet::MySql(ours)) if by_gtids(position) => check_gtids(conn, server, ours).await,
+        Some(GtidSet::MySql(ours)) if by_gtids(position) || is_elsewhere(server, position) => {
+            check_gtids(conn, server, ours).await
+        }
         // MariaDB itself refuses a GTID position that it cannot go on from, and says why.
         Some(GtidSet::MariaDb(_)) => Ok(Availability::Available),
         _ => check_file(conn, server, position).await,
     }
+}
+
+/// Whether a position with tagged GTIDs is to be found on another server than its file's. The dump command of the library
+/// takes no tags, so there the place is looked for.
+fn is_elsewhere(server: &ServerInfo, position: &Position) -> bool {
+    matches!(&position.gtids, Some(GtidSet::MySql(set)) if set.has_tags())
+        && (position.server_uuid.is_none() || position.server_uuid != server.uuid)
+}
+
+/// Where to read from in this server's own files for a position whose GTIDs the dump command does not take: the newest file
+/// that begins with nothing that is not in the position. What comes there of the position's transactions is to be passed over.
+/// `None` when the position itself can be asked for.
+///
+/// # Errors
+/// As [`server::rows`], and `Fatal` when no file reaches back far enough.
+pub async fn place_by_gtids(
+    conn: &mut Conn,
+    server: &ServerInfo,
+    position: &Position,
+) -> Result<Option<Position>> {
+    let Some(GtidSet::MySql(ours)) = position.gtids.as_ref().filter(|_| is_elsewhere(server, position))
+    else {
+        return Ok(None);
+    };
+    let logs = rows(conn, "SHOW BINARY LOGS").await?;
+    for file in logs.iter().rev().filter_map(|row| cell(row, 0)) {
+        let events = rows(conn, &format!("SHOW BINLOG EVENTS IN '{file}' LIMIT 3")).await?;
+        let is_previous = |row: &&mysql_async::Row| cell(row, 2).as_deref() == Some("Previous_gtids");
+        let before = events.iter().find(is_previous).and_then(|row| cell(row, 5)).unwrap_or_default();
+        let before = MySqlGtids::parse(&before.replace(['\n', ' '], ""))?;
+        if before.minus(ours).is_empty() {
+            return Ok(Some(Position { file: file.into(), pos: 4, ..position.clone() }));
+        }
+    }
+    let first = logs.first().and_then(|row| cell(row, 0)).unwrap_or_default();
+    Err(Error::fatal(format!(
+        "no binlog file of the server begins before the connector's GTIDs ({ours}); its first is {first}: {REMEDY}"
+    )))
 }
 
 async fn check_gtids(conn: &mut Conn, server: &ServerInfo, ours: &MySqlGtids) -> Result<Availability> {

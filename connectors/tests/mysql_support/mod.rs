@@ -12,6 +12,8 @@
 )]
 
 pub mod comparison;
+pub mod proxy;
+mod template;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -28,6 +30,8 @@ use api::{
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use tempfile::TempDir;
+
+use self::template::{mysqld, run, template};
 
 /// How long anything may take that a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -68,50 +72,6 @@ fn free_port() -> u16 {
             return port;
         }
     }
-}
-
-fn mysqld() -> Option<PathBuf> {
-    let provided = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/mysql/mysqld");
-    let said = std::env::var_os("MILLRACE_MYSQLD").map(PathBuf::from);
-    said.into_iter().chain([provided]).find(|path| path.exists())
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A data directory of a server that never ran, made once for all tests; `None` when this machine has no server of the kind.
-fn template(kind: Kind) -> Option<PathBuf> {
-    let program = match kind {
-        Kind::MariaDb if Path::new("/usr/sbin/mariadbd").exists() => PathBuf::from("mariadb-install-db"),
-        Kind::MySql if mysqld().is_some() => mysqld()?,
-        _ => {
-            eprintln!("skipped: no {kind:?} server here (tests/servers/provide)");
-            return None;
-        }
-    };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let made = folder.join(format!("template-{kind:?}"));
-    if !made.exists() {
-        let making = TempDir::new_in(folder).unwrap();
-        let data = making.path().join("data");
-        let arguments: &[&str] = match kind {
-            Kind::MariaDb => &["--no-defaults", "--auth-root-authentication-method=normal", "--user=root"],
-            Kind::MySql => &["--initialize-insecure", "--user=root"],
-        };
-        let datadir = format!("--datadir={}", data.display());
-        run(Command::new(program).env("TMPDIR", making.path()).args(arguments).arg(datadir));
-        if kind == Kind::MySql {
-            // Each server gets a UUID of its own.
-            std::fs::remove_file(data.join("auto.cnf")).unwrap();
-        }
-        // Another process may have been quicker.
-        if let Err(error) = std::fs::rename(&data, &made) {
-            assert!(made.exists(), "{error}");
-        }
-    }
-    Some(made)
 }
 
 impl Server {
@@ -159,6 +119,22 @@ impl Server {
 
     fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Copies everything that the server has, while it is down.
+    pub fn copy_data(&self, to: &Path) {
+        run(Command::new("cp").arg("-r").arg(self.directory.path().join("data")).arg(to));
+    }
+
+    /// Puts back what was copied, while it is down.
+    pub fn restore_data(&self, from: &Path) {
+        std::fs::remove_dir_all(self.directory.path().join("data")).unwrap();
+        run(Command::new("cp").arg("-r").arg(from.join("data")).arg(self.directory.path()));
     }
 
     /// Ends the process at once, as a power cut does.

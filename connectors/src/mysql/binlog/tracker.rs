@@ -28,6 +28,13 @@ impl Pending {
     }
 }
 
+/// `uuid:number` or `uuid:tag:number`.
+#[must_use]
+pub fn gtid_text((uuid, tag, number): &([u8; 16], String, u64)) -> String {
+    let colon = if tag.is_empty() { "" } else { ":" };
+    format!("{}{colon}{tag}:{number}", uuid_text(uuid))
+}
+
 /// Where we are.
 #[derive(Debug, Clone)]
 pub struct Tracker {
@@ -117,10 +124,7 @@ impl Tracker {
     /// A transaction of MySQL is announced. `commit_us` is when it was committed first, 0 if that is not known.
     pub fn mysql_gtid(&mut self, gtid: Option<([u8; 16], String, u64)>, commit_us: u64) {
         self.commit_us = i64::try_from(commit_us).ok().filter(|us| *us != 0 && gtid.is_some());
-        self.gtid = gtid.as_ref().map(|(uuid, tag, number)| {
-            let colon = if tag.is_empty() { "" } else { ":" };
-            Text::from(format!("{}{colon}{tag}:{number}", uuid_text(uuid)))
-        });
+        self.gtid = gtid.as_ref().map(|gtid| Text::from(gtid_text(gtid)));
         self.pending = gtid.map(|(uuid, tag, number)| Pending::MySql(uuid, tag, number));
     }
 

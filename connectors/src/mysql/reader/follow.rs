@@ -24,9 +24,10 @@ use super::heartbeat::Heartbeats;
 use super::{Availability, Reader, ServerInfo, Shapes};
 use crate::mysql::binlog::event::{Event, RawEvent};
 use crate::mysql::binlog::stream::{Dump, Read, file_name};
-use crate::mysql::binlog::tracker::Tracker;
+use crate::mysql::binlog::tracker::{Tracker, gtid_text};
 use crate::mysql::envelope::transaction::Transaction;
 use crate::mysql::envelope::{Moment, Origin};
+use crate::mysql::gtid::GtidSet;
 use crate::mysql::incremental::{Incremental, Stored};
 use crate::mysql::position::{OffsetDetails, Position, offset};
 use crate::mysql::shape::TableId;
@@ -65,6 +66,10 @@ pub(super) struct Follower {
     query: Option<Text>,
     /// XA transactions that are not committed yet.
     xa: Xa,
+    /// Transactions that were read on another server and come again here.
+    seen: Option<GtidSet>,
+    /// Whether the current transaction is one of those.
+    passes_over: bool,
 }
 
 /// Why following ended without an error.
@@ -99,6 +104,8 @@ impl Follower {
             chunk_session: None,
             closed: None,
             until: None,
+            seen: None,
+            passes_over: false,
         }
     }
 
@@ -176,11 +183,15 @@ impl Follower {
         if let Availability::Lost(reason) = resume::check(&mut conn, &self.server, &position).await? {
             return Err(Error::fatal(reason));
         }
+        let elsewhere = resume::place_by_gtids(&mut conn, &self.server, &position).await?;
+        self.seen = elsewhere.as_ref().and_then(|position| position.gtids.clone());
+        self.passes_over = false;
         if let Err(error) = conn.disconnect().await {
             tracing::debug!(%error, "closing the session that checked the position");
         }
         self.xa.reconnect(position.server_uuid.is_none() || position.server_uuid == self.server.uuid);
-        let position = Position { server_uuid: self.server.uuid.clone(), ..position };
+        let place = elsewhere.unwrap_or(position);
+        let position = Position { server_uuid: self.server.uuid.clone(), ..place };
         let dump = Dump::open(&reader.config, &self.server, &position).await?;
         self.tracker = Tracker::new(position);
         self.tables.clear();
@@ -307,6 +318,9 @@ impl Follower {
             return Ok(());
         }
         self.tracker.enter(&raw);
+        if self.seen.is_some() && self.was_seen(&event) {
+            return Ok(());
+        }
         let held =
             self.xa.is_open() && matches!(event, Event::Rows(_) | Event::TableMap(_) | Event::RowsQuery(_));
         if held {
@@ -365,6 +379,17 @@ impl Follower {
         }
         dump.reached_start();
         true
+    }
+
+    /// Whether an event belongs to a transaction that was read on another server.
+    fn was_seen(&mut self, event: &Event) -> bool {
+        if let Event::Gtid(gtid) = event {
+            let name = gtid.gtid.as_ref().map(gtid_text);
+            self.passes_over =
+                name.is_some_and(|name| self.seen.as_ref().is_some_and(|seen| seen.contains(&name)));
+        }
+        self.passes_over
+            && !matches!(event, Event::Rotate { .. } | Event::FormatDescription | Event::Heartbeat)
     }
 
     fn rotate(&mut self, file: api::Text, pos: u64) {
