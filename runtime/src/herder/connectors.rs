@@ -78,12 +78,23 @@ impl HerderTask {
         }
     }
 
+    /// What is said of a connector that does not run here: it is gone, or on its way from one worker to another.
+    pub(super) fn not_here(&self, name: &str) -> HerderError {
+        match self.state.connector(name) {
+            Some(connector) if connector.target() != TargetState::Stopped => HerderError::new(
+                HerderErrorKind::Rebalancing,
+                "Cannot complete request because of a conflicting operation (e.g. worker rebalance)",
+            ),
+            _ => not_found(name),
+        }
+    }
+
     pub(super) fn stop_connector(&mut self, name: &str) {
         self.running.connectors.remove(name);
         self.connector_runs.remove(name);
         self.count_connectors();
         self.supervision.forget(&Subject::Connector(name.to_owned()));
-        self.answer_waiting(name, &Err(not_found(name)));
+        self.answer_waiting(name, &Err(self.not_here(name)));
         if self.state.connector(name).is_some() {
             self.connector_is_unassigned(name);
         } else {

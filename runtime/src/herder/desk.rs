@@ -256,8 +256,7 @@ impl Desk {
     ) -> HerderResult<Option<ConnectorStatus>> {
         if !include_tasks && !only_failed {
             self.known(name, unknown_to_restart)?;
-            self.place().owning_connector(name).await?;
-            return self.restart_connector(name).await.map(|()| None);
+            return self.restart_wherever(name).await.map(|()| None);
         }
         let lead = self.lead().await?;
         self.known(name, unknown_to_restart)?;
@@ -274,7 +273,7 @@ impl Desk {
     }
 
     /// Has a connector restarted, and says what it does when it does not come back in time.
-    async fn restart_connector(&self, name: &str) -> HerderResult<()> {
+    pub(super) async fn restart_connector(&self, name: &str) -> HerderResult<()> {
         let began = jiff::Timestamp::now();
         // Before REST gives up, who can only say that it took too long.
         let limit = self.context.config.rest.request_timeout * 9 / 10;

@@ -4,7 +4,7 @@
 //! [`Lead`] has a state that contains every record of every earlier leader, and nobody else of this worker writes meanwhile;
 //! with exactly-once sources no earlier leader can write any more, either, since the leader's transactional id fences them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{MutexGuard, watch};
 
@@ -12,6 +12,9 @@ use super::desk::{Desk, failed};
 use super::{HerderError, HerderErrorKind, HerderResult, TaskId};
 use crate::membership::{GroupView, Member, Work};
 use crate::store::config_record::ConfigRecord;
+
+/// How often a connector that is being moved is asked for again.
+const MOVE_POLL: Duration = Duration::from_millis(25);
 
 /// The right to write to the config topic, as long as it is held.
 pub(crate) struct Lead<'a> {
@@ -124,6 +127,24 @@ impl Desk {
     /// As [`Place::leading`].
     pub(crate) async fn leading(&self) -> HerderResult<()> {
         self.place().leading().await
+    }
+
+    /// Has a connector restarted by whoever has it; one that is on its way to a worker is waited for.
+    ///
+    /// # Errors
+    /// As [`Place::owning_connector`], and what the restart came to.
+    pub(super) async fn restart_wherever(&self, name: &str) -> HerderResult<()> {
+        let place = self.place();
+        let deadline = Instant::now() + place.patience;
+        loop {
+            place.owning_connector(name).await?;
+            match self.restart_connector(name).await {
+                Err(error) if error.kind == HerderErrorKind::Rebalancing && Instant::now() < deadline => {
+                    tokio::time::sleep(MOVE_POLL).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Returns once this worker leads, with the right to write.

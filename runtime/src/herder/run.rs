@@ -14,7 +14,7 @@ use api::Result;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::{Command, Desk, not_found};
+use super::desk::{Command, Desk};
 use super::plan::{Action, Assignment, Running, RunningConnector, plan};
 use super::state::ClusterState;
 use super::supervision::Supervision;
@@ -304,7 +304,7 @@ impl HerderTask {
             }
             Command::RestartConnector(name, reply) => {
                 if self.running.connectors.remove(&name).is_none() {
-                    reply_to(reply, Err(not_found(&name)));
+                    reply_to(reply, Err(self.not_here(&name)));
                     return;
                 }
                 self.touched.add(&name);
