@@ -87,7 +87,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let (processes, under_way) = (BTreeMap::new(), BTreeMap::new());
         let (random, wanted) = (Jitter::new(seed), Assignment::default());
-        let fenced: &[&str] = if seed % 3 == 0 { &[] } else { &["a", "b"] };
+        let fenced: &[&str] = if seed.is_multiple_of(3) { &[] } else { &["a", "b"] };
         Self { random, processes, born: 0, wanted, fenced, called: None, under_way }
     }
 

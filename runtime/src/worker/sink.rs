@@ -39,6 +39,10 @@ use crate::store::{StatusStore, broker_error};
 /// The first and the longest pause before a batch is put again, if the sink does not ask for another.
 const PUT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
+/// How often, and how long, a member that could not say goodbye tries to, in the background.
+const LEAVE_PAUSE: Duration = Duration::from_millis(250);
+const LEAVE_LIMIT: Duration = Duration::from_secs(30);
+
 /// Runs a sink task from start to stop.
 pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SinkTask>, setup: TaskSetup) -> Result<()> {
     let sink = SinkLoop::open(life, &setup).await?;
@@ -112,11 +116,30 @@ struct SinkLoop {
 }
 
 impl SinkLoop {
-    async fn leave(self) {
-        match tokio::time::timeout(self.flush_timeout, self.consumer.leave()).await {
+    async fn leave(mut self) {
+        match tokio::time::timeout(self.flush_timeout, self.consumer.try_leave()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "could not leave the group; it will notice"),
-            Err(_elapsed) => tracing::warn!("could not leave the group in time; it will notice"),
+            outcome => {
+                let error = outcome.map_or_else(|elapsed| elapsed.to_string(), |left| format!("{left:?}"));
+                tracing::info!(error, "could not leave the group yet; trying again until it notices");
+                tokio::spawn(self.leave_later());
+            }
+        }
+    }
+
+    /// A broker that was away comes back and waits a session for the members it knew: unless they say, meanwhile, that they are gone.
+    async fn leave_later(mut self) {
+        let leaving = async {
+            loop {
+                tokio::time::sleep(LEAVE_PAUSE).await;
+                if let Ok(Ok(())) = tokio::time::timeout(self.flush_timeout, self.consumer.try_leave()).await
+                {
+                    return;
+                }
+            }
+        };
+        if let Err(elapsed) = tokio::time::timeout(LEAVE_LIMIT, leaving).await {
+            tracing::debug!(%elapsed, "could not leave the group; it has noticed by now");
         }
     }
 

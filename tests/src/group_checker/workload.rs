@@ -78,7 +78,7 @@ impl Workload {
 
     fn generator(&self) -> Value {
         json!({
-            "connector.class": "datagen", "topic": "orders", "quickstart": "orders", "records.per.second": "400",
+            "connector.class": "datagen", "topic": "orders", "quickstart": "orders", "records.per.second": "200",
             "tasks.max": ORDER_TASKS.to_string(), "value.converter": JSON, "value.converter.schemas.enable": "false",
             "exactly.once.support": "required", "topic.creation.default.partitions": "3",
             "topic.creation.default.replication.factor": "1",
@@ -172,12 +172,8 @@ impl Workload {
 
     /// Waits until a sink's file has so many lines, or stands still: its numbers.
     async fn drained(&self, name: &str, wanted: usize) -> Result<Vec<i64>> {
-        let look = || -> Result<Vec<i64>> {
-            let text = fs::read_to_string(self.path(name))?;
-            text.lines().map(|line| number(line.as_bytes())).collect()
-        };
         let waited = wait::until(name, DRAIN_LIMIT, || async {
-            let there = look()?.len();
+            let there = fs::read_to_string(self.path(name))?.lines().count();
             ensure!(there >= wanted, "{there} of {wanted}");
             Ok(())
         });
@@ -185,7 +181,8 @@ impl Workload {
         if let Err(error) = waited.await {
             eprintln!("{error:#}");
         }
-        look()
+        let text = fs::read_to_string(self.path(name))?;
+        text.lines().map(|line| number(line.as_bytes())).collect()
     }
 }
 

@@ -294,6 +294,11 @@ impl GroupConsumer {
 
     /// Leaves the group, so that the others get its partitions at once. Without it (a drop) they wait for the session timeout.
     pub async fn leave(mut self) -> Result<()> {
+        self.try_leave().await
+    }
+
+    /// The same, and after an error it may be called again; nothing else may.
+    pub async fn try_leave(&mut self) -> Result<()> {
         self.joining.shutdown().await;
         self.placing.shutdown().await;
         self.heartbeats.shutdown().await;
