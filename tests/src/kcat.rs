@@ -18,6 +18,18 @@ pub fn produce(bootstrap_servers: &str, topic: &str, codec: &str, lines: &Path) 
     Ok(())
 }
 
+/// Produces the lines of a file as messages into partition 0, each a key and a value with a tab between.
+///
+/// # Errors
+/// When kcat says so.
+pub fn produce_keyed(bootstrap_servers: &str, topic: &str, lines: &Path) -> Result<()> {
+    let mut command = kcat(bootstrap_servers);
+    command.args(["-P", "-t", topic, "-p", "0", "-K", "\t", "-X", "acks=all", "-l"]).arg(lines);
+    let output = command.output().context("running kcat")?;
+    ensure!(output.status.success(), "kcat -P: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 /// Consumes a topic from its beginning to its end, one message a line, into a file.
 ///
 /// # Errors
