@@ -228,14 +228,16 @@ async fn definitions(conn: &mut Conn, filter: &Filter) -> Result<Definitions> {
 
 /// Whether two readings found the same tables.
 fn same(one: &[(TableId, String)], other: &[(TableId, String)]) -> bool {
-    let text = |sql| {
-        let (before, behind): (&str, &str) = without_counter(sql);
-        before.bytes().chain(behind.bytes())
-    };
     let alike = |((id, sql), (other_id, other_sql)): (&(TableId, String), &(TableId, String))| {
-        id == other_id && text(sql).eq(text(other_sql))
+        id == other_id && telling(sql).eq(telling(other_sql))
     };
     one.len() == other.len() && one.iter().zip(other).all(alike)
+}
+
+/// The bytes of a definition that say what the table is.
+fn telling(sql: &str) -> impl Iterator<Item = u8> {
+    let (before, behind) = without_counter(sql);
+    before.bytes().chain(behind.bytes())
 }
 
 /// A definition without the counter of its AUTO_INCREMENT column, which moves with every row: before it and behind it.
