@@ -92,6 +92,14 @@ impl Shapes {
         })
     }
 
+    /// Says that what is stored from now on is ours, also when it is nothing yet.
+    ///
+    /// # Errors
+    /// `Retriable` when the history cannot be written.
+    pub async fn claim(history: &dyn History) -> Result<()> {
+        history.put(ORIGIN, Some("recovery")).await
+    }
+
     /// Stores the shapes of a catalog, which hold since a position, as our own. Durable when it returns; when it breaks off,
     /// [`Shapes::is_new`] goes on saying so.
     ///

@@ -228,8 +228,9 @@ impl Reader {
             tracing::warn!(%reason, "taking a new snapshot");
             return Ok(Stage::Snapshot { with_rows: true });
         }
-        if plan != Begin::Recover {
-            self.take_over_history(&mut conn, &server, &position).await?;
+        match plan {
+            Begin::Recover => Shapes::claim(&*self.history).await?,
+            _ => self.take_over_history(&mut conn, &server, &position).await?,
         }
         let since = (plan != Begin::Recover).then_some(&position);
         let shapes = Shapes::load(Arc::clone(&self.history), &server, &mut conn, since).await?;
