@@ -2,7 +2,6 @@
 //! RestForwardingIntegrationTest; and callers known by certificates alone, for whom a follower vouches.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use harness::broker::Broker;
@@ -291,7 +290,7 @@ async fn a_worker_that_does_not_trust_the_leader_says_what_to_set() -> Result<()
         free_port()?
     );
     fs::write(folder.join("worker.properties"), text)?;
-    let mut process = Process::start(Path::new(&folder), &["distributed", "worker.properties"])?;
+    let mut process = Process::start(&folder, &["distributed", "worker.properties"])?;
     ensure!(
         !process.ended(wait::PATIENCE).await?.success() && process.log().contains("/nowhere/ca.pem"),
         "{}",

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use reqwest::Method;
@@ -16,7 +16,7 @@ fn lines(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| format!("line {number}")).collect()
 }
 
-fn append(file: &PathBuf, range: std::ops::Range<usize>) {
+fn append(file: &Path, range: std::ops::Range<usize>) {
     let mut opened = fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
     for line in lines(range) {
         writeln!(opened, "{line}").unwrap();
@@ -111,7 +111,7 @@ async fn test_reset_offsets_of_file_source() {
 }
 
 /// Waits until a file holds these lines.
-async fn holds(stage: &Stage, file: &PathBuf, expected: &[String]) {
+async fn holds(stage: &Stage, file: &Path, expected: &[String]) {
     stage
         .until("the file", || async {
             let text = fs::read_to_string(file)?;
