@@ -5,7 +5,7 @@
 //! as handed out when `poll` returns it; the block being read and the rest of the block at hand survive a dropped
 //! `poll`; an offset is the byte after its line, so a restart goes on with the next line, exactly.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::configs::{ConfigError, ConfigErrors};
@@ -30,6 +30,8 @@ const IDENTITY: &str = "identity";
 const WAIT_MIN: Duration = Duration::from_millis(2);
 /// How long a line is, when there is nothing better to go by than experience.
 const LINE_BYTES_EXPECTED: usize = 64;
+/// Files that are idle for longer than this between two looks are looked at together.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// An idle `poll` returns after this long.
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
@@ -279,6 +281,18 @@ impl Batch {
     }
 }
 
+/// The next moment at which files are looked at that have been idle for a while: all of them at once, so that a thousand cost a few
+/// wakings of threads and not a thousand. Files that grow are looked at when it is their time.
+fn together(due: Instant) -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let first = *FIRST;
+    if due.saturating_duration_since(Instant::now()) < TOGETHER {
+        return due;
+    }
+    let behind = due.saturating_duration_since(first).as_nanos() % TOGETHER.as_nanos();
+    due - Duration::from_nanos(u64::try_from(behind).unwrap_or(0))
+}
+
 impl Following {
     const fn new(follower: Follower, wait_max: Duration) -> Self {
         Self { follower: Some(follower), reading: None, missing: false, wait: WAIT_MIN, wait_max }
@@ -294,7 +308,7 @@ impl Following {
             gauges.set("behind_source_bytes", i64::try_from(reading.behind_bytes).unwrap_or(i64::MAX));
             return Ok(Some(Current::of_file(reading)));
         }
-        tokio::time::sleep(self.wait).await;
+        tokio::time::sleep_until(together(Instant::now() + self.wait).into()).await;
         self.wait = (self.wait * 2).min(self.wait_max);
         Ok(None)
     }
