@@ -22,6 +22,9 @@ struct Arguments {
     /// Decides what breaks when.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many seconds after the end of its faults everything must run again.
+    #[arg(long, default_value_t = 10)]
+    back_within: u64,
     /// Fail where processes cannot be given networks of their own, instead of leaving the cuts out.
     #[arg(long)]
     with_networks: bool,
@@ -43,10 +46,11 @@ fn main() -> Result<ExitCode> {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { seed, seconds, inside, .. } = arguments;
+    let Arguments { seed, seconds, inside, back_within, .. } = arguments;
     let folder = tempfile::tempdir()?;
     let network = if inside { Some(Network::lay(MEMBERS)?) } else { None };
-    let campaign = Campaign { seed, lasts: Duration::from_secs(seconds), network };
+    let (lasts, back_limit) = (Duration::from_secs(seconds), Duration::from_secs(back_within));
+    let campaign = Campaign { seed, lasts, back_limit, network };
     let outcome = tokio::select! {
         outcome = campaign.run(folder.path()) => outcome,
         interrupted = tokio::signal::ctrl_c() => { interrupted?; anyhow::bail!("interrupted") }

@@ -12,8 +12,6 @@ use crate::cluster::Cluster;
 use crate::network::Network;
 use crate::wait;
 
-/// How long everything may take to run again once all faults are over.
-const BACK_LIMIT: Duration = Duration::from_secs(10);
 /// After this long it is not waited for any more.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Lines that are appended to the source's file before, during and after the faults of a round.
@@ -26,6 +24,8 @@ pub struct Campaign {
     pub seed: u64,
     /// No round begins after this long.
     pub lasts: Duration,
+    /// How long everything may take to run again, and records to move, once all faults of a round are over.
+    pub back_limit: Duration,
     /// A network with a member for the broker and one for each worker; without one nothing is cut.
     pub network: Option<Network>,
 }
@@ -51,6 +51,7 @@ pub struct Report {
 struct Scene {
     cluster: Cluster,
     workload: Workload,
+    back_limit: Duration,
     report: Report,
 }
 
@@ -66,7 +67,8 @@ impl Campaign {
         let servers = cluster.broker().bootstrap_servers();
         let workload = Workload::begin(&cluster, &servers, folder).await?;
         cluster.settled(CONNECTORS, TASKS).await?;
-        let mut scene = Scene { cluster, workload, report: Report::default() };
+        let back_limit = self.back_limit;
+        let mut scene = Scene { cluster, workload, back_limit, report: Report::default() };
         let before = scene.workload.progress().await?;
         scene.workload.append(LINES)?;
         scene.moves(before).await?;
@@ -110,7 +112,7 @@ impl Scene {
         eprintln!(
             "round {number}: {names} for {lasted:.1?}: running after {running:.2?}, moving after {moving:.2?}"
         );
-        if running.max(moving) > BACK_LIMIT {
+        if running.max(moving) > self.back_limit {
             self.report.wrong.push(format!(
                 "round {number}, {names}: running after {running:.1?}, moving after {moving:.1?}"
             ));
