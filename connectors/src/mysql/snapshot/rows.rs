@@ -19,6 +19,9 @@ struct End {
     null: bool,
 }
 
+/// The values of some rows, and the last one's cells.
+pub(super) type Decoded = (Vec<Vec<Value>>, Vec<Option<Bytes>>);
+
 /// The cells of some rows.
 #[derive(Debug)]
 pub(super) struct RawRows {
@@ -92,7 +95,7 @@ impl RawRows {
     ///
     /// # Errors
     /// As [`TextRowDecoder::decode_row`].
-    pub(super) fn decode(self, decoder: &TextRowDecoder) -> Result<(Vec<Vec<Value>>, Vec<Option<Bytes>>)> {
+    pub(super) fn decode(self, decoder: &TextRowDecoder) -> Result<Decoded> {
         let Self { columns, bytes, ends } = self;
         let bytes = Bytes::from(bytes);
         let mut rows = Vec::with_capacity(ends.len() / columns.max(1));
