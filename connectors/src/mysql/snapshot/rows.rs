@@ -19,7 +19,7 @@ struct End {
     null: bool,
 }
 
-/// The values of some rows, and the cells of the last one.
+/// The values of some rows, and the last one's cells.
 pub(super) type Decoded = (Vec<Vec<Value>>, Vec<Option<Bytes>>);
 
 /// The cells of some rows.
