@@ -86,17 +86,17 @@ async fn get_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_get_source_connector_offsets() {
-    get_and_verify(Source::plain(&Scene::shared().await.stage, "get-source")).await;
+    get_and_verify(Source::plain(&*Scene::shared().await.stage, "get-source")).await;
 }
 
 #[tokio::test]
 async fn test_get_source_connector_offsets_custom_offsets_topic() {
-    get_and_verify(Source::with_topic(&Scene::shared().await.stage, "get-source-topic")).await;
+    get_and_verify(Source::with_topic(&*Scene::shared().await.stage, "get-source-topic")).await;
 }
 
 #[tokio::test]
 async fn test_get_source_connector_offsets_different_kafka_cluster_targeted() {
-    get_and_verify(Source::elsewhere(&Scene::shared().await, "get-source-elsewhere")).await;
+    get_and_verify(Source::elsewhere(&*Scene::shared().await, "get-source-elsewhere")).await;
 }
 
 async fn alter_and_verify(source: Source<'_>) {
@@ -118,22 +118,22 @@ async fn alter_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets() {
-    alter_and_verify(Source::plain(&Scene::shared().await.stage, "alter-source")).await;
+    alter_and_verify(Source::plain(&*Scene::shared().await.stage, "alter-source")).await;
 }
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_custom_offsets_topic() {
-    alter_and_verify(Source::with_topic(&Scene::shared().await.stage, "alter-source-topic")).await;
+    alter_and_verify(Source::with_topic(&*Scene::shared().await.stage, "alter-source-topic")).await;
 }
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_different_kafka_cluster_targeted() {
-    alter_and_verify(Source::elsewhere(&Scene::shared().await, "alter-source-elsewhere")).await;
+    alter_and_verify(Source::elsewhere(&*Scene::shared().await, "alter-source-elsewhere")).await;
 }
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_exactly_once_support_enabled() {
-    alter_and_verify(Source::plain(&Stage::shared().await, "alter-source-exactly")).await;
+    alter_and_verify(Source::plain(&*Stage::shared().await, "alter-source-exactly")).await;
 }
 
 async fn reset_and_verify(source: Source<'_>) {
@@ -149,20 +149,20 @@ async fn reset_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets() {
-    reset_and_verify(Source::plain(&Scene::shared().await.stage, "reset-source")).await;
+    reset_and_verify(Source::plain(&*Scene::shared().await.stage, "reset-source")).await;
 }
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_custom_offsets_topic() {
-    reset_and_verify(Source::with_topic(&Scene::shared().await.stage, "reset-source-topic")).await;
+    reset_and_verify(Source::with_topic(&*Scene::shared().await.stage, "reset-source-topic")).await;
 }
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_different_kafka_cluster_targeted() {
-    reset_and_verify(Source::elsewhere(&Scene::shared().await, "reset-source-elsewhere")).await;
+    reset_and_verify(Source::elsewhere(&*Scene::shared().await, "reset-source-elsewhere")).await;
 }
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_exactly_once_support_enabled() {
-    reset_and_verify(Source::plain(&Stage::shared().await, "reset-source-exactly")).await;
+    reset_and_verify(Source::plain(&*Stage::shared().await, "reset-source-exactly")).await;
 }
