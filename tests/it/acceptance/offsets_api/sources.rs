@@ -86,12 +86,12 @@ async fn get_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_get_source_connector_offsets() {
-    get_and_verify(Source::plain(&*Scene::shared().await.stage, "get-source")).await;
+    get_and_verify(Source::plain(&Scene::shared().await.stage, "get-source")).await;
 }
 
 #[tokio::test]
 async fn test_get_source_connector_offsets_custom_offsets_topic() {
-    get_and_verify(Source::with_topic(&*Scene::shared().await.stage, "get-source-topic")).await;
+    get_and_verify(Source::with_topic(&Scene::shared().await.stage, "get-source-topic")).await;
 }
 
 #[tokio::test]
@@ -118,12 +118,12 @@ async fn alter_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets() {
-    alter_and_verify(Source::plain(&*Scene::shared().await.stage, "alter-source")).await;
+    alter_and_verify(Source::plain(&Scene::shared().await.stage, "alter-source")).await;
 }
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_custom_offsets_topic() {
-    alter_and_verify(Source::with_topic(&*Scene::shared().await.stage, "alter-source-topic")).await;
+    alter_and_verify(Source::with_topic(&Scene::shared().await.stage, "alter-source-topic")).await;
 }
 
 #[tokio::test]
@@ -149,12 +149,12 @@ async fn reset_and_verify(source: Source<'_>) {
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets() {
-    reset_and_verify(Source::plain(&*Scene::shared().await.stage, "reset-source")).await;
+    reset_and_verify(Source::plain(&Scene::shared().await.stage, "reset-source")).await;
 }
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_custom_offsets_topic() {
-    reset_and_verify(Source::with_topic(&*Scene::shared().await.stage, "reset-source-topic")).await;
+    reset_and_verify(Source::with_topic(&Scene::shared().await.stage, "reset-source-topic")).await;
 }
 
 #[tokio::test]
