@@ -187,7 +187,7 @@ async fn zombie(name: &str, doing: &str) {
     let offset =
         json!({"partition": {"kafka_topic": name, "kafka_partition": 0}, "offset": {"kafka_offset": 4}});
     let change = async || match doing {
-        "alter" => alter(&stage, name, &[offset.clone()]).await,
+        "alter" => alter(&stage, name, std::slice::from_ref(&offset)).await,
         _ => reset(&stage, name).await,
     };
     let (status, answer) = change().await;
