@@ -119,7 +119,7 @@ async fn test_multi_worker_restart() {
 
 #[tokio::test]
 async fn test_restart_unknown_connector() {
-    restart_unknown_connector(&Stage::shared().await).await;
+    restart_unknown_connector(&*Stage::shared().await).await;
 }
 
 async fn restart_unknown_connector(stage: &Stage) {

@@ -97,17 +97,17 @@ async fn get_and_verify(sink: Sink<'_>) {
 
 #[tokio::test]
 async fn test_get_sink_connector_offsets() {
-    get_and_verify(Sink::plain(&Scene::shared().await, "get-sink")).await;
+    get_and_verify(Sink::plain(&*Scene::shared().await, "get-sink")).await;
 }
 
 #[tokio::test]
 async fn test_get_sink_connector_offsets_overridden_consumer_group_id() {
-    get_and_verify(Sink::with_group(&Scene::shared().await, "get-sink-group")).await;
+    get_and_verify(Sink::with_group(&*Scene::shared().await, "get-sink-group")).await;
 }
 
 #[tokio::test]
 async fn test_get_sink_connector_offsets_different_kafka_cluster_targeted() {
-    get_and_verify(Sink::elsewhere(&Scene::shared().await, "get-sink-elsewhere")).await;
+    get_and_verify(Sink::elsewhere(&*Scene::shared().await, "get-sink-elsewhere")).await;
 }
 
 async fn alter_and_verify(sink: Sink<'_>) {
@@ -131,17 +131,17 @@ async fn alter_and_verify(sink: Sink<'_>) {
 
 #[tokio::test]
 async fn test_alter_sink_connector_offsets() {
-    alter_and_verify(Sink::plain(&Scene::shared().await, "alter-sink")).await;
+    alter_and_verify(Sink::plain(&*Scene::shared().await, "alter-sink")).await;
 }
 
 #[tokio::test]
 async fn test_alter_sink_connector_offsets_overridden_consumer_group_id() {
-    alter_and_verify(Sink::with_group(&Scene::shared().await, "alter-sink-group")).await;
+    alter_and_verify(Sink::with_group(&*Scene::shared().await, "alter-sink-group")).await;
 }
 
 #[tokio::test]
 async fn test_alter_sink_connector_offsets_different_kafka_cluster_targeted() {
-    alter_and_verify(Sink::elsewhere(&Scene::shared().await, "alter-sink-elsewhere")).await;
+    alter_and_verify(Sink::elsewhere(&*Scene::shared().await, "alter-sink-elsewhere")).await;
 }
 
 async fn reset_and_verify(sink: Sink<'_>) {
@@ -160,17 +160,17 @@ async fn reset_and_verify(sink: Sink<'_>) {
 
 #[tokio::test]
 async fn test_reset_sink_connector_offsets() {
-    reset_and_verify(Sink::plain(&Scene::shared().await, "reset-sink")).await;
+    reset_and_verify(Sink::plain(&*Scene::shared().await, "reset-sink")).await;
 }
 
 #[tokio::test]
 async fn test_reset_sink_connector_offsets_overridden_consumer_group_id() {
-    reset_and_verify(Sink::with_group(&Scene::shared().await, "reset-sink-group")).await;
+    reset_and_verify(Sink::with_group(&*Scene::shared().await, "reset-sink-group")).await;
 }
 
 #[tokio::test]
 async fn test_reset_sink_connector_offsets_different_kafka_cluster_targeted() {
-    reset_and_verify(Sink::elsewhere(&Scene::shared().await, "reset-sink-elsewhere")).await;
+    reset_and_verify(Sink::elsewhere(&*Scene::shared().await, "reset-sink-elsewhere")).await;
 }
 
 /// A sink whose task is told to end while it puts, and does not: its offsets are refused until it has. (Kafka Connect's case blocks
@@ -187,7 +187,7 @@ async fn zombie(name: &str, doing: &str) {
     let offset =
         json!({"partition": {"kafka_topic": name, "kafka_partition": 0}, "offset": {"kafka_offset": 4}});
     let change = async || match doing {
-        "alter" => alter(&stage, name, &[offset.clone()]).await,
+        "alter" => alter(&stage, name, std::slice::from_ref(&offset)).await,
         _ => reset(&stage, name).await,
     };
     let (status, answer) = change().await;

@@ -96,7 +96,7 @@ async fn test_get_source_connector_offsets_custom_offsets_topic() {
 
 #[tokio::test]
 async fn test_get_source_connector_offsets_different_kafka_cluster_targeted() {
-    get_and_verify(Source::elsewhere(&Scene::shared().await, "get-source-elsewhere")).await;
+    get_and_verify(Source::elsewhere(&*Scene::shared().await, "get-source-elsewhere")).await;
 }
 
 async fn alter_and_verify(source: Source<'_>) {
@@ -128,12 +128,12 @@ async fn test_alter_source_connector_offsets_custom_offsets_topic() {
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_different_kafka_cluster_targeted() {
-    alter_and_verify(Source::elsewhere(&Scene::shared().await, "alter-source-elsewhere")).await;
+    alter_and_verify(Source::elsewhere(&*Scene::shared().await, "alter-source-elsewhere")).await;
 }
 
 #[tokio::test]
 async fn test_alter_source_connector_offsets_exactly_once_support_enabled() {
-    alter_and_verify(Source::plain(&Stage::shared().await, "alter-source-exactly")).await;
+    alter_and_verify(Source::plain(&*Stage::shared().await, "alter-source-exactly")).await;
 }
 
 async fn reset_and_verify(source: Source<'_>) {
@@ -159,10 +159,10 @@ async fn test_reset_source_connector_offsets_custom_offsets_topic() {
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_different_kafka_cluster_targeted() {
-    reset_and_verify(Source::elsewhere(&Scene::shared().await, "reset-source-elsewhere")).await;
+    reset_and_verify(Source::elsewhere(&*Scene::shared().await, "reset-source-elsewhere")).await;
 }
 
 #[tokio::test]
 async fn test_reset_source_connector_offsets_exactly_once_support_enabled() {
-    reset_and_verify(Source::plain(&Stage::shared().await, "reset-source-exactly")).await;
+    reset_and_verify(Source::plain(&*Stage::shared().await, "reset-source-exactly")).await;
 }
