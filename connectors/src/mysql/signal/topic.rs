@@ -1,6 +1,6 @@
 //! The channel `kafka`: signals as records of a topic (`signal.kafka.topic`), keyed by the connector's `topic.prefix`, as Debezium's.
 //!
-//! How far the topic was read stands in the connector's own offsets, under [`OFFSET`], beside what the signals began: so each
+//! How far the topic was read stands in the connector's own offsets, under `signal_kafka_offset`, beside what the signals began: so each
 //! signal is obeyed once, whatever ends the task. Where the offsets do not say it, the consumer group's place counts
 //! (`signal.kafka.groupId`), which is where a Debezium that ran before stopped reading.
 
