@@ -404,7 +404,7 @@ async fn events_beyond_16_mib_are_read() {
         let mut run = Run::start(&server, &worker, server.config(&[])).await;
         let first = run_one(&mut run).await;
         run.commit(&first);
-        // At and around the size of a packet, and far beyond.
+        // About the size of a packet, and beyond.
         let packet = (1 << 24) - 1;
         let sizes = [packet - 34, 20_000_000];
         for (id, size) in (1..).zip(sizes) {
@@ -414,11 +414,11 @@ async fn events_beyond_16_mib_are_read() {
         }
         server
             .run(&[
-                "UPDATE shop.b SET v = CONCAT(v, '!') WHERE id IN (0, 3)",
+                "UPDATE shop.b SET v = CONCAT(v, '!') WHERE id IN (0, 2)",
                 "DELETE FROM shop.b WHERE id = 0",
             ])
             .await;
-        let expected = ["c 1", "c 2", "c 3", "c 4", "u 0", "u 3", "d 0", "tombstone 0"];
+        let expected = ["c 1", "c 2", "u 0", "u 2", "d 0", "tombstone 0"];
         let mut found = Vec::new();
         while found.len() < expected.len() {
             for record in run.some().await {
@@ -428,7 +428,7 @@ async fn events_beyond_16_mib_are_read() {
                     let size = sizes[id.parse::<usize>().unwrap() - 1];
                     assert_eq!((text.len(), text.get(size..)), (size + 3, Some("end")), "{kind:?} {id}");
                 }
-                if brief(&record) == "c 4" {
+                if brief(&record) == "c 2" {
                     run.commit(&record);
                 }
                 found.push(brief(&record));
@@ -438,7 +438,7 @@ async fn events_beyond_16_mib_are_read() {
         run.stop().await;
         let mut run = Run::start(&server, &worker, server.config(&[])).await;
         let rest = run.take(4).await;
-        assert_eq!(rest.iter().map(brief).collect::<Vec<_>>(), expected[4..], "{kind:?}");
+        assert_eq!(rest.iter().map(brief).collect::<Vec<_>>(), expected[2..], "{kind:?}");
         run.stop().await;
     }
 }
