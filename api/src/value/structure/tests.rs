@@ -1,3 +1,5 @@
+//! Structs with values of their own and structs that share fields: to whoever reads they are the same.
+
 use super::*;
 use crate::schema::{Schema, SchemaType};
 
