@@ -1,7 +1,7 @@
 //! Cells of dates and times: YEAR, DATE, TIME, DATETIME and TIMESTAMP, in their forms before and since MySQL 5.6.
 //!
 //! Part of reading a cell, on the hot path. Invariant: as for any cell, exactly its bytes are taken, or it fails.
-//! Source: MySQL's `sql-common/my_time.cc`, which packs and unpacks them.
+//! Source: `my_time.cc` of MySQL, which packs and unpacks them.
 
 use api::Value;
 
