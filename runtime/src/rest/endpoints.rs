@@ -189,12 +189,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("DELETE", "/connectors/{name}/offsets", "Forget all offsets of a stopped connector")
         .needs(Role::Admin, Over::Connector)
         .answers(&[(200, "Message")]),
+    // A signal can move the position, as PATCH of the offsets does, and brings conditions in SQL.
     Endpoint::new(
         "POST",
         "/connectors/{name}/signals",
         "Ask a connector's running tasks for something, such as a snapshot of some tables",
     )
-    .needs(Role::Operator, Over::Connector)
+    .needs(Role::Admin, Over::Connector)
     .body("Signal")
     .answers(&[(202, "SignalSent")]),
     Endpoint::new("GET", "/connector-plugins", "The plugins of this worker")
