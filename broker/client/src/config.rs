@@ -107,7 +107,7 @@ impl Default for ProducerConfig {
             idempotence: true,
             compression: Compression::Lz4,
             linger: Duration::from_millis(5),
-            batch_bytes_max: 512 << 10,
+            batch_bytes_max: 1 << 20,
             buffer_bytes_max: 32 << 20,
             request_bytes_max: 1 << 20,
             delivery_timeout: Duration::from_secs(120),

@@ -1,5 +1,6 @@
 //! Structs with values of their own and structs that share fields: to whoever reads they are the same.
 
+use super::super::StructRef;
 use super::*;
 use crate::schema::{Schema, SchemaType};
 
@@ -54,4 +55,41 @@ fn places_that_cannot_vary_are_refused() {
         assert!(refused.to_string().contains("cannot vary"), "{wrong:?}: {refused}");
     }
     assert!(SharedFields::new(point(), Vec::new(), &[]).is_err());
+}
+
+/// Points that are numbers until somebody looks.
+#[derive(Debug)]
+struct Points(SchemaRef, Vec<std::sync::OnceLock<Struct>>);
+
+impl PackedStructs for Points {
+    fn schema(&self) -> &SchemaRef {
+        &self.0
+    }
+
+    fn unpacked(&self, number: usize) -> &Struct {
+        let x = i32::try_from(number).unwrap();
+        self.1[number].get_or_init(|| Struct::of(SchemaRef::clone(&self.0), ints([x, x + 1, x + 2])).unwrap())
+    }
+
+    fn show(&self, number: usize, viewer: &mut dyn FnMut(StructRef<'_>)) {
+        viewer(StructRef::Made(self.unpacked(number)));
+    }
+}
+
+#[test]
+fn who_looks_at_a_packed_struct_sees_no_difference_and_who_does_not_makes_none() {
+    let points = Arc::new(Points(point(), (0..9).map(|_| std::sync::OnceLock::new()).collect()));
+    let packed = Struct::of_packed(Arc::clone(&points) as Arc<dyn PackedStructs>, 4);
+    let kept = packed.clone();
+    assert!(SchemaRef::ptr_eq(packed.schema(), &points.0) && packed.packed().is_some());
+    assert!(points.1[4].get().is_none(), "nobody looked yet");
+    let own = Struct::of(point(), ints([4, 5, 6])).unwrap();
+    assert_eq!(packed, own);
+    assert_eq!(format!("{packed:?}"), format!("{own:?}"));
+    assert_eq!((packed.get("y"), packed.values().len()), (Some(&Value::Int32(5)), 3));
+    assert!(packed.shared().is_none() && points.1[4].get().is_some());
+    let changed = packed.with("z", 9).unwrap();
+    assert!(changed.packed().is_none());
+    assert_eq!(changed.into_values(), ints([4, 5, 9]));
+    assert_eq!(kept.into_values(), ints([4, 5, 6]), "the one that was cloned stays as it was");
 }

@@ -1,7 +1,7 @@
-//! Tells when records have arrived. One `Delivery` may stand for any number of records: batches keep runs of
-//! (delivery, count), so that acknowledging a batch costs nothing per record.
+//! Tells when records have arrived. One `Delivery` may stand for any number of records: what is counted is the runs of them in batches,
+//! so that neither appending a record behind another one of its delivery nor acknowledging a batch costs anything per record.
 //!
-//! Invariant: `pending` is the number of records appended with this delivery and neither acknowledged nor failed.
+//! Invariant: `pending` is the number of runs with records of this delivery that are neither acknowledged nor failed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 
-/// Counts records that are on their way, and keeps the first error. Complete while nothing was appended with it.
+/// Counts runs of records that are on their way, and keeps the first error. Complete while nothing was appended with it.
 #[derive(Debug, Default)]
 pub struct Delivery {
     pending: AtomicU64,
@@ -29,11 +29,6 @@ impl Delivery {
     /// Whether every record appended so far is acknowledged or failed.
     pub fn is_complete(&self) -> bool {
         self.pending.load(Ordering::Acquire) == 0
-    }
-
-    /// Records on their way.
-    pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Acquire)
     }
 
     /// The first failure.
@@ -60,37 +55,36 @@ impl Delivery {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn settle(&self, records: u64, error: Option<&Error>) {
+    fn settle(&self, error: Option<&Error>) {
         if let Some(error) = error {
             self.error.lock().get_or_insert_with(|| error.clone());
         }
-        if self.pending.fetch_sub(records, Ordering::AcqRel) == records {
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.changed.notify_waiters();
         }
     }
 }
 
-/// The deliveries of one batch's records, in runs.
+/// The deliveries of one batch's records: one for each run of records with the same.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    runs: Vec<(Arc<Delivery>, u64)>,
+    runs: Vec<Arc<Delivery>>,
 }
 
 impl Deliveries {
     /// One more record of this delivery.
     #[inline]
     pub(crate) fn add(&mut self, delivery: &Arc<Delivery>) {
-        delivery.add();
-        match self.runs.last_mut() {
-            Some((last, count)) if Arc::ptr_eq(last, delivery) => *count += 1,
-            _ => self.runs.push((Arc::clone(delivery), 1)),
+        if !self.runs.last().is_some_and(|last| Arc::ptr_eq(last, delivery)) {
+            delivery.add();
+            self.runs.push(Arc::clone(delivery));
         }
     }
 
     /// All records arrived (or failed, with this error).
     pub(crate) fn settle(mut self, error: Option<&Error>) {
-        for (delivery, records) in std::mem::take(&mut self.runs) {
-            delivery.settle(records, error);
+        for delivery in std::mem::take(&mut self.runs) {
+            delivery.settle(error);
         }
     }
 }
@@ -98,8 +92,8 @@ impl Deliveries {
 impl Drop for Deliveries {
     /// A batch that is dropped on the way (the runtime shuts down) must not leave anyone waiting.
     fn drop(&mut self) {
-        for (delivery, records) in std::mem::take(&mut self.runs) {
-            delivery.settle(records, Some(&Error::Closed { what: "producer" }));
+        for delivery in std::mem::take(&mut self.runs) {
+            delivery.settle(Some(&Error::Closed { what: "producer" }));
         }
     }
 }
@@ -107,6 +101,7 @@ impl Drop for Deliveries {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
     use super::{Deliveries, Delivery};
     use crate::error::Error;
@@ -120,7 +115,7 @@ mod tests {
         first.add(&one);
         first.add(&two);
         second.add(&one);
-        assert_eq!((first.runs.len(), one.pending()), (2, 3));
+        assert_eq!((first.runs.len(), one.pending.load(Ordering::Acquire)), (2, 2));
         let waiter = tokio::spawn({
             let one = Arc::clone(&one);
             async move { one.wait().await }

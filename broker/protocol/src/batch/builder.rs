@@ -177,7 +177,8 @@ impl BatchBuilder {
         let mut compression = fields.compression;
         let (mut batch, mut spare) = (self.buffer, None);
         if compression != Compression::None {
-            let mut compressed = Vec::with_capacity(HEADER_BYTES + batch.len() / 2);
+            // What fills a batch is mostly JSON, which shrinks to less than this; room that is never used costs page faults.
+            let mut compressed = Vec::with_capacity(HEADER_BYTES + batch.len() / 8);
             compressed.resize(HEADER_BYTES, 0);
             compression::deflate(compression, &batch[HEADER_BYTES..], &mut compressed)?;
             if compressed.len() < batch.len() {

@@ -11,15 +11,14 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 /// bytes (the second byte of their XXH32).
 const HEAD: [u8; 7] = [0x04, 0x22, 0x4D, 0x18, 0x60, 0x40, 0x82];
 const END: [u8; 4] = [0; 4];
-/// A little less than a block may have: the places in it fit two bytes, and so the table of them stays small.
-const BLOCK_BYTES: usize = 63 << 10;
+const BLOCK_BYTES: usize = 64 << 10;
 /// Set in the length of a block that did not shrink and is stored as it is.
 const STORED: u32 = 1 << 31;
 
 /// Appends a frame of `bytes` to `output`.
 pub(crate) fn deflate(bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
     output.extend_from_slice(&HEAD);
-    let mut table = CompressTable::small();
+    let mut table = CompressTable::large();
     let mut room = vec![0; get_maximum_output_size(bytes.len().min(BLOCK_BYTES))];
     for block in bytes.chunks(BLOCK_BYTES) {
         let length = compress_into_with_table(block, &mut room, &mut table).map_err(io::Error::other)?;
@@ -70,6 +69,6 @@ mod tests {
                 assert!(inflated == bytes, "{size} bytes");
             }
         }
-        assert!(framed(&vec![b'a'; 10 * BLOCK_BYTES]).len() < 4 * BLOCK_BYTES / 63);
+        assert!(framed(&vec![b'a'; 10 * BLOCK_BYTES]).len() < BLOCK_BYTES / 16);
     }
 }
