@@ -138,6 +138,9 @@ impl Receiver {
                 Part::Records(made) if records.is_empty() => records = made,
                 Part::Records(made) => records.extend(made),
                 Part::Event(mut event) => {
+                    if records.is_empty() {
+                        records.reserve(handful);
+                    }
                     let outcome = event.take(handful - records.len(), &mut records);
                     if event.rows_left() > 0 {
                         self.parts.push_front(Part::Event(event));

@@ -137,13 +137,14 @@ impl RowEvent {
     /// When a row cannot be decoded and may not be left out; what came before it is in `out`. Nothing is left of the event then.
     pub fn take(&mut self, rows_max: usize, out: &mut Vec<SourceRecord>) -> Result<()> {
         let (rows, packed) = (&self.rows, self.packed.as_ref());
+        let end = self.next.saturating_add(rows_max).min(rows.count());
+        out.reserve(end.saturating_sub(self.next));
         let mut changes = Changes {
             rows: RowSink { table: &rows.table.records, source: &rows.source, frames: &mut self.frames, out },
             shared: &self.offset,
             events: self.events,
             transaction: None,
         };
-        let end = self.next.saturating_add(rows_max).min(rows.count());
         let outcome = (self.next..end).try_for_each(|row| match packed.map(|packed| packed.record(row)) {
             Some(Some(record)) => {
                 changes.packed(record, number_of(row)?, rows.kind == RowsKind::Delete);

@@ -278,7 +278,7 @@ impl Cell {
 
     #[inline]
     fn integer(&self, number: u64, bytes: usize, unsigned: bool) -> Result<Value, CellFault> {
-        let signed = if unsigned { number.cast_signed() } else { sign_extended(number, bytes) };
+        let signed = whole(number, bytes, unsigned);
         Ok(match &self.target {
             Target::Int64 => Value::Int64(signed),
             Target::Int32 => Value::Int32(low_half(signed)),
@@ -333,6 +333,12 @@ const fn fraction_bytes(digits: u32) -> usize {
 
 fn no_word(number: u64, words: usize) -> CellFault {
     CellFault::BadValue { expected: "word of its list", found: format!("number {number} of {words} words") }
+}
+
+/// The number that `bytes` bytes mean, of two's complement unless they have no sign.
+#[inline]
+const fn whole(number: u64, bytes: usize, unsigned: bool) -> i64 {
+    if unsigned { number.cast_signed() } else { sign_extended(number, bytes) }
 }
 
 /// The number that `bytes` bytes of two's complement mean.

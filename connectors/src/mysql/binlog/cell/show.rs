@@ -5,7 +5,7 @@
 
 use api::{Bytes, ValueRef};
 
-use super::{Cell, CellFault, Wire};
+use super::{Cell, CellFault, Wire, low_half, whole};
 use crate::mysql::binlog::reader::Reader;
 use crate::mysql::types::BinaryHandling;
 use crate::mysql::types::charset::Charset;
@@ -39,6 +39,12 @@ impl Cell {
         taker: &mut dyn FnMut(ValueRef<'_>),
     ) -> Result<(), CellFault> {
         match (self.wire, &self.target) {
+            (Wire::Integer { bytes, unsigned }, Target::Int64) => {
+                taker(ValueRef::Int64(whole(reader.number(bytes)?, bytes, unsigned)));
+            }
+            (Wire::Integer { bytes, unsigned }, Target::Int32) => {
+                taker(ValueRef::Int32(low_half(whole(reader.number(bytes)?, bytes, unsigned))));
+            }
             (Wire::Counted { prefix, compressed: false }, Target::Text(Charset::Utf8)) => {
                 let length = reader.length(prefix)?;
                 let bytes = reader.take(length)?;
