@@ -34,7 +34,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::{History, Result, Text};
-use mysql_async::Conn;
 
 pub use progress::Meter;
 pub use view::{View, captured, open, view_position};
@@ -49,7 +48,7 @@ use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
 use super::notification::Notifier;
 use super::outbox::Outbox;
-use super::server::{self, cell};
+use super::server::{self, Session, cell};
 use super::shape::{TableId, TableShape};
 use super::text::TextRowDecoder;
 
@@ -79,7 +78,7 @@ struct Size {
     row_bytes: u64,
 }
 
-async fn sizes(conn: &mut Conn) -> Result<HashMap<TableId, Size>> {
+async fn sizes(conn: &mut impl Session) -> Result<HashMap<TableId, Size>> {
     // MySQL remembers these figures for a day; MariaDB has no such variable.
     drop(server::execute(conn, "SET SESSION information_schema_stats_expiry = 0").await);
     let statement = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES \
@@ -121,7 +120,7 @@ pub async fn plan_initial(
 /// As [`plan_initial`].
 pub async fn make_plan(
     setting: Setting<'_>,
-    conn: &mut Conn,
+    conn: &mut impl Session,
     kind: Kind,
     tables: Vec<(TableId, Option<String>)>,
     history: &dyn History,
