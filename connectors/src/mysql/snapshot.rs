@@ -26,7 +26,7 @@ mod locks;
 pub mod plan;
 mod progress;
 pub mod ranges;
-mod rows;
+mod row_batch;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +36,7 @@ use std::time::Instant;
 use api::{History, Result, Text};
 
 pub use progress::Meter;
+pub use row_batch::RowBatch;
 pub use view::{View, captured, open, view_position};
 
 use self::emit::Emitter;

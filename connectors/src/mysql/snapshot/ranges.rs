@@ -7,13 +7,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use api::{Bytes, Error, Result, Value};
+use api::{Bytes, Error, Result};
 use mysql_async::{Row, Value as Cell};
 use tokio::sync::{Mutex, mpsc};
 
 use super::keys::{ChunkKey, KeyValues};
 use super::plan::PlannedTable;
-use super::rows::decode;
 use crate::mysql::server::{self, quoted_table, sorted};
 use crate::mysql::shape::TableShape;
 use crate::mysql::text::{TextRowDecoder, select_list};
@@ -49,9 +48,7 @@ pub struct TableReading {
 #[derive(Debug)]
 pub struct Batch {
     /// The rows.
-    pub rows: Vec<Vec<Value>>,
-    /// What they took in the result.
-    pub bytes: usize,
+    pub rows: TextRows,
     /// The last row's key.
     pub end: Option<KeyValues>,
 }
@@ -282,7 +279,7 @@ async fn read_range(
             Some(places) => rows.arranged(places),
             None => rows,
         };
-        let mut batch = decoded(table, &rows).map_err(reading)?;
+        let mut batch = batch(table, rows);
         if selected.is_done() && bounds.up_to.is_some() {
             // Behind the last row lies the range's end.
             batch.end.clone_from(&bounds.up_to);
@@ -299,9 +296,9 @@ fn reading(table: &TableReading, statement: &str) -> String {
 }
 
 /// A batch of what was read, which ends at its last row.
-fn decoded(table: &TableReading, rows: &TextRows) -> Result<Batch> {
+fn batch(table: &TableReading, rows: TextRows) -> Batch {
     let end = table.key.as_ref().and_then(|key| key.values(&rows.last()));
-    Ok(Batch { rows: decode(rows, &table.decoder)?, bytes: rows.weight(), end })
+    Batch { rows, end }
 }
 
 /// Where a foreign statement's result has the table's columns, by name; `None` when it is our own.

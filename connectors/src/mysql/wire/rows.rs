@@ -161,10 +161,10 @@ impl TextRows {
         self.cells.is_empty()
     }
 
-    /// The bytes of the rows.
+    /// About the memory that the rows take.
     #[must_use]
     pub const fn weight(&self) -> usize {
-        self.weight
+        self.weight.saturating_add(self.cells.len().saturating_mul(size_of::<Cell>()))
     }
 
     /// The buffer in which the cells lie.
@@ -236,7 +236,7 @@ mod tests {
         let rows = gathered(6, &[&packet, &packet]).unwrap();
         let expected = [None, Some(&b""[..]), Some(b"ab"), Some(&[1; 300]), Some(b"xyz"), Some(b"!")];
         assert_eq!((texts(&rows, 0), texts(&rows, 1)), (expected.to_vec(), expected.to_vec()));
-        assert_eq!((rows.len(), rows.weight()), (2, 2 * packet.len()));
+        assert_eq!((rows.len(), rows.weight()), (2, 2 * packet.len() + 12 * 8));
         assert_eq!(rows.last()[2].as_deref(), Some(&b"ab"[..]));
         let arranged = rows.arranged(&[Some(4), None, Some(9), Some(2)]);
         assert_eq!(texts(&arranged, 1), [Some(&b"xyz"[..]), None, None, Some(b"ab")]);
