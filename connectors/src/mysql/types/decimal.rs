@@ -59,6 +59,11 @@ impl DecimalForm {
 
     /// Reads text such as `-12.340` or `1e3`, rounding half away from zero to the column's scale.
     pub(crate) fn parsed(self, text: &str) -> Option<Value> {
+        if self.handling == DecimalHandling::Precise
+            && let Some(unscaled) = small(text, self.scale)
+        {
+            return Some(Value::Bytes(small_bytes(unscaled)));
+        }
         Some(self.finish(&parse(text, self.scale)?))
     }
 
@@ -69,6 +74,40 @@ impl DecimalForm {
             DecimalHandling::Double => Value::Float64(number.to_text(self.scale).parse().unwrap_or(f64::NAN)),
         }
     }
+}
+
+/// The unscaled number of a text that has just the column's scale and fits a word, as servers print nearly every decimal.
+fn small(text: &str, scale: usize) -> Option<i64> {
+    const DIGITS_MAX: usize = 18;
+    let text = text.as_bytes();
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    let point = digits.len().checked_sub(scale + 1).filter(|_| scale > 0);
+    if digits.is_empty() || digits.len() > DIGITS_MAX || point == Some(0) || (scale > 0 && point.is_none()) {
+        return None;
+    }
+    let mut number = 0;
+    for (place, byte) in digits.iter().enumerate() {
+        if Some(place) == point {
+            if *byte != b'.' {
+                return None;
+            }
+        } else {
+            number = number * 10 + i64::from(char::from(*byte).to_digit(10)?);
+        }
+    }
+    Some(if negative { -number } else { number })
+}
+
+/// As [`Number::to_bytes`].
+fn small_bytes(number: i64) -> Bytes {
+    let bytes = number.to_be_bytes();
+    let sign = if number < 0 { 0xFF } else { 0 };
+    let redundant = |pair: &[u8]| pair[0] == sign && (pair[1] ^ sign) & 0x80 == 0;
+    let start = bytes.windows(2).take_while(|pair| redundant(pair)).count();
+    Bytes::copy_from_slice(&bytes[start..])
 }
 
 /// An unsigned 64-bit number as Connect's Decimal of scale 0.
@@ -223,6 +262,35 @@ mod tests {
             ("-.005", 2, vec![255]),
         ] {
             assert_eq!(unscaled(text, scale), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_servers_print_is_read_as_anything_else_is() {
+        for (text, scale) in [
+            ("0.00", 2),
+            ("-0.01", 2),
+            ("99999999.99", 2),
+            ("-128", 0),
+            ("32768", 0),
+            ("-999999999999999.99", 2),
+            ("0.5", 1),
+        ] {
+            let number = small(text, scale).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(small_bytes(number), parse(text, scale).unwrap().to_bytes(), "{text}");
+        }
+        for (text, scale) in [
+            ("", 0),
+            ("-", 0),
+            (".50", 2),
+            ("1.5", 2),
+            ("1", 1),
+            ("1e3", 0),
+            ("12.3", 0),
+            ("1234567890123456789", 0),
+            ("1 2", 0),
+        ] {
+            assert_eq!(small(text, scale), None, "{text}");
         }
     }
 
