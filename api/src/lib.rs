@@ -53,4 +53,7 @@ pub use source::{
 };
 pub use transaction::{TransactionContext, TransactionEnd, TransactionEnds};
 pub use transform::{Predicate, Transform};
-pub use value::{SchemaAndValue, SharedFields, Struct, StructIter, StructValues, Text, VARYING_MAX, Value};
+pub use value::{
+    PackedStructs, SchemaAndValue, SharedFields, ShowFields, Struct, StructIter, StructRef, StructValues,
+    Text, VARYING_MAX, Value, ValueRef,
+};

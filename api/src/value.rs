@@ -4,6 +4,7 @@
 //! converter. A value carries no schema of its own, but for a [`Struct`]; logical types (see [`crate::logical`]) hold
 //! their encoded form. Invariant: a [`Struct`] has exactly one value per field of its schema, in the schema's order.
 
+mod packed;
 mod structure;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use crate::error::Result;
 use crate::schema::{Schema, SchemaRef, SchemaType};
 
+pub use packed::{PackedStructs, ShowFields, StructRef, ValueRef};
 pub use structure::{SharedFields, Struct, StructIter, StructValues, VARYING_MAX};
 
 /// UTF-8 text: a cheap slice of a shared buffer, or of a static.
@@ -65,31 +67,14 @@ impl Value {
 
     /// The type of the value, unless it is null.
     #[must_use]
-    pub const fn kind(&self) -> Option<SchemaType> {
-        Some(match self {
-            Self::Null => return None,
-            Self::Boolean(_) => SchemaType::Boolean,
-            Self::Int8(_) => SchemaType::Int8,
-            Self::Int16(_) => SchemaType::Int16,
-            Self::Int32(_) => SchemaType::Int32,
-            Self::Int64(_) => SchemaType::Int64,
-            Self::Float32(_) => SchemaType::Float32,
-            Self::Float64(_) => SchemaType::Float64,
-            Self::String(_) => SchemaType::String,
-            Self::Bytes(_) => SchemaType::Bytes,
-            Self::Array(_) => SchemaType::Array,
-            Self::Map(_) => SchemaType::Map,
-            Self::Struct(_) => SchemaType::Struct,
-        })
+    pub fn kind(&self) -> Option<SchemaType> {
+        self.borrowed().kind()
     }
 
     /// The name of the value's type for error messages, such as `INT32`, or `null`.
     #[must_use]
-    pub const fn kind_name(&self) -> &'static str {
-        match self.kind() {
-            Some(kind) => kind.name(),
-            None => "null",
-        }
+    pub fn kind_name(&self) -> &'static str {
+        self.borrowed().kind_name()
     }
 
     /// The text, if this is text.

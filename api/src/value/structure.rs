@@ -1,15 +1,16 @@
-//! Structs: named values in the order of a schema, each with all of them or with the few that it does not share.
+//! Structs: named values in the order of a schema, each with all of them, with the few that it does not share, or packed.
 //!
 //! Records that come in great numbers differ in few of their fields: of the seventeen that say where a change comes from, only the row's
 //! number changes within an event. Such structs share the rest ([`SharedFields`]): making one costs a single small allocation, and a
-//! converter may keep what it wrote of the shared part, by its address. Whoever only reads does not see the difference.
+//! converter may keep what it wrote of the shared part, by its address. Packed ones ([`PackedStructs`]) have no values before somebody
+//! looks. Whoever only reads does not see the difference.
 //! Invariant: a struct has exactly one value per field of its schema, in the schema's order.
 
 use std::fmt;
 use std::ops::{Index, Range};
 use std::sync::Arc;
 
-use super::Value;
+use super::{PackedStructs, Value};
 use crate::error::{Error, Result};
 use crate::schema::SchemaRef;
 
@@ -64,16 +65,15 @@ impl SharedFields {
 
 /// Named values in the order of a struct schema.
 #[derive(Clone)]
-pub struct Struct {
-    schema: SchemaRef,
-    fields: Fields,
-}
+pub struct Struct(Fields);
 
 #[derive(Clone)]
 enum Fields {
-    Own(Vec<Value>),
+    Own(SchemaRef, Vec<Value>),
     /// The own values are those of the fields that vary, in the order of their places.
     Sharing(Arc<SharedFields>, Box<[Value; VARYING_MAX]>),
+    /// The one of this number.
+    Packed(Arc<dyn PackedStructs>, usize),
 }
 
 impl Struct {
@@ -81,7 +81,7 @@ impl Struct {
     #[must_use]
     pub fn new(schema: SchemaRef) -> Self {
         let values = vec![Value::Null; schema.fields().len()];
-        Self { schema, fields: Fields::Own(values) }
+        Self(Fields::Own(schema, values))
     }
 
     /// A struct of these values, which stand in the order of the schema's fields.
@@ -90,48 +90,68 @@ impl Struct {
     /// `BadRecord` when there are more or fewer values than fields.
     pub fn of(schema: SchemaRef, values: Vec<Value>) -> Result<Self> {
         check_count(&schema, values.len())?;
-        Ok(Self { schema, fields: Fields::Own(values) })
+        Ok(Self(Fields::Own(schema, values)))
     }
 
     /// A struct with these values at the places that vary, in their order, and the shared ones elsewhere. Where fewer than
     /// [`VARYING_MAX`] vary, the rest of `own` means nothing.
     #[must_use]
     pub fn sharing(shared: &Arc<SharedFields>, own: [Value; VARYING_MAX]) -> Self {
-        let schema = SchemaRef::clone(&shared.schema);
-        Self { schema, fields: Fields::Sharing(Arc::clone(shared), Box::new(own)) }
+        Self(Fields::Sharing(Arc::clone(shared), Box::new(own)))
+    }
+
+    /// The struct of this number among packed ones.
+    #[must_use]
+    pub fn of_packed(packed: Arc<dyn PackedStructs>, number: usize) -> Self {
+        Self(Fields::Packed(packed, number))
     }
 
     /// What this struct shares, and its own values at the places that vary. `None` when all are its own.
     #[must_use]
     pub fn shared(&self) -> Option<(&Arc<SharedFields>, &[Value])> {
-        match &self.fields {
-            Fields::Own(_) => None,
+        match &self.0 {
+            Fields::Own(..) => None,
             Fields::Sharing(shared, own) => own.get(..shared.varying.len()).map(|own| (shared, own)),
+            Fields::Packed(packed, number) => packed.unpacked(*number).shared(),
+        }
+    }
+
+    /// The packed structs that this is one of, and its number among them, for whoever would rather have it shown.
+    #[must_use]
+    pub fn packed(&self) -> Option<(&dyn PackedStructs, usize)> {
+        match &self.0 {
+            Fields::Packed(packed, number) => Some((&**packed, *number)),
+            _ => None,
         }
     }
 
     /// The schema.
     #[must_use]
-    pub const fn schema(&self) -> &SchemaRef {
-        &self.schema
+    pub fn schema(&self) -> &SchemaRef {
+        match &self.0 {
+            Fields::Own(schema, _) => schema,
+            Fields::Sharing(shared, _) => &shared.schema,
+            Fields::Packed(packed, _) => packed.schema(),
+        }
     }
 
     /// The values, one per field, in the schema's order.
     #[must_use]
     pub fn values(&self) -> StructValues<'_> {
-        match &self.fields {
-            Fields::Own(values) => StructValues { values, own: None },
+        match &self.0 {
+            Fields::Own(_, values) => StructValues { values, own: None },
             Fields::Sharing(shared, own) => {
                 StructValues { values: &shared.values, own: Some((&shared.varying, &**own)) }
             }
+            Fields::Packed(packed, number) => packed.unpacked(*number).values(),
         }
     }
 
     /// The values, to be taken apart.
     #[must_use]
     pub fn into_values(self) -> Vec<Value> {
-        match self.fields {
-            Fields::Own(values) => values,
+        match self.0 {
+            Fields::Own(_, values) => values,
             Fields::Sharing(shared, own) => {
                 let mut values = shared.values.clone();
                 for (place, value) in shared.varying.iter().zip(*own) {
@@ -139,19 +159,20 @@ impl Struct {
                 }
                 values
             }
+            Fields::Packed(packed, number) => packed.unpacked(number).values().to_vec(),
         }
     }
 
     /// A field's value as it is (Connect's `getWithoutDefault`).
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.schema.field(field).and_then(|(index, _)| self.values().get(index))
+        self.schema().field(field).and_then(|(index, _)| self.values().get(index))
     }
 
     /// A field's value, or its schema's default when it is null (Connect's `get`).
     #[must_use]
     pub fn get_or_default(&self, field: &str) -> Option<&Value> {
-        let (index, field) = self.schema.field(field)?;
+        let (index, field) = self.schema().field(field)?;
         match self.values().get(index)? {
             Value::Null => field.schema.default_value().or(Some(&Value::Null)),
             value => Some(value),
@@ -163,13 +184,17 @@ impl Struct {
     /// # Errors
     /// `BadRecord` when the schema has no such field.
     pub fn put(&mut self, field: &str, value: impl Into<Value>) -> Result<()> {
-        let Some((index, _)) = self.schema.field(field) else {
+        let Some((index, _)) = self.schema().field(field) else {
             return Err(Error::bad_record(format!("{field} is not a valid field name")));
         };
-        let fields = std::mem::replace(&mut self.fields, Fields::Own(Vec::new()));
-        let mut values = Self { schema: SchemaRef::clone(&self.schema), fields }.into_values();
-        values[index] = value.into();
-        self.fields = Fields::Own(values);
+        if !matches!(self.0, Fields::Own(..)) {
+            let schema = SchemaRef::clone(self.schema());
+            let fields = std::mem::replace(&mut self.0, Fields::Own(SchemaRef::clone(&schema), Vec::new()));
+            self.0 = Fields::Own(schema, Self(fields).into_values());
+        }
+        if let Fields::Own(_, values) = &mut self.0 {
+            values[index] = value.into();
+        }
         Ok(())
     }
 
@@ -185,7 +210,7 @@ impl Struct {
 
 impl PartialEq for Struct {
     fn eq(&self, other: &Self) -> bool {
-        self.schema == other.schema && self.values() == other.values()
+        self.schema() == other.schema() && self.values() == other.values()
     }
 }
 
@@ -193,7 +218,7 @@ impl fmt::Debug for Struct {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Struct")
-            .field("schema", &self.schema)
+            .field("schema", self.schema())
             .field("values", &self.values())
             .finish()
     }

@@ -281,7 +281,7 @@ pub fn sanitized(name: &str) -> String {
 }
 
 /// What the envelopes of rows share that are handled at one moment: all but the images and the source block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Frames {
     now: Moment,
     made: Vec<(&'static str, Arc<SharedFields>)>,
@@ -295,7 +295,7 @@ impl Frames {
     }
 
     /// The frame of an operation on a table.
-    fn of(&mut self, op: &'static str, envelope: &SchemaRef) -> Result<&Arc<SharedFields>> {
+    pub(super) fn of(&mut self, op: &'static str, envelope: &SchemaRef) -> Result<&Arc<SharedFields>> {
         let is_it = |(known, frame): &(&str, Arc<SharedFields>)| {
             *known == op && Arc::ptr_eq(frame.schema(), envelope)
         };
@@ -411,6 +411,30 @@ impl TableRecords {
     #[must_use]
     pub const fn topic(&self) -> &Text {
         &self.topic
+    }
+
+    /// The schema of the envelopes.
+    #[must_use]
+    pub const fn envelope(&self) -> &SchemaRef {
+        &self.envelope
+    }
+
+    /// The schema of the rows.
+    #[must_use]
+    pub const fn row(&self) -> &SchemaRef {
+        &self.row
+    }
+
+    /// The schema of the keys and the columns that they are of, if there are keys.
+    #[must_use]
+    pub fn key_parts(&self) -> Option<(&SchemaRef, &[usize])> {
+        self.key.as_ref().map(|(schema, columns)| (schema, &**columns))
+    }
+
+    /// Whether rows are written as they are in the table, each of them: none is left out or changed, and no column either.
+    #[must_use]
+    pub fn keeps_rows(&self) -> bool {
+        self.masks.is_empty() && self.projection.is_none() && !self.skip_unchanged
     }
 
     fn key_of(&self, row: &[Value]) -> Result<SchemaAndValue> {

@@ -15,6 +15,7 @@ pub mod history;
 pub mod incremental;
 pub mod notification;
 pub mod outbox;
+pub mod packed_rows;
 pub mod position;
 pub mod queue;
 pub mod reader;

@@ -42,8 +42,8 @@ impl Outbox {
     /// Adds an event whose rows become records when they are polled.
     pub fn push_event(&mut self, event: RowEvent) {
         self.close_records();
-        self.weigh(event.images.len());
-        self.part_rows = self.part_rows.saturating_add(event.rows);
+        self.weigh(event.weight());
+        self.part_rows = self.part_rows.saturating_add(event.rows_left());
         self.parts.push(Part::Event(Box::new(event)));
     }
 

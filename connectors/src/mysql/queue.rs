@@ -142,7 +142,7 @@ impl Receiver {
                 Part::Records(made) => records.extend(made),
                 Part::Event(mut event) => {
                     let outcome = event.take(handful - records.len(), &mut records);
-                    if event.rows > 0 {
+                    if event.rows_left() > 0 {
                         self.parts.push_front(Part::Event(event));
                     }
                     if let Err(error) = outcome {

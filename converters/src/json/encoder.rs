@@ -3,7 +3,12 @@
 //! On the hot path. Field names stand as prepared bytes with their separators, the schema's own JSON and the text for null are rendered
 //! once. The invariant: an encoder holds its schema's `Arc`, so a struct with the same pointer fits without a look at its fields.
 
-use api::{Field, Schema, SchemaRef, SchemaType, Struct, Value, logical, same_schema};
+use std::sync::Arc;
+
+use api::{
+    Field, PackedStructs, Schema, SchemaRef, SchemaType, SharedFields, ShowFields, Struct, StructRef, Value,
+    ValueRef, logical, same_schema,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -76,13 +81,13 @@ impl Encoder {
 
     /// Appends the value alone.
     pub(super) fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
-        self.node.write(value, out)
+        self.node.write(value.borrowed(), out)
     }
 
     /// Appends the value with its schema.
     pub(super) fn write_enveloped(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
         out.extend_from_slice(self.envelope.as_ref().map_err(Fault::clone)?);
-        self.node.write(value, out)?;
+        self.node.write(value.borrowed(), out)?;
         out.push(b'}');
         Ok(())
     }
@@ -95,7 +100,7 @@ impl Node {
         node.null = match schema.default_value() {
             Some(default) if options.replace_null_with_default => {
                 let mut text = Vec::new();
-                node.write(default, &mut text).map(|()| text.into_boxed_slice())
+                node.write(default.borrowed(), &mut text).map(|()| text.into_boxed_slice())
             }
             _ if schema.is_optional() => Ok(Box::from(*b"null")),
             _ => Err(Fault::new(
@@ -106,22 +111,23 @@ impl Node {
     }
 
     /// Appends one value. What rows are mostly made of comes first.
-    pub(super) fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    #[inline]
+    pub(super) fn write(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (&mut self.kind, value) {
-            (Kind::Plain(SchemaType::String), Value::String(text)) => write_string(text, out),
-            (Kind::Plain(SchemaType::Int64), Value::Int64(number)) => write_integer(*number, out),
-            (Kind::Plain(SchemaType::Int32), Value::Int32(number)) => write_integer(*number, out),
-            (_, Value::Null) => out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?),
-            (Kind::Struct(node), Value::Struct(row)) => return node.write(row, out),
+            (Kind::Plain(SchemaType::String), ValueRef::String(text)) => write_string(text, out),
+            (Kind::Plain(SchemaType::Int64), ValueRef::Int64(number)) => write_integer(number, out),
+            (Kind::Plain(SchemaType::Int32), ValueRef::Int32(number)) => write_integer(number, out),
+            (_, ValueRef::Null) => out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?),
+            (Kind::Struct(node), ValueRef::Struct(row)) => return node.write(row, out),
             _ => return self.write_other(value, out),
         }
         Ok(())
     }
 
-    fn write_other(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn write_other(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (&mut self.kind, value) {
             (Kind::Plain(kind), value) if value.kind() == Some(*kind) => write_primitive(value, out),
-            (Kind::Decimal { scale }, Value::Bytes(unscaled)) => {
+            (Kind::Decimal { scale }, ValueRef::Bytes(unscaled)) => {
                 let too_large = || {
                     Fault::new(format!(
                         "Decimal of {} bytes is too large to be written as a number",
@@ -131,13 +137,16 @@ impl Node {
                 out.extend_from_slice(java_text::decimal(unscaled, *scale).ok_or_else(too_large)?.as_bytes());
                 Ok(())
             }
-            (Kind::Array(items), Value::Array(values)) => write_array(items, values, out),
-            (Kind::ObjectMap(values), Value::Map(entries)) => write_object(values, entries, out),
-            (Kind::PairsMap(nodes), Value::Map(entries)) => {
+            (Kind::Array(items), ValueRef::Array(values)) => write_array(items, values, out),
+            (Kind::ObjectMap(values), ValueRef::Map(entries)) => write_object(values, entries, out),
+            (Kind::PairsMap(nodes), ValueRef::Map(entries)) => {
                 write_pairs(&mut nodes.0, &mut nodes.1, entries, out)
             }
-            (Kind::Untyped(kind, options), value) if value.kind() == Some(*kind) => {
-                write_schemaless(value, *options, out)
+            (Kind::Untyped(SchemaType::Array, options), ValueRef::Array(values)) => {
+                write_list(values, *options, out)
+            }
+            (Kind::Untyped(SchemaType::Map, options), ValueRef::Map(entries)) => {
+                write_entries(entries, *options, out)
             }
             (Kind::Malformed(problem), _) => Err(Fault::new(*problem)),
             (kind, value) => {
@@ -204,24 +213,86 @@ fn fields(fields: &[Field], options: Options) -> Box<[FieldNode]> {
 }
 
 impl StructNode {
-    fn write(&mut self, row: &Struct, out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn write(&mut self, row: StructRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         if !same_schema(row.schema(), &self.schema) {
             return Err(Fault::new("Mismatching schema."));
         }
-        if let Some((shared, own)) = row.shared() {
-            if !self.shared.as_ref().is_some_and(|text| text.is_of(shared)) {
-                self.shared = SharedText::new(shared, &mut self.fields).ok();
+        match row {
+            StructRef::Made(row) => {
+                if let Some((packed, number)) = row.packed() {
+                    self.write_packed(packed, number, out)
+                } else if let Some((shared, own)) = row.shared() {
+                    self.write_sharing(shared, own.iter().map(Value::borrowed), out)
+                } else {
+                    self.write_made(row, out)
+                }
             }
-            if let Some(text) = &self.shared {
-                return text.write(own, &mut self.fields, out);
-            }
+            StructRef::Sharing(shared, own) => self.write_sharing(shared, own.iter().copied(), out),
+            StructRef::Each(row) => self.write_each(row, out),
         }
+    }
+
+    fn write_packed(
+        &mut self,
+        packed: &dyn PackedStructs,
+        number: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mut outcome = Ok(());
+        packed.show(number, &mut |row| outcome = self.write(row, out));
+        outcome
+    }
+
+    fn write_sharing<'a>(
+        &mut self,
+        shared: &Arc<SharedFields>,
+        own: impl Iterator<Item = ValueRef<'a>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if !self.shared.as_ref().is_some_and(|text| text.is_of(shared)) {
+            self.shared = Some(SharedText::new(shared, &mut self.fields)?);
+        }
+        match &self.shared {
+            Some(text) => text.write(own, &mut self.fields, out),
+            None => Ok(()),
+        }
+    }
+
+    fn write_made(&mut self, row: &Struct, out: &mut Vec<u8>) -> Result<(), Fault> {
         for (index, (field, value)) in self.fields.iter_mut().zip(row.values()).enumerate() {
-            out.extend_from_slice(&field.prefix);
-            field.node.write(value, out).map_err(|fault| fault.inside(&self.schema.fields()[index].name))?;
+            field
+                .write(value.borrowed(), out)
+                .map_err(|fault| fault.inside(&self.schema.fields()[index].name))?;
         }
-        out.extend_from_slice(if self.fields.is_empty() { b"{}" } else { b"}" });
+        self.end(out);
         Ok(())
+    }
+
+    fn write_each(&mut self, row: &dyn ShowFields, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let (mut fields, mut outcome) = (self.fields.iter_mut(), Ok(()));
+        let mut place = 0;
+        let shown = row.show_each(&mut |value| {
+            if let (Some(field), Ok(())) = (fields.next(), &outcome) {
+                outcome = field.write(value, out);
+                place += usize::from(outcome.is_ok());
+            }
+        });
+        outcome.map_err(|fault| fault.inside(&self.schema.fields()[place].name))?;
+        shown.map_err(|error| Fault::new(error.to_string()))?;
+        self.end(out);
+        Ok(())
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.fields.is_empty() { b"{}" } else { b"}" });
+    }
+}
+
+impl FieldNode {
+    #[inline]
+    fn write(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        out.extend_from_slice(&self.prefix);
+        self.node.write(value, out)
     }
 }
 
@@ -229,7 +300,7 @@ fn write_array(items: &mut Node, values: &[Value], out: &mut Vec<u8>) -> Result<
     out.push(b'[');
     for (index, value) in values.iter().enumerate() {
         separate(index, out);
-        items.write(value, out)?;
+        items.write(value.borrowed(), out)?;
     }
     out.push(b']');
     Ok(())
@@ -244,7 +315,7 @@ fn write_object(values: &mut Node, entries: &[(Value, Value)], out: &mut Vec<u8>
         };
         write_string(key, out);
         out.push(b':');
-        values.write(value, out).map_err(|fault| fault.inside(key))?;
+        values.write(value.borrowed(), out).map_err(|fault| fault.inside(key))?;
     }
     out.push(b'}');
     Ok(())
@@ -260,9 +331,9 @@ fn write_pairs(
     for (index, (key, value)) in entries.iter().enumerate() {
         separate(index, out);
         out.push(b'[');
-        keys.write(key, out)?;
+        keys.write(key.borrowed(), out)?;
         out.push(b',');
-        values.write(value, out)?;
+        values.write(value.borrowed(), out)?;
         out.push(b']');
     }
     out.push(b']');
@@ -276,22 +347,22 @@ fn separate(index: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends a value that has no parts. Others are not written by this function, and say so.
-fn write_primitive(value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_primitive(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match value {
-        Value::Boolean(true) => out.extend_from_slice(b"true"),
-        Value::Boolean(false) => out.extend_from_slice(b"false"),
-        Value::Int8(number) => write_integer(*number, out),
-        Value::Int16(number) => write_integer(*number, out),
-        Value::Int32(number) => write_integer(*number, out),
-        Value::Int64(number) => write_integer(*number, out),
-        Value::Float32(number) if !number.is_finite() => write_special(f64::from(*number), out),
-        Value::Float32(number) => java_text::write_f32(*number, out),
-        Value::Float64(number) if !number.is_finite() => write_special(*number, out),
-        Value::Float64(number) => java_text::write_f64(*number, out),
-        Value::String(text) => write_string(text, out),
-        Value::Bytes(bytes) => write_base64(bytes, out),
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+        ValueRef::Boolean(true) => out.extend_from_slice(b"true"),
+        ValueRef::Boolean(false) => out.extend_from_slice(b"false"),
+        ValueRef::Int8(number) => write_integer(number, out),
+        ValueRef::Int16(number) => write_integer(number, out),
+        ValueRef::Int32(number) => write_integer(number, out),
+        ValueRef::Int64(number) => write_integer(number, out),
+        ValueRef::Float32(number) if !number.is_finite() => write_special(f64::from(number), out),
+        ValueRef::Float32(number) => java_text::write_f32(number, out),
+        ValueRef::Float64(number) if !number.is_finite() => write_special(number, out),
+        ValueRef::Float64(number) => java_text::write_f64(number, out),
+        ValueRef::String(text) => write_string(text, out),
+        ValueRef::Bytes(bytes) => write_base64(bytes, out),
+        ValueRef::Null => out.extend_from_slice(b"null"),
+        ValueRef::Array(_) | ValueRef::Map(_) | ValueRef::Struct(_) => {
             return Err(Fault::new(format!(
                 "{} without its schema cannot be written as JSON",
                 value.kind_name()
@@ -323,38 +394,44 @@ fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends a value that has no schema, as Connect infers one from its class: maps with text keys are objects, others lists of pairs.
 pub(super) fn write_schemaless(value: &Value, options: Options, out: &mut Vec<u8>) -> Result<(), Fault> {
     match value {
-        Value::Array(values) => {
-            out.push(b'[');
-            for (index, value) in values.iter().enumerate() {
-                separate(index, out);
-                write_schemaless(value, options, out)?;
-            }
-            out.push(b']');
-        }
-        Value::Map(entries) if entries.iter().all(|(key, _)| key.as_str().is_some()) => {
-            out.push(b'{');
-            for (index, (key, value)) in entries.iter().enumerate() {
-                separate(index, out);
-                write_schemaless(key, options, out)?;
-                out.push(b':');
-                write_schemaless(value, options, out)?;
-            }
-            out.push(b'}');
-        }
-        Value::Map(entries) => {
-            out.push(b'[');
-            for (index, (key, value)) in entries.iter().enumerate() {
-                separate(index, out);
-                out.push(b'[');
-                write_schemaless(key, options, out)?;
-                out.push(b',');
-                write_schemaless(value, options, out)?;
-                out.push(b']');
-            }
-            out.push(b']');
-        }
-        Value::Struct(row) => return Node::new(row.schema(), options).write(value, out),
-        _ => return write_primitive(value, out),
+        Value::Array(values) => write_list(values, options, out),
+        Value::Map(entries) => write_entries(entries, options, out),
+        Value::Struct(row) => Node::new(row.schema(), options).write(value.borrowed(), out),
+        _ => write_primitive(value.borrowed(), out),
     }
+}
+
+fn write_list(values: &[Value], options: Options, out: &mut Vec<u8>) -> Result<(), Fault> {
+    out.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        separate(index, out);
+        write_schemaless(value, options, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_entries(entries: &[(Value, Value)], options: Options, out: &mut Vec<u8>) -> Result<(), Fault> {
+    if entries.iter().all(|(key, _)| key.as_str().is_some()) {
+        out.push(b'{');
+        for (index, (key, value)) in entries.iter().enumerate() {
+            separate(index, out);
+            write_schemaless(key, options, out)?;
+            out.push(b':');
+            write_schemaless(value, options, out)?;
+        }
+        out.push(b'}');
+        return Ok(());
+    }
+    out.push(b'[');
+    for (index, (key, value)) in entries.iter().enumerate() {
+        separate(index, out);
+        out.push(b'[');
+        write_schemaless(key, options, out)?;
+        out.push(b',');
+        write_schemaless(value, options, out)?;
+        out.push(b']');
+    }
+    out.push(b']');
     Ok(())
 }

@@ -58,7 +58,7 @@ fn write_schema(
     write_parameters(schema, out);
     if let Some(default) = schema.default_value() {
         out.extend_from_slice(b",\"default\":");
-        Node::new(schema, options).write(default, out)?;
+        Node::new(schema, options).write(default.borrowed(), out)?;
     }
     if let Some(field) = field {
         write_entry("field", field, out);

@@ -2,11 +2,11 @@
 //!
 //! On the hot path: the records of an event share nearly all that they say of where they come from. Why the copy is what would have been
 //! written anew: it was written by the same nodes from the same values, and it holds them, so while it is kept no other
-//! [`SharedFields`] can have their address. A shared value that cannot be written keeps nothing, and the struct fails as any other.
+//! [`SharedFields`] can have their address. A shared value that cannot be written keeps nothing: the struct fails, as any other.
 
 use std::sync::Arc;
 
-use api::{SharedFields, Value};
+use api::{SharedFields, ValueRef};
 
 use super::encoder::FieldNode;
 use super::fault::Fault;
@@ -29,7 +29,8 @@ impl SharedText {
             if fields.varying().contains(&place) {
                 gaps.push(text.len());
             } else {
-                node.node.write(value, &mut text)?;
+                let name = || &fields.schema().fields()[place].name;
+                node.node.write(value.borrowed(), &mut text).map_err(|fault| fault.inside(name()))?;
             }
         }
         text.extend_from_slice(if nodes.is_empty() { b"{}" } else { b"}" });
@@ -42,9 +43,9 @@ impl SharedText {
     }
 
     /// Appends a struct with these values where its fields vary.
-    pub(super) fn write(
+    pub(super) fn write<'a>(
         &self,
-        own: &[Value],
+        own: impl Iterator<Item = ValueRef<'a>>,
         nodes: &mut [FieldNode],
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
@@ -62,7 +63,7 @@ impl SharedText {
 
 #[cfg(test)]
 mod tests {
-    use api::{Schema, SchemaRef, SchemaType, Struct, VARYING_MAX};
+    use api::{Schema, SchemaRef, SchemaType, Struct, VARYING_MAX, Value};
 
     use super::*;
     use crate::json::encoder::{Encoder, Options};

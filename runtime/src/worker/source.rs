@@ -236,6 +236,7 @@ impl SourceLoop {
     /// The hot path: appends records until the batch is done or something has to be waited for.
     fn append_all(&mut self, work: &mut Work) -> Result<Step> {
         let keep = self.tolerance.policy().retries();
+        work.now_ms = now_ms();
         while let Some((stage, record)) = work.take() {
             let record = match self.pipeline.transform(stage, record, keep) {
                 Ok(Some(record)) => record,
@@ -253,7 +254,7 @@ impl SourceLoop {
                 }
             };
             self.topics.check(&record.topic)?;
-            match append(&mut self.pipeline, &self.producer, &record, &work.delivery) {
+            match append(&mut self.pipeline, &self.producer, &record, work) {
                 Ok(bytes) => {
                     self.tolerance.succeeded();
                     work.written += 1;

@@ -8,10 +8,10 @@ use std::io::{self, Read, Write};
 
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::FrameDecoder;
 
 use super::error::BatchError;
-use super::snappy;
+use super::{lz4, snappy};
 
 /// Kafka's default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
@@ -114,7 +114,7 @@ pub fn deflate(codec: Compression, bytes: &[u8], output: &mut Vec<u8>) -> Result
         Compression::None => output.write_all(bytes),
         Compression::Gzip => deflate_gzip(bytes, output),
         Compression::Snappy => snappy::deflate(bytes, output),
-        Compression::Lz4 => deflate_lz4(bytes, output),
+        Compression::Lz4 => lz4::deflate(bytes, output),
         Compression::Zstd => zstd::stream::copy_encode(bytes, output, ZSTD_LEVEL),
     };
     result.map_err(|source| BatchError::Deflate { codec: codec.name(), source })
@@ -124,14 +124,6 @@ fn deflate_gzip(bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
     let mut encoder = GzEncoder::new(output, flate2::Compression::default());
     encoder.write_all(bytes)?;
     encoder.finish().map(|_output| ())
-}
-
-fn deflate_lz4(bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
-    // Kafka's Java decoder wants independent blocks; 64 KiB is its own default.
-    let frame = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
-    let mut encoder = FrameEncoder::with_frame_info(frame, output);
-    encoder.write_all(bytes)?;
-    encoder.finish().map(|_output| ()).map_err(io::Error::other)
 }
 
 /// Inflates `bytes` within the limits.

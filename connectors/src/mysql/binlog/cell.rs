@@ -4,6 +4,7 @@
 //! when the decoder is prepared. Invariant: reading a cell takes exactly its bytes, or fails.
 //! Source: MySQL's `Field::pack` and libs/mysql/binlog/event/rows_event.h.
 
+mod show;
 mod temporal;
 
 use api::{Bytes, SchemaRef, Text, Value};

@@ -2,7 +2,9 @@
 //!
 //! The hot path of streaming: a [`RowDecoder`] is prepared once per table map and shape, with every type, length,
 //! character set and word list resolved; a row then costs one vector, and what its values own. Text that is UTF-8 already
-//! and bytes are slices of the packet. Invariant: a decoder only exists for a table map that fits its shape.
+//! and bytes are slices of the packet. Rows whose values nobody asks for are shown as they lie there (`shown`). Invariant: a decoder only exists for a table map that fits its shape.
+
+mod shown;
 
 use api::{Bytes, SchemaRef, Value};
 
@@ -19,6 +21,8 @@ use crate::mysql::types::TypeOptions;
 pub struct RowDecoder {
     table: TableId,
     cells: Vec<Cell>,
+    /// Whether any bytes are values in every column.
+    are_sure: bool,
 }
 
 impl RowDecoder {
@@ -29,9 +33,12 @@ impl RowDecoder {
     /// [`RowError::Mismatch`] when map and shape disagree about the columns: their number, names, types or signs.
     pub fn prepare(map: &TableMap, shape: &TableShape, options: &TypeOptions) -> Result<Self, RowError> {
         let columns = check(map, shape)?;
-        let cells =
-            columns.iter().zip(&map.columns).map(|(column, layout)| Cell::new(column, layout, options));
-        Ok(Self { table: shape.id.clone(), cells: cells.collect() })
+        let cells: Vec<Cell> = columns
+            .iter()
+            .zip(&map.columns)
+            .map(|(column, layout)| Cell::new(column, layout, options))
+            .collect();
+        Ok(Self { table: shape.id.clone(), are_sure: cells.iter().all(Cell::is_sure), cells })
     }
 
     /// Gives columns whose values are structs the schema that their field has in the records, with its notes.
@@ -59,25 +66,6 @@ impl RowDecoder {
         let (values, length) = self.decode_from(reader, columns_present, image, None)?;
         drop(image.split_to(length));
         Ok(values)
-    }
-
-    /// How many rows these images are, each of them one image per bitmap: a look at their lengths only, much cheaper than decoding.
-    ///
-    /// # Errors
-    /// When an image is cut off. Values are not looked at.
-    pub fn count_rows(&self, columns_present: &[&[u8]], images: &[u8]) -> Result<usize, RowError> {
-        let mut reader = Reader::new(images);
-        let mut rows = 0;
-        while !reader.is_empty() {
-            let before = reader.position();
-            columns_present.iter().try_for_each(|columns| self.pass(&mut reader, columns))?;
-            rows += 1;
-            if reader.position() == before {
-                let source = OutOfBytes { position: before, wanted: 1, left: reader.left() };
-                return Err(self.cut_off("(all)", source));
-            }
-        }
-        Ok(rows)
     }
 
     /// Passes over one image.

@@ -87,6 +87,16 @@ impl Changes<'_> {
         Ok(())
     }
 
+    /// A row that stays packed, whose key did not change; a tombstone follows one that was deleted.
+    pub fn packed(&mut self, (key, value): (SchemaAndValue, SchemaAndValue), number: i32, is_deleted: bool) {
+        let done = self.offset(number, 1);
+        if is_deleted && self.rows.table.tombstones {
+            self.rows.push_record(key.clone(), value, None, self.offset(number, 0));
+            return self.rows.push_record(key, SchemaAndValue::NULL, None, done);
+        }
+        self.rows.push_record(key, value, None, done);
+    }
+
     /// The table was emptied.
     ///
     /// # Errors

@@ -143,13 +143,19 @@ impl SourceBlock {
     /// # Errors
     /// Never, as long as the block was made for its own schema.
     pub fn value(&self, row: i32) -> Result<Value> {
-        let shared = match self.shared.get() {
-            Some(shared) => shared,
-            None => {
-                let made = SharedFields::new(Arc::clone(&self.schema), self.values.clone(), &[ROW])?;
-                self.shared.get_or_init(|| made)
-            }
-        };
+        let shared = self.shared()?;
         Ok(Value::Struct(Struct::sharing(shared, [Value::Int32(row), Value::Null, Value::Null])))
+    }
+
+    /// What the blocks of all rows share: all but the row's number.
+    ///
+    /// # Errors
+    /// As [`SourceBlock::value`].
+    pub fn shared(&self) -> Result<&Arc<SharedFields>> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let made = SharedFields::new(Arc::clone(&self.schema), self.values.clone(), &[ROW])?;
+        Ok(self.shared.get_or_init(|| made))
     }
 }

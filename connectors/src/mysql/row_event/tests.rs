@@ -52,22 +52,19 @@ fn event(words: &[u8], failures: FailureHandling) -> RowEvent {
         [&[0][..], &id, &[*word]].concat()
     };
     let images = Bytes::from(words.iter().enumerate().flat_map(row).collect::<Vec<u8>>());
-    let rows = table.decoder.count_rows(&[&[0xff]], &images).unwrap();
-    assert_eq!(rows, words.len());
-    RowEvent {
+    let starts = table.decoder.find_images(&[&[0xff]], &images).unwrap();
+    let rows = EventRows {
         table: Arc::new(table),
         kind: RowsKind::Insert,
         columns: [Bytes::from_static(&[0xff]), Bytes::new()],
         images,
-        rows,
-        number: 0,
+        starts,
         source: SourceBlock::new(envelopes.source_schema(), Flavour::MySql, &Origin::default()),
         frames: Frames::new(Moment::now()),
-        offset: Arc::new(FlatMap::new()),
-        events: 2,
-        place: ("binlog.000001".into(), 4711),
-        failures,
-    }
+    };
+    assert_eq!(rows.count(), words.len());
+    let (offset, place) = (Arc::new(FlatMap::new()), ("binlog.000001".into(), 4711));
+    RowEvent::new(rows, EventPlace { offset, events: 2, place, failures }).unwrap()
 }
 
 /// Which row of its event a record is, by its source block and by its offset.

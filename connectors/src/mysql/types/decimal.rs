@@ -4,7 +4,7 @@
 //! library is needed. Source of the binary form: MySQL's `decimal2bin` (strings/decimal.cc): groups of nine digits in
 //! four bytes, most significant first, shorter groups at both ends, the sign in the first bit and negative ones inverted.
 
-use api::{Bytes, Value};
+use api::{Bytes, Value, ValueRef};
 
 use super::DecimalHandling;
 
@@ -33,6 +33,19 @@ impl DecimalForm {
 
     /// Reads packed digits, which are as many bytes as [`DecimalForm::packed_length`] says.
     pub(crate) fn packed(self, bytes: &[u8]) -> Value {
+        self.finish(&self.unpack(bytes))
+    }
+
+    /// [`DecimalForm::packed`], shown rather than made.
+    pub(crate) fn show_packed(self, bytes: &[u8], taker: &mut dyn FnMut(ValueRef<'_>)) {
+        let number = self.unpack(bytes);
+        match self.handling {
+            DecimalHandling::Precise => number.with_bytes(|bytes| taker(ValueRef::Bytes(bytes))),
+            _ => taker(self.finish(&number).borrowed()),
+        }
+    }
+
+    fn unpack(self, bytes: &[u8]) -> Number {
         let negative = bytes.first().is_some_and(|first| first & 0x80 == 0);
         let mut number = Number { negative, ..Number::default() };
         let integer = self.precision.saturating_sub(self.scale);
@@ -54,7 +67,7 @@ impl DecimalForm {
             }
             number.push(digits, group);
         }
-        self.finish(&number)
+        number
     }
 
     /// Reads text such as `-12.340` or `1e3`, rounding half away from zero to the column's scale.
@@ -144,6 +157,18 @@ impl Number {
 
     /// Big-endian two's complement in as few bytes as Java's `BigInteger.toByteArray`.
     fn to_bytes(&self) -> Bytes {
+        self.with_bytes(Bytes::copy_from_slice)
+    }
+
+    /// Gives `taker` those bytes.
+    fn with_bytes<T>(&self, taker: impl FnOnce(&[u8]) -> T) -> T {
+        if let ([_, 0, 0, 0], Ok(number)) = (self.words, i64::try_from(self.words[0])) {
+            let number = if self.negative { -number } else { number };
+            // The bits that only repeat the sign, but for one.
+            let redundant = (number ^ (number >> 63)).leading_zeros() - 1;
+            let bytes = number.to_be_bytes();
+            return taker(&bytes[usize::try_from(redundant / 8).unwrap_or_default()..]);
+        }
         let mut bytes = [0_u8; BYTES_MAX];
         let mut carry = self.negative;
         for (place, word) in self.words.iter().enumerate() {
@@ -157,7 +182,7 @@ impl Number {
         let redundant =
             |pair: &[u8]| pair[0] == sign && (sign == 0 || sign == 0xff) && (pair[1] ^ sign) & 0x80 == 0;
         let start = bytes.windows(2).take_while(|pair| redundant(pair)).count();
-        Bytes::copy_from_slice(&bytes[start..])
+        taker(&bytes[start..])
     }
 
     fn to_text(&self, scale: usize) -> String {

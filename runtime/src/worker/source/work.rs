@@ -9,7 +9,7 @@ use std::time::Duration;
 use api::{Error, FlatMap, Record, SourceOffset, SourceRecord};
 use broker_client::{Delivery, Producer, ProducerRecord, RecordHeaders};
 
-use super::count;
+use super::{count, now_ms};
 use crate::worker::pipeline::{Pipeline, StageFailure};
 use crate::worker::tolerance::Stage;
 
@@ -36,6 +36,8 @@ pub(crate) struct Work {
     pub(crate) positions: Vec<Position>,
     pub(crate) written: u64,
     pub(crate) written_bytes: u64,
+    /// When records are appended that have no time of their own, in ms: one look at the clock serves many.
+    pub(super) now_ms: i64,
 }
 
 /// How far the batch gets in one source partition.
@@ -54,6 +56,7 @@ impl Work {
             positions: Vec::new(),
             written: 0,
             written_bytes: 0,
+            now_ms: now_ms(),
         }
     }
 
@@ -93,7 +96,7 @@ pub(super) fn append(
     pipeline: &mut Pipeline,
     producer: &Producer,
     record: &Record,
-    delivery: &Arc<Delivery>,
+    work: &Work,
 ) -> std::result::Result<u64, Refusal> {
     let encoded = pipeline.encode(record).map_err(Refusal::Failed)?;
     let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
@@ -103,9 +106,9 @@ pub(super) fn append(
         key: encoded.key,
         value: encoded.value,
         headers: RecordHeaders::Encoded(encoded.headers),
-        timestamp: record.timestamp,
+        timestamp: record.timestamp.or(Some(work.now_ms)),
     };
-    match producer.append(produced, delivery) {
+    match producer.append(produced, &work.delivery) {
         Ok(_partition) => Ok(count(bytes)),
         Err(broker_client::Error::TopicNotPrepared { .. }) => Err(Refusal::NotPrepared),
         Err(broker_client::Error::BufferFull { .. }) => Err(Refusal::Full),

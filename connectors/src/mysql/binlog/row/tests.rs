@@ -158,9 +158,10 @@ fn an_enum_number_without_a_word_is_an_error_not_a_null() {
 fn counting_rows_takes_the_bytes_that_decoding_takes() {
     let (decoder, image) = (decoder(), image());
     let two = [image.clone(), image.clone()].concat();
-    assert_eq!(decoder.count_rows(&[&[0xff]], &two).unwrap(), 2);
-    assert_eq!(decoder.count_rows(&[&[0xff], &[0xff]], &two).unwrap(), 1);
-    assert!(decoder.count_rows(&[&[0xff]], &two[..two.len() - 1]).is_err());
+    let half = u32::try_from(two.len() / 2).unwrap();
+    assert_eq!(decoder.find_images(&[&[0xff]], &two).unwrap(), [0, half]);
+    assert_eq!(decoder.find_images(&[&[0xff], &[0xff]], &two).unwrap(), [0, half]);
+    assert!(decoder.find_images(&[&[0xff]], &two[..two.len() - 1]).is_err());
     let passed = |bytes: &[u8]| {
         let mut reader = Reader::new(bytes);
         decoder.pass(&mut reader, &[0xff]).map(|()| reader.position())

@@ -9,7 +9,7 @@ use crate::mysql::binlog::event::{Rows, RowsKind};
 use crate::mysql::envelope::{Changes, Frames, Moment, Origin, RowSink, SourceBlock};
 use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
-use crate::mysql::row_event::{CapturedTable, RowEvent, too_many};
+use crate::mysql::row_event::{CapturedTable, EventPlace, EventRows, RowEvent, too_many};
 use crate::mysql::shape::TableId;
 
 impl Follower {
@@ -45,21 +45,24 @@ impl Follower {
     fn pass_rows(&mut self, reader: &mut Reader, rows: &Rows, table: &Arc<CapturedTable>) -> Result<()> {
         let bitmaps = [&*rows.columns, &*rows.columns_after];
         let per_row = if rows.kind == RowsKind::Update { &bitmaps[..] } else { &bitmaps[..1] };
-        let count = table.decoder.count_rows(per_row, &rows.images)?;
-        let event = RowEvent {
+        let starts = table.decoder.find_images(per_row, &rows.images)?;
+        let rows = EventRows {
             table: Arc::clone(table),
             kind: rows.kind,
             columns: [rows.columns.clone(), rows.columns_after.clone()],
             images: rows.images.clone(),
-            rows: count,
-            number: 0,
+            starts,
             source: self.source_block(reader, table),
             frames: Frames::new(Moment::now()),
+        };
+        let count = rows.count();
+        let place = EventPlace {
             offset: self.shared_offset(),
             events: signed(self.tracker.events()),
             place: (self.tracker.file().clone(), self.tracker.start()),
             failures: reader.events.config.failures,
         };
+        let event = RowEvent::new(rows, place)?;
         reader.outbox.push_event(event);
         self.tracker.hand_out_rows(count as u64);
         Ok(())
