@@ -23,6 +23,7 @@
 mod emit;
 pub mod keys;
 mod locks;
+mod packed;
 pub mod plan;
 mod progress;
 pub mod ranges;

@@ -12,7 +12,7 @@ use super::Setting;
 use super::plan::{Kind, Plan, Progress, extended, offset_entries};
 use super::progress::Meter;
 use super::ranges::{Batch, Range, TableReading};
-use super::row_batch::{IN_THE_MIDST, Mark, RowBatch};
+use super::row_batch::{BatchRows, IN_THE_MIDST, Mark, RowBatch};
 use crate::mysql::envelope::{Frames, Moment, Origin, SourceBlock, TableRecords};
 use crate::mysql::notification::Note;
 use crate::mysql::outbox::Outbox;
@@ -126,7 +126,7 @@ impl<'a> Emitter<'a> {
 
     /// Some rows of the current range.
     pub(super) async fn take(&mut self, table: &Arc<TableReading>, batch: Batch) -> Result<()> {
-        self.hand_out(false);
+        self.hand_out(false)?;
         let Some(current) = &mut self.current else { return Ok(()) };
         let resumed = table.number == self.progress.table && self.progress.key.is_some();
         let first_of_table = current.rows == 0 && !resumed;
@@ -168,7 +168,7 @@ impl<'a> Emitter<'a> {
     /// All ranges are read.
     pub(super) async fn finish(mut self) -> Result<()> {
         let any = self.held.is_some();
-        self.hand_out(true);
+        self.hand_out(true)?;
         let done = self.done();
         if !any {
             // Nothing is left to say so: an offset alone does.
@@ -183,8 +183,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// Hands out the held batch: it is known by now what follows it.
-    fn hand_out(&mut self, last: bool) {
-        let Some(held) = self.held.take() else { return };
+    fn hand_out(&mut self, last: bool) -> Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
         let before = self.running();
         let first = self.progress.rows == 0;
         let count = held.batch.rows.len();
@@ -204,17 +204,17 @@ impl<'a> Emitter<'a> {
         }
         let after = if last { self.done() } else { self.running() };
         let Held { table, records, block, batch, first_of_table, last_of_table } = held;
-        self.outbox.push_rows(RowBatch {
+        let rows = BatchRows {
             table,
             records,
             block,
             rows: batch.rows,
-            next: 0,
-            mark: Mark { first, first_of_table, last_of_table, last },
+            is_sure: batch.is_sure,
             frames: Frames::new(Moment::now()),
-            before,
-            after,
-        });
+        };
+        let mark = Mark { first, first_of_table, last_of_table, last };
+        self.outbox.push_rows(RowBatch::new(rows, mark, [before, after])?);
+        Ok(())
     }
 }
 

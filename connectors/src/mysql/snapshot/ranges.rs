@@ -49,6 +49,8 @@ pub struct TableReading {
 pub struct Batch {
     /// The rows.
     pub rows: TextRows,
+    /// Whether every cell was looked at and is a value: here, since the session's thread has the time.
+    pub is_sure: bool,
     /// The last row's key.
     pub end: Option<KeyValues>,
 }
@@ -298,7 +300,8 @@ fn reading(table: &TableReading, statement: &str) -> String {
 /// A batch of what was read, which ends at its last row.
 fn batch(table: &TableReading, rows: TextRows) -> Batch {
     let end = table.key.as_ref().and_then(|key| key.values(&rows.last()));
-    Batch { rows, end }
+    let is_sure = table.decoder.is_sure_of(&rows);
+    Batch { rows, is_sure, end }
 }
 
 /// Where a foreign statement's result has the table's columns, by name; `None` when it is our own.

@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use api::{Result, SourceOffset, SourceRecord};
+use api::{Error, FlatMap, Result, SchemaAndValue, SourceOffset, SourceRecord};
 
+use super::packed::PackedBatch;
 use super::ranges::TableReading;
 use crate::mysql::envelope::{Frames, RowSink, SourceBlock, TableRecords};
 use crate::mysql::wire::TextRows;
@@ -38,9 +39,9 @@ impl Mark {
     }
 }
 
-/// See the module.
+/// The rows of a batch and what records are made of them with.
 #[derive(Debug)]
-pub struct RowBatch {
+pub(super) struct BatchRows {
     /// From bytes to values.
     pub(super) table: Arc<TableReading>,
     /// From values to records.
@@ -49,29 +50,64 @@ pub struct RowBatch {
     pub(super) block: Arc<SourceBlock>,
     /// The rows.
     pub(super) rows: TextRows,
-    /// The one that is next.
-    pub(super) next: usize,
-    /// What the first row and the last are.
-    pub(super) mark: Mark,
+    /// Whether every cell was looked at and is a value.
+    pub(super) is_sure: bool,
     /// What the envelopes share.
     pub(super) frames: Frames,
-    /// The offset before the rows.
-    pub(super) before: SourceOffset,
-    /// The offset with them.
-    pub(super) after: SourceOffset,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct RowBatch {
+    rows: Arc<BatchRows>,
+    packed: Option<PackedBatch>,
+    frames: Frames,
+    /// The row that is next.
+    next: usize,
+    /// What the first row and the last are.
+    mark: Mark,
+    /// The offsets before the rows and with them.
+    offsets: [SourceOffset; 2],
+}
+
+impl BatchRows {
+    fn read(&self, row: usize, sink: &mut RowSink<'_>, offset: SourceOffset) -> Result<()> {
+        let values = self.table.decoder.decode_row(self.rows.bytes(), self.rows.row(row))?;
+        sink.read(values, offset)
+    }
+
+    /// The key and the value of a row's record.
+    pub(super) fn made(&self, row: usize) -> Result<[SchemaAndValue; 2]> {
+        let (mut frames, mut out) = (self.frames.clone(), Vec::new());
+        let mut sink =
+            RowSink { table: &self.records, source: &self.block, frames: &mut frames, out: &mut out };
+        self.read(row, &mut sink, SourceOffset::new(Arc::new(FlatMap::new())))?;
+        let made = out.pop().ok_or_else(|| Error::fatal("a row became no record"))?;
+        Ok([made.record.key, made.record.value])
+    }
 }
 
 impl RowBatch {
+    /// A batch of these rows.
+    ///
+    /// # Errors
+    /// Never, as long as the schemas of envelopes and source blocks are ours.
+    pub(super) fn new(rows: BatchRows, mark: Mark, offsets: [SourceOffset; 2]) -> Result<Self> {
+        let (frames, rows) = (rows.frames.clone(), Arc::new(rows));
+        let packed = PackedBatch::of(&rows)?;
+        Ok(Self { rows, packed, frames, next: 0, mark, offsets })
+    }
+
     /// How many rows are left.
     #[must_use]
-    pub const fn left(&self) -> usize {
-        self.rows.len().saturating_sub(self.next)
+    pub fn left(&self) -> usize {
+        self.rows.rows.len().saturating_sub(self.next)
     }
 
     /// The bytes that the rows hold.
     #[must_use]
-    pub const fn weight(&self) -> usize {
-        self.rows.weight()
+    pub fn weight(&self) -> usize {
+        self.rows.rows.weight()
     }
 
     /// Makes records of at most so many rows, and adds them to `out`.
@@ -79,10 +115,10 @@ impl RowBatch {
     /// # Errors
     /// `Fatal` when a cell cannot be decoded; what came before it is in `out`. Nothing is left of the batch then.
     pub fn take(&mut self, rows_max: usize, out: &mut Vec<SourceRecord>) -> Result<()> {
-        let count = self.rows.len();
-        for index in self.next..count.min(self.next.saturating_add(rows_max)) {
-            self.next = count;
-            let row = self.table.decoder.decode_row(self.rows.bytes(), self.rows.row(index))?;
+        let (rows, count) = (&self.rows, self.rows.rows.len());
+        let end = count.min(self.next.saturating_add(rows_max));
+        let [before, after] = &self.offsets;
+        for index in std::mem::replace(&mut self.next, count)..end {
             let (is_first, is_last) = (index == 0, index + 1 == count);
             let mark = Mark {
                 first: self.mark.first && is_first,
@@ -90,19 +126,24 @@ impl RowBatch {
                 last_of_table: self.mark.last_of_table && is_last,
                 last: self.mark.last && is_last,
             };
-            let marked;
-            let source = match mark.word() {
-                IN_THE_MIDST => &*self.block,
-                word => {
-                    marked = self.block.marked(word);
-                    &marked
-                }
-            };
-            let offset = if is_last { &self.after } else { &self.before };
+            let offset = if is_last { after.clone() } else { before.clone() };
             let frames = &mut self.frames;
-            RowSink { table: &self.records, source, frames, out }.read(row, offset.clone())?;
-            self.next = index + 1;
+            match (mark.word(), &self.packed) {
+                (IN_THE_MIDST, Some(packed)) => {
+                    RowSink { table: &rows.records, source: &rows.block, frames, out }
+                        .read_packed(packed.record(index), offset);
+                }
+                (IN_THE_MIDST, None) => {
+                    let mut sink = RowSink { table: &rows.records, source: &rows.block, frames, out };
+                    rows.read(index, &mut sink, offset)?;
+                }
+                (word, _) => {
+                    let source = &rows.block.marked(word);
+                    rows.read(index, &mut RowSink { table: &rows.records, source, frames, out }, offset)?;
+                }
+            }
         }
+        self.next = end;
         Ok(())
     }
 }

@@ -72,12 +72,21 @@ impl DecimalForm {
 
     /// Reads text such as `-12.340` or `1e3`, rounding half away from zero to the column's scale.
     pub(crate) fn parsed(self, text: &str) -> Option<Value> {
-        if self.handling == DecimalHandling::Precise
-            && let Some(unscaled) = small(text, self.scale)
-        {
-            return Some(Value::Bytes(small_bytes(unscaled)));
+        Some(self.finish(&self.number(text)?))
+    }
+
+    /// [`DecimalForm::parsed`], shown rather than made; `None` for what is no number.
+    pub(crate) fn show_parsed(self, text: &str, taker: &mut dyn FnMut(ValueRef<'_>)) -> Option<()> {
+        let number = self.number(text)?;
+        match self.handling {
+            DecimalHandling::Precise => number.with_bytes(|bytes| taker(ValueRef::Bytes(bytes))),
+            _ => taker(self.finish(&number).borrowed()),
         }
-        Some(self.finish(&parse(text, self.scale)?))
+        Some(())
+    }
+
+    fn number(self, text: &str) -> Option<Number> {
+        small(text, self.scale).or_else(|| parse(text, self.scale))
     }
 
     fn finish(self, number: &Number) -> Value {
@@ -89,8 +98,8 @@ impl DecimalForm {
     }
 }
 
-/// The unscaled number of a text that has just the column's scale and fits a word, as servers print nearly every decimal.
-fn small(text: &str, scale: usize) -> Option<i64> {
+/// The number of a text that has just the column's scale and fits a word, as servers print nearly every decimal.
+fn small(text: &str, scale: usize) -> Option<Number> {
     const DIGITS_MAX: usize = 18;
     let text = text.as_bytes();
     let (negative, digits) = match text.split_first()? {
@@ -108,19 +117,10 @@ fn small(text: &str, scale: usize) -> Option<i64> {
                 return None;
             }
         } else {
-            number = number * 10 + i64::from(char::from(*byte).to_digit(10)?);
+            number = number * 10 + u64::from(char::from(*byte).to_digit(10)?);
         }
     }
-    Some(if negative { -number } else { number })
-}
-
-/// As [`Number::to_bytes`].
-fn small_bytes(number: i64) -> Bytes {
-    let bytes = number.to_be_bytes();
-    let sign = if number < 0 { 0xFF } else { 0 };
-    let redundant = |pair: &[u8]| pair[0] == sign && (pair[1] ^ sign) & 0x80 == 0;
-    let start = bytes.windows(2).take_while(|pair| redundant(pair)).count();
-    Bytes::copy_from_slice(&bytes[start..])
+    Some(Number { negative, words: [number, 0, 0, 0] })
 }
 
 /// An unsigned 64-bit number as Connect's Decimal of scale 0.
@@ -302,7 +302,8 @@ mod tests {
             ("0.5", 1),
         ] {
             let number = small(text, scale).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(small_bytes(number), parse(text, scale).unwrap().to_bytes(), "{text}");
+            let parsed = parse(text, scale).unwrap();
+            assert_eq!((number.words, number.to_bytes()), (parsed.words, parsed.to_bytes()), "{text}");
         }
         for (text, scale) in [
             ("", 0),
@@ -315,7 +316,7 @@ mod tests {
             ("1234567890123456789", 0),
             ("1 2", 0),
         ] {
-            assert_eq!(small(text, scale), None, "{text}");
+            assert!(small(text, scale).is_none(), "{text}");
         }
     }
 

@@ -179,6 +179,12 @@ impl TextRows {
         places(self.cells.get(start..start.saturating_add(self.columns)).unwrap_or_default())
     }
 
+    /// The bytes of a cell; `None` for NULL, and where there is no such cell.
+    #[must_use]
+    pub fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
+        self.row(row).nth(column).flatten().and_then(|cell| self.bytes.get(cell))
+    }
+
     /// The cells of the last row.
     #[must_use]
     pub fn last(&self) -> Vec<Option<Bytes>> {
