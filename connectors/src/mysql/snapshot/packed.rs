@@ -168,3 +168,6 @@ impl ShowFields for Row<'_> {
         Ok(self.rows.table.decoder.show(&self.rows.rows, self.row, taker)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,6 +146,20 @@ fn places(row: &[Cell]) -> impl ExactSizeIterator<Item = Option<Range<usize>>> {
 }
 
 impl TextRows {
+    /// Rows of these cells, for tests.
+    #[cfg(test)]
+    pub(in crate::mysql) fn of(columns: usize, rows: impl Iterator<Item = Vec<Option<Bytes>>>) -> Self {
+        let (mut bytes, mut cells) = (Vec::new(), Vec::new());
+        for cell in rows.flatten() {
+            let start = u32::try_from(bytes.len()).unwrap();
+            let length = cell.as_ref().map_or(NULL, |cell| u32::try_from(cell.len()).unwrap());
+            bytes.extend_from_slice(cell.as_deref().unwrap_or_default());
+            cells.push(Cell { start, length });
+        }
+        let weight = bytes.len();
+        Self { columns, bytes: bytes.into(), cells, weight }
+    }
+
     /// How many rows there are.
     #[must_use]
     pub const fn len(&self) -> usize {
