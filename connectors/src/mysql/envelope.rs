@@ -355,6 +355,11 @@ impl RowSink<'_> {
         self.push(row, offset)
     }
 
+    /// A row of the snapshot that stays packed.
+    pub fn read_packed(&mut self, (key, value): (SchemaAndValue, SchemaAndValue), offset: SourceOffset) {
+        self.push_record(key, value, None, offset);
+    }
+
     fn push(&mut self, row: Row, offset: SourceOffset) -> Result<()> {
         let [before, after] = row.images;
         let images_and_source = [before, after, self.source.value(row.number)?];

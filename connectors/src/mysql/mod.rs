@@ -28,5 +28,6 @@ pub mod snapshot;
 pub mod task;
 pub mod text;
 pub mod types;
+pub mod wire;
 
 pub use connector::{MARIADB, MYSQL};

@@ -7,6 +7,7 @@ use api::{Error, Result, SourceRecord};
 
 use super::queue::{Batch, Part, Sender};
 use super::row_event::RowEvent;
+use super::snapshot::RowBatch;
 
 /// What a batch weighs at most, by [`Outbox::weigh`].
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -44,6 +45,14 @@ impl Outbox {
         self.weigh(event.weight());
         self.part_rows = self.part_rows.saturating_add(event.rows_left());
         self.parts.push(Part::Event(Box::new(event)));
+    }
+
+    /// Adds rows of a snapshot, which become records when they are polled.
+    pub fn push_rows(&mut self, rows: RowBatch) {
+        self.close_records();
+        self.weigh(rows.weight());
+        self.part_rows = self.part_rows.saturating_add(rows.left());
+        self.parts.push(Part::Rows(Box::new(rows)));
     }
 
     /// Whether the batch should go.

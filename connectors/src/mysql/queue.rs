@@ -11,6 +11,7 @@ use api::{Error, Result, SourceRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::row_event::RowEvent;
+use super::snapshot::RowBatch;
 
 /// How many batches and errors wait at most, whatever they weigh.
 const SLOTS_MAX: usize = 1024;
@@ -25,6 +26,8 @@ pub enum Part {
     Records(Vec<SourceRecord>),
     /// Rows that are not decoded yet.
     Event(Box<RowEvent>),
+    /// Rows of a snapshot that are not decoded yet.
+    Rows(Box<RowBatch>),
     /// The end, for a reason.
     Failed(Error),
 }
@@ -144,6 +147,15 @@ impl Receiver {
                     let outcome = event.take(handful - records.len(), &mut records);
                     if event.rows_left() > 0 {
                         self.parts.push_front(Part::Event(event));
+                    }
+                    if let Err(error) = outcome {
+                        self.parts.push_front(Part::Failed(error));
+                    }
+                }
+                Part::Rows(mut batch) => {
+                    let outcome = batch.take(handful - records.len(), &mut records);
+                    if batch.left() > 0 {
+                        self.parts.push_front(Part::Rows(batch));
                     }
                     if let Err(error) = outcome {
                         self.parts.push_front(Part::Failed(error));

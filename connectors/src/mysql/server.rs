@@ -3,30 +3,48 @@
 //! Everything that needs SQL goes through here: checks, snapshots, and the sessions that ask for the binlog. Sessions read
 //! in UTC and UTF-8, and print DDL with backticks whatever the server's `sql_mode` says.
 
+mod connect;
 mod error;
 
-use std::time::Duration;
+use std::future::Future;
 
 use api::configs::ConfigError;
 use api::{Error, Result, Text};
 use mysql_async::prelude::Queryable;
-use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, Row};
 
+pub use connect::{Encryption, connect, connect_to_read};
 pub use error::{error_code, sorted};
 
-use super::config::events::statements;
-use super::config::{MySqlConfig, SslMode};
 use super::gtid::GtidSet;
 use super::position::Position;
 use super::shape::TableId;
 
-/// What a session says first: text in UTF-8, times in UTC, names in backticks, no limit on how long a reader may pause.
-const SESSION: [&str; 4] = [
-    "SET NAMES utf8mb4",
-    "SET SESSION time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1",
-    "SET SESSION net_write_timeout = 31536000",
-    "SET SESSION net_read_timeout = 31536000",
-];
+/// A session that can be asked: of the library, or one that hands out rows as they come.
+pub trait Session: Send {
+    /// The rows of each result of a statement, or of several with `;` between them; what has no rows has no result.
+    ///
+    /// # Errors
+    /// Of the network and of the server.
+    fn results(&mut self, statement: &str)
+    -> impl Future<Output = mysql_async::Result<Vec<Vec<Row>>>> + Send;
+}
+
+impl Session for Conn {
+    async fn results(&mut self, statement: &str) -> mysql_async::Result<Vec<Vec<Row>>> {
+        let mut results = self.query_iter(statement).await?;
+        let mut all = Vec::new();
+        while !results.is_empty() {
+            all.push(results.collect().await?);
+        }
+        drop(results);
+        Ok(all)
+    }
+}
+
+async fn query(session: &mut impl Session, statement: &str) -> mysql_async::Result<Vec<Row>> {
+    Ok(session.results(statement).await?.into_iter().next().unwrap_or_default())
+}
 
 /// What a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,112 +65,20 @@ pub struct ServerInfo {
     pub lower_case: bool,
 }
 
-/// The ways to try, in order, until one gets through to the server.
-fn encryptions(config: &MySqlConfig) -> Vec<Option<SslOpts>> {
-    let base = || {
-        // One file holds both: each reader takes from it what it looks for.
-        let path = || config.keystore.clone().map(std::path::PathBuf::from);
-        let identity = path().zip(path()).map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
-        SslOpts::default().with_client_identity(identity)
-    };
-    let any = || base().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
-    let roots = || {
-        let path = config.truststore.clone().map(std::path::PathBuf::from);
-        let roots = path.map(|path| vec![path.into()]);
-        base().with_disable_built_in_roots(roots.is_some()).with_root_certs(roots.unwrap_or_default())
-    };
-    match config.ssl_mode {
-        SslMode::Disabled | SslMode::Disable => vec![None],
-        SslMode::Preferred if is_loopback(&config.hostname) => vec![None, Some(any())],
-        SslMode::Preferred => vec![Some(any()), None],
-        SslMode::Required | SslMode::Trust => vec![Some(any())],
-        SslMode::VerifyCa => vec![Some(roots().with_danger_skip_domain_validation(true))],
-        SslMode::VerifyIdentity => vec![Some(roots())],
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn options(config: &MySqlConfig, ssl: Option<SslOpts>) -> Opts {
-    const PACKET_BYTES_MAX: usize = 1 << 30;
-    OptsBuilder::default()
-        .ip_or_hostname(config.hostname.clone())
-        .tcp_port(config.port)
-        .user(Some(config.user.clone()))
-        .pass(config.password.as_ref().map(|password| password.reveal().to_owned()))
-        .prefer_socket(false)
-        .tcp_keepalive(Some(Duration::from_secs(30)))
-        .max_allowed_packet(Some(PACKET_BYTES_MAX))
-        .wait_timeout(Some(28_800))
-        .stmt_cache_size(0)
-        .ssl_opts(ssl)
-        .into()
-}
-
-/// Opens a session.
-///
-/// # Errors
-/// `Retriable` when the server cannot be reached now, `BadConfig` when it refuses the user or the encryption.
-pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
-    let doing = || format!("connecting to MySQL at {} as {}", config.address(), config.user);
-    let mut refused = None;
-    for ssl in encryptions(config) {
-        let encrypted = ssl.is_some();
-        let connecting = Conn::new(options(config, ssl));
-        let connected = tokio::time::timeout(config.connect_timeout, connecting).await.map_err(|error| {
-            let after = config.connect_timeout.as_millis();
-            Error::retriable(format!("no answer within connect.timeout.ms={after}"))
-                .with_source(error)
-                .context(doing())
-        })?;
-        match connected {
-            Ok(conn) => return prepare_session(config, conn).await.map_err(|error| error.context(doing())),
-            Err(error) if error::is_about_encryption(&error) => refused = Some((encrypted, error)),
-            Err(error) => return Err(sorted(error).context(doing())),
-        }
-    }
-    let (encrypted, error) = refused.ok_or_else(|| Error::fatal("no way to connect was tried"))?;
-    let hint = match encrypted {
-        true if error::is_about_certificate(&error) => {
-            "has a certificate that is not trusted: name its authority's PEM file in database.ssl.truststore"
-        }
-        true => "does not encrypt connections",
-        false => "demands an encrypted connection",
-    };
-    let message = format!("database.ssl.mode={} but the server {hint}", config.ssl_mode);
-    Err(Error::bad_config(message).with_source(error).context(doing()))
-}
-
-async fn prepare_session(config: &MySqlConfig, mut conn: Conn) -> Result<Conn> {
-    for statement in SESSION {
-        execute(&mut conn, statement).await?;
-    }
-    for statement in config.initial_statements.as_deref().map(statements).unwrap_or_default() {
-        let doing = "database.initial.statements";
-        execute(&mut conn, &statement).await.map_err(|error| error.context(doing))?;
-    }
-    Ok(conn)
-}
-
 /// Runs a statement that has no result.
 ///
 /// # Errors
 /// Sorted by consequence; names the statement.
-pub async fn execute(conn: &mut Conn, statement: &str) -> Result<()> {
-    conn.query_drop(statement)
-        .await
-        .map_err(|error| sorted(error).context(format!("running \"{statement}\"")))
+pub async fn execute(conn: &mut impl Session, statement: &str) -> Result<()> {
+    rows(conn, statement).await.map(drop)
 }
 
 /// The rows of a small result.
 ///
 /// # Errors
 /// Sorted by consequence; names the statement.
-pub async fn rows(conn: &mut Conn, statement: &str) -> Result<Vec<Row>> {
-    conn.query(statement).await.map_err(|error| sorted(error).context(format!("running \"{statement}\"")))
+pub async fn rows(conn: &mut impl Session, statement: &str) -> Result<Vec<Row>> {
+    query(conn, statement).await.map_err(|error| sorted(error).context(format!("running \"{statement}\"")))
 }
 
 /// A cell as text; NULL and bytes that are no UTF-8 are none.
@@ -162,8 +88,8 @@ pub fn cell(row: &Row, index: usize) -> Option<String> {
 }
 
 /// The first row's first cell, or nothing: for what not every server has.
-pub async fn maybe(conn: &mut Conn, statement: &str) -> Option<String> {
-    let rows: Vec<Row> = conn.query(statement).await.ok()?;
+pub async fn maybe(conn: &mut impl Session, statement: &str) -> Option<String> {
+    let rows = query(conn, statement).await.ok()?;
     cell(rows.first()?, 0)
 }
 
@@ -171,7 +97,7 @@ pub async fn maybe(conn: &mut Conn, statement: &str) -> Option<String> {
 ///
 /// # Errors
 /// `Fatal` when the server has none of this name.
-pub async fn variable(conn: &mut Conn, name: &str) -> Result<String> {
+pub async fn variable(conn: &mut impl Session, name: &str) -> Result<String> {
     let found = rows(conn, &format!("SELECT @@GLOBAL.{name}")).await?;
     Ok(found.first().and_then(|row| cell(row, 0)).unwrap_or_default())
 }
@@ -180,7 +106,7 @@ pub async fn variable(conn: &mut Conn, name: &str) -> Result<String> {
 ///
 /// # Errors
 /// As [`rows`].
-pub async fn info(conn: &mut Conn) -> Result<ServerInfo> {
+pub async fn info(conn: &mut impl Session) -> Result<ServerInfo> {
     let found =
         rows(conn, "SELECT VERSION(), @@GLOBAL.server_id, @@character_set_server, @@lower_case_table_names")
             .await?;
@@ -204,12 +130,12 @@ pub async fn info(conn: &mut Conn) -> Result<ServerInfo> {
 ///
 /// # Errors
 /// `Fatal` that names the GRANT when the user may not ask, or the option when there is no binlog.
-pub async fn binlog_end(conn: &mut Conn, server: &ServerInfo) -> Result<Position> {
+pub async fn binlog_end(conn: &mut impl Session, server: &ServerInfo) -> Result<Position> {
     // MySQL 8.4 took the old name away; older ones and MariaDB do not know the new.
     let statements = ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"];
     let mut failed = None;
     for statement in statements {
-        match conn.query::<Row, _>(statement).await {
+        match query(conn, statement).await {
             Ok(rows) => return end_position(conn, server, rows.first()).await,
             Err(error) if error_code(&error) == Some(1064) => failed = Some(error),
             Err(error) => return Err(sorted(error).context(format!("running \"{statement}\""))),
@@ -218,7 +144,7 @@ pub async fn binlog_end(conn: &mut Conn, server: &ServerInfo) -> Result<Position
     Err(failed.map_or_else(|| Error::fatal("the server does not tell where its binlog ends"), sorted))
 }
 
-async fn end_position(conn: &mut Conn, server: &ServerInfo, row: Option<&Row>) -> Result<Position> {
+async fn end_position(conn: &mut impl Session, server: &ServerInfo, row: Option<&Row>) -> Result<Position> {
     let row = row.ok_or_else(|| Error::fatal("the server writes no binlog: start it with --log-bin"))?;
     let file = cell(row, 0).unwrap_or_default();
     let pos = row.get_opt::<u64, _>(1).and_then(std::result::Result::ok).unwrap_or(4);
@@ -237,7 +163,7 @@ async fn end_position(conn: &mut Conn, server: &ServerInfo, row: Option<&Row>) -
 ///
 /// # Errors
 /// As [`rows`].
-pub async fn tables(conn: &mut Conn) -> Result<Vec<TableId>> {
+pub async fn tables(conn: &mut impl Session) -> Result<Vec<TableId>> {
     let statement = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
         WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME";
     let id = |row: &Row| Some(TableId::new(cell(row, 0)?, cell(row, 1)?));
@@ -260,9 +186,9 @@ pub fn quoted_table(id: &TableId) -> String {
 ///
 /// # Errors
 /// As [`rows`].
-pub async fn create_table_text(conn: &mut Conn, id: &TableId) -> Result<Option<String>> {
+pub async fn create_table_text(conn: &mut impl Session, id: &TableId) -> Result<Option<String>> {
     let statement = format!("SHOW CREATE TABLE {}", quoted_table(id));
-    match conn.query::<Row, _>(statement.as_str()).await {
+    match query(conn, &statement).await {
         Ok(rows) => Ok(rows.first().and_then(|row| cell(row, 1))),
         Err(error) if matches!(error_code(&error), Some(1146 | 1049)) => Ok(None),
         Err(error) => Err(sorted(error).context(format!("running \"{statement}\""))),
@@ -274,7 +200,10 @@ pub async fn create_table_text(conn: &mut Conn, id: &TableId) -> Result<Option<S
 ///
 /// # Errors
 /// As [`rows`].
-pub async fn create_table_texts(conn: &mut Conn, ids: Vec<TableId>) -> Result<Vec<(TableId, String)>> {
+pub async fn create_table_texts(
+    conn: &mut impl Session,
+    ids: Vec<TableId>,
+) -> Result<Vec<(TableId, String)>> {
     const BUNDLE: usize = 64;
     let mut found = Vec::with_capacity(ids.len());
     for bundle in ids.chunks(BUNDLE) {
@@ -294,22 +223,17 @@ pub async fn create_table_texts(conn: &mut Conn, ids: Vec<TableId>) -> Result<Ve
     Ok(found)
 }
 
-async fn bundle_of_texts(conn: &mut Conn, ids: &[TableId]) -> mysql_async::Result<Vec<String>> {
+async fn bundle_of_texts(conn: &mut impl Session, ids: &[TableId]) -> mysql_async::Result<Vec<String>> {
     let statements: Vec<_> = ids.iter().map(|id| format!("SHOW CREATE TABLE {}", quoted_table(id))).collect();
-    let mut results = conn.query_iter(statements.join(";")).await?;
-    let mut texts = Vec::with_capacity(ids.len());
-    while !results.is_empty() {
-        let rows: Vec<Row> = results.collect().await?;
-        texts.extend(rows.first().and_then(|row| cell(row, 1)));
-    }
-    Ok(texts)
+    let results = conn.results(&statements.join(";")).await?;
+    Ok(results.iter().filter_map(|rows| cell(rows.first()?, 1)).collect())
 }
 
 /// The default character sets of databases.
 ///
 /// # Errors
 /// As [`rows`].
-pub async fn database_charsets(conn: &mut Conn) -> Result<Vec<(String, String)>> {
+pub async fn database_charsets(conn: &mut impl Session) -> Result<Vec<(String, String)>> {
     let statement = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA";
     Ok(rows(conn, statement).await?.iter().filter_map(|row| Some((cell(row, 0)?, cell(row, 1)?))).collect())
 }

@@ -23,10 +23,11 @@
 mod emit;
 pub mod keys;
 mod locks;
+mod packed;
 pub mod plan;
 mod progress;
 pub mod ranges;
-mod rows;
+mod row_batch;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -34,9 +35,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::{History, Result, Text};
-use mysql_async::Conn;
 
 pub use progress::Meter;
+pub use row_batch::RowBatch;
 pub use view::{View, captured, open, view_position};
 
 use self::emit::Emitter;
@@ -49,7 +50,7 @@ use super::envelope::{Envelopes, Flavour};
 use super::filter::Filter;
 use super::notification::Notifier;
 use super::outbox::Outbox;
-use super::server::{self, cell};
+use super::server::{self, Session, cell};
 use super::shape::{TableId, TableShape};
 use super::text::TextRowDecoder;
 
@@ -79,7 +80,7 @@ struct Size {
     row_bytes: u64,
 }
 
-async fn sizes(conn: &mut Conn) -> Result<HashMap<TableId, Size>> {
+async fn sizes(conn: &mut impl Session) -> Result<HashMap<TableId, Size>> {
     // MySQL remembers these figures for a day; MariaDB has no such variable.
     drop(server::execute(conn, "SET SESSION information_schema_stats_expiry = 0").await);
     let statement = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES \
@@ -121,7 +122,7 @@ pub async fn plan_initial(
 /// As [`plan_initial`].
 pub async fn make_plan(
     setting: Setting<'_>,
-    conn: &mut Conn,
+    conn: &mut impl Session,
     kind: Kind,
     tables: Vec<(TableId, Option<String>)>,
     history: &dyn History,

@@ -6,6 +6,8 @@
 //! digits that the server prints, the commas of an ENUM's word are not escaped, YEAR 0000 is 2000, and dates and times
 //! are as `parse::cell` says. Source: Debezium 3.6's snapshot, see `tests/golden`.
 
+mod shown;
+
 use std::ops::Range;
 
 use api::{Bytes, SchemaRef, Text, Value};

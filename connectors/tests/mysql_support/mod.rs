@@ -126,6 +126,11 @@ impl Server {
         self.port
     }
 
+    /// Where its data lies.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     /// Copies everything that the server has, while it is down.
     pub fn copy_data(&self, to: &Path) {
         run(Command::new("cp").arg("-r").arg(self.directory.path().join("data")).arg(to));

@@ -1,4 +1,4 @@
-//! From rows to records: marks, offsets and notifications of a snapshot, in Debezium's order.
+//! From rows to batches that become records: marks, offsets and notifications of a snapshot, in Debezium's order.
 //!
 //! One batch is held back until it is known what follows, because the last row of a table and that of the snapshot say so. Invariant: an
 //! offset never claims a row that was not handed out before it or with it; the snapshot's last record alone says that it is complete.
@@ -12,35 +12,11 @@ use super::Setting;
 use super::plan::{Kind, Plan, Progress, extended, offset_entries};
 use super::progress::Meter;
 use super::ranges::{Batch, Range, TableReading};
-use crate::mysql::envelope::{Frames, Moment, Origin, RowSink, SourceBlock, TableRecords};
+use super::row_batch::{BatchRows, IN_THE_MIDST, Mark, RowBatch};
+use crate::mysql::envelope::{Frames, Moment, Origin, SourceBlock, TableRecords};
 use crate::mysql::notification::Note;
 use crate::mysql::outbox::Outbox;
 use crate::mysql::position::{OffsetDetails, Position, offset, signed};
-
-/// What most rows are to the snapshot.
-const IN_THE_MIDST: &str = "true";
-
-/// Which place a row has.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    first: bool,
-    first_of_table: bool,
-    last_of_table: bool,
-    last: bool,
-}
-
-impl Mark {
-    /// Debezium's word for it; the earlier case wins.
-    const fn word(self) -> &'static str {
-        match self {
-            Self { last: true, .. } => "last",
-            Self { first: true, .. } => "first",
-            Self { last_of_table: true, .. } => "last_in_data_collection",
-            Self { first_of_table: true, .. } => "first_in_data_collection",
-            _ => IN_THE_MIDST,
-        }
-    }
-}
 
 /// What the records of the current table share.
 struct Current {
@@ -227,28 +203,17 @@ impl<'a> Emitter<'a> {
             }
         }
         let after = if last { self.done() } else { self.running() };
-        let mut frames = Frames::new(Moment::now());
-        for (index, row) in held.batch.rows.into_iter().enumerate() {
-            let is_end = index + 1 == count;
-            let mark = Mark {
-                first: first && index == 0,
-                first_of_table: held.first_of_table && index == 0,
-                last_of_table: held.last_of_table && is_end,
-                last: last && is_end,
-            };
-            let marked;
-            let source = match mark.word() {
-                IN_THE_MIDST => &*held.block,
-                word => {
-                    marked = held.block.marked(word);
-                    &marked
-                }
-            };
-            let offset = if is_end { after.clone() } else { before.clone() };
-            let (table, out) = (&*held.records, &mut self.outbox.records);
-            RowSink { table, source, frames: &mut frames, out }.read(row, offset)?;
-        }
-        self.outbox.weigh(held.batch.bytes);
+        let Held { table, records, block, batch, first_of_table, last_of_table } = held;
+        let rows = BatchRows {
+            table,
+            records,
+            block,
+            rows: batch.rows,
+            is_sure: batch.is_sure,
+            frames: Frames::new(Moment::now()),
+        };
+        let mark = Mark { first, first_of_table, last_of_table, last };
+        self.outbox.push_rows(RowBatch::new(rows, mark, [before, after])?);
         Ok(())
     }
 }

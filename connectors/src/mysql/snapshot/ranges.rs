@@ -7,17 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use api::{Bytes, Error, Result, Value};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row, Value as Cell};
+use api::{Bytes, Error, Result};
+use mysql_async::{Row, Value as Cell};
 use tokio::sync::{Mutex, mpsc};
 
 use super::keys::{ChunkKey, KeyValues};
 use super::plan::PlannedTable;
-use super::rows::RawRows;
 use crate::mysql::server::{self, quoted_table, sorted};
 use crate::mysql::shape::TableShape;
 use crate::mysql::text::{TextRowDecoder, select_list};
+use crate::mysql::wire::{Connection, Selected, TextRows};
 
 /// Bytes of rows between two checkpoints at most.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -49,9 +48,9 @@ pub struct TableReading {
 #[derive(Debug)]
 pub struct Batch {
     /// The rows.
-    pub rows: Vec<Vec<Value>>,
-    /// What they took in the result.
-    pub bytes: usize,
+    pub rows: TextRows,
+    /// Whether every cell was looked at and is a value: here, since the session's thread has the time.
+    pub is_sure: bool,
     /// The last row's key.
     pub end: Option<KeyValues>,
 }
@@ -95,7 +94,7 @@ pub struct Cut {
 
 /// Starts reading tables; the ranges come in order. Dropping the receiver and the set ends it.
 pub fn read(
-    sessions: Vec<Conn>,
+    sessions: Vec<Connection>,
     tables: VecDeque<Arc<TableReading>>,
     cut: Cut,
 ) -> (mpsc::Receiver<Range>, tokio::task::JoinSet<()>) {
@@ -116,7 +115,7 @@ pub fn read(
                     return;
                 }
             }
-            if let Err(error) = conn.disconnect().await {
+            if let Err(error) = conn.close().await {
                 tracing::debug!(%error, "closing a session of the snapshot");
             }
         });
@@ -128,7 +127,7 @@ type Work = (Arc<TableReading>, Bounds, mpsc::Sender<Result<Option<Batch>>>);
 
 impl Source {
     /// Takes the next range; tells the reader about it before another session can take one.
-    async fn next(source: &Mutex<Self>, conn: &mut Conn) -> Option<Work> {
+    async fn next(source: &Mutex<Self>, conn: &mut Connection) -> Option<Work> {
         let mut source = source.lock().await;
         let table = Arc::clone(source.tables.front()?);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
@@ -159,7 +158,7 @@ impl Source {
     /// Where the range after a key ends; `None` when it takes the rest of the table.
     async fn bound(
         &mut self,
-        conn: &mut Conn,
+        conn: &mut Connection,
         table: &TableReading,
         after: Option<&[String]>,
     ) -> Result<Option<KeyValues>> {
@@ -188,7 +187,7 @@ impl Source {
 
 /// The key so many rows further on.
 async fn bound_by_count(
-    conn: &mut Conn,
+    conn: &mut Connection,
     table: &TableReading,
     key: &ChunkKey,
     after: Option<&[String]>,
@@ -208,7 +207,7 @@ async fn bound_by_count(
 
 /// Even steps from the smallest to the largest number.
 async fn steps(
-    conn: &mut Conn,
+    conn: &mut Connection,
     table: &TableReading,
     key: &ChunkKey,
     after: Option<&[String]>,
@@ -264,55 +263,62 @@ fn statement(table: &TableReading, bounds: &Bounds) -> String {
 }
 
 async fn read_range(
-    conn: &mut Conn,
+    conn: &mut Connection,
     table: &TableReading,
     bounds: &Bounds,
     batch_rows_max: usize,
     batches: &mpsc::Sender<Result<Option<Batch>>>,
 ) -> Result<()> {
-    let reading = |error| sorted(error).context(format!("reading table {} for the snapshot", table.shape.id));
-    let mut result = conn.query_iter(statement(table, bounds)).await.map_err(reading)?;
-    let places = places(table, &result)?;
-    let empty = |like: &RawRows| RawRows::new(table.shape.columns.len(), like.len(), like.bytes());
-    let mut rows = RawRows::new(table.shape.columns.len(), 0, 0);
-    while let Some(row) = result.next().await.map_err(reading)? {
-        rows.push(row, places.as_deref())
-            .map_err(|error| error.context(format!("reading table {} for the snapshot", table.shape.id)))?;
-        if rows.len() < batch_rows_max && rows.bytes() < BATCH_BYTES_MAX {
-            continue;
+    let statement = statement(table, bounds);
+    let reading = |error: Error| error.context(reading(table, &statement));
+    let mut selected = conn.select(&statement).await.map_err(|error| reading(sorted(error)))?;
+    let places = places(table, &selected)?;
+    loop {
+        let rows =
+            selected.rows(batch_rows_max, BATCH_BYTES_MAX).await.map_err(|error| reading(sorted(error)))?;
+        let Some(rows) = rows else { return Ok(()) };
+        let rows = match &places {
+            Some(places) => rows.arranged(places),
+            None => rows,
+        };
+        let mut batch = batch(table, rows);
+        if selected.is_done() && bounds.up_to.is_some() {
+            // Behind the last row lies the range's end.
+            batch.end.clone_from(&bounds.up_to);
         }
-        let next = empty(&rows);
-        let batch = decoded(table, std::mem::replace(&mut rows, next))?;
         if batches.send(Ok(Some(batch))).await.is_err() {
             return Ok(());
         }
     }
-    if !rows.is_empty() {
-        // Behind the last row lies the range's end.
-        let batch = Batch { end: bounds.up_to.clone(), ..decoded(table, rows)? };
-        drop(batches.send(Ok(Some(batch))).await);
-    }
-    Ok(())
+}
+
+/// What is being done, for errors: which part of which table, and how it was asked for.
+fn reading(table: &TableReading, statement: &str) -> String {
+    format!("reading table {} for the snapshot with \"{statement}\"", table.shape.id)
 }
 
 /// A batch of what was read, which ends at its last row.
-fn decoded(table: &TableReading, rows: RawRows) -> Result<Batch> {
-    let bytes = rows.bytes();
-    let (rows, last) = rows.decode(&table.decoder)?;
-    let end = table.key.as_ref().and_then(|key| key.values(&last));
-    Ok(Batch { rows, bytes, end })
+fn batch(table: &TableReading, rows: TextRows) -> Batch {
+    let end = table.key.as_ref().and_then(|key| key.values(&rows.last()));
+    let is_sure = table.decoder.is_sure_of(&rows);
+    Batch { rows, is_sure, end }
 }
 
 /// Where a foreign statement's result has the table's columns, by name; `None` when it is our own.
-fn places<P: mysql_async::prelude::Protocol>(
-    table: &TableReading,
-    result: &mysql_async::QueryResult<'_, '_, P>,
-) -> Result<Option<Vec<Option<usize>>>> {
+fn places(table: &TableReading, selected: &Selected<'_>) -> Result<Option<Vec<Option<usize>>>> {
     if table.planned.statement.is_none() {
-        return Ok(None);
+        return match selected.columns().len() {
+            found if found == table.shape.columns.len() => Ok(None),
+            found => {
+                let expected = table.shape.columns.len();
+                Err(Error::fatal(format!(
+                    "table {}: {found} columns came instead of {expected}",
+                    table.shape.id
+                )))
+            }
+        };
     }
-    let columns = result.columns_ref();
-    let place = |name: &str| columns.iter().position(|column| column.name_str().eq_ignore_ascii_case(name));
+    let place = |name: &str| selected.columns().position(|column| column.eq_ignore_ascii_case(name));
     let places: Vec<_> = table.shape.columns.iter().map(|column| place(&column.name)).collect();
     if places.iter().all(Option::is_none) {
         return Err(Error::bad_config(format!(

@@ -16,14 +16,15 @@ use crate::mysql::filter::Filter;
 use crate::mysql::gtid::GtidSet;
 use crate::mysql::history::Shapes;
 use crate::mysql::position::Position;
-use crate::mysql::server::{self, ServerInfo, binlog_end, execute};
+use crate::mysql::server::{self, ServerInfo, Session, binlog_end, execute};
 use crate::mysql::shape::{TableId, TableShape};
+use crate::mysql::wire::Connection;
 
 /// A view: sessions whose transactions see the data as of a position.
 #[derive(Debug)]
 pub struct View {
     /// The sessions, at least one.
-    pub sessions: Vec<Conn>,
+    pub sessions: Vec<Connection>,
     /// The position.
     pub position: Position,
     /// The captured tables.
@@ -55,7 +56,7 @@ pub async fn open(
     sessions: usize,
 ) -> Result<View> {
     let mut locker = server::connect(setting.config).await?;
-    let opening = (0..sessions.max(1)).map(|_| server::connect(setting.config));
+    let opening = (0..sessions.max(1)).map(|_| server::connect_to_read(setting.config));
     let mut sessions = try_join_all(opening).await?;
     let seconds = setting.settings.config.lock_timeout.as_secs().max(1);
     execute(&mut locker, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
@@ -109,7 +110,7 @@ async fn open_all(
     setting: Setting<'_>,
     lock: Lock,
     server: &ServerInfo,
-    sessions: &mut Vec<Conn>,
+    sessions: &mut Vec<Connection>,
 ) -> Result<(Position, i64)> {
     if !setting.settings.has_view() {
         return end_and_time(server, sessions).await;
@@ -142,25 +143,25 @@ async fn open_all(
     Ok(found)
 }
 
-async fn begin_all(sessions: &mut [Conn]) -> Result<()> {
+async fn begin_all(sessions: &mut [Connection]) -> Result<()> {
     let begin = |conn| execute(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
     join_all(sessions.iter_mut().map(begin)).await.into_iter().collect()
 }
 
-async fn end_and_time(server: &ServerInfo, sessions: &mut [Conn]) -> Result<(Position, i64)> {
+async fn end_and_time(server: &ServerInfo, sessions: &mut [Connection]) -> Result<(Position, i64)> {
     let conn = sessions.first_mut().ok_or_else(|| Error::fatal("a view has no session"))?;
     let position = binlog_end(conn, server).await?;
     Ok((position, time(conn).await))
 }
 
-async fn time(conn: &mut Conn) -> i64 {
+async fn time(conn: &mut impl Session) -> i64 {
     let now = server::maybe(conn, "SELECT UNIX_TIMESTAMP()").await;
     now.and_then(|now| now.parse().ok()).unwrap_or(0)
 }
 
 /// Opens views without a lock; `None` when they may differ. Where the server tells a view's place itself (MariaDB, Percona), they must all
 /// say the same; else nothing may have been committed meanwhile.
-async fn open_unlocked(server: &ServerInfo, sessions: &mut [Conn]) -> Result<Option<(Position, i64)>> {
+async fn open_unlocked(server: &ServerInfo, sessions: &mut [Connection]) -> Result<Option<(Position, i64)>> {
     let (before, now) = end_and_time(server, sessions).await?;
     begin_all(sessions).await?;
     let mut places = Vec::with_capacity(sessions.len());
@@ -187,7 +188,7 @@ async fn open_unlocked(server: &ServerInfo, sessions: &mut [Conn]) -> Result<Opt
 ///
 /// # Errors
 /// As [`server::rows`].
-pub async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Option<Position>> {
+pub async fn view_position(conn: &mut impl Session, server: &ServerInfo) -> Result<Option<Position>> {
     let mut position = Position { server_uuid: server.uuid.clone(), ..Position::default() };
     let mut gtids = None;
     for row in server::rows(conn, "SHOW STATUS LIKE 'binlog_snapshot_%'").await? {
@@ -217,11 +218,11 @@ pub async fn view_position(conn: &mut Conn, server: &ServerInfo) -> Result<Optio
 ///
 /// # Errors
 /// As [`server::tables`].
-pub async fn captured(conn: &mut Conn, filter: &Filter) -> Result<Vec<TableId>> {
+pub async fn captured(conn: &mut impl Session, filter: &Filter) -> Result<Vec<TableId>> {
     Ok(server::tables(conn).await?.into_iter().filter(|id| filter.captures(id)).collect())
 }
 
-async fn definitions(conn: &mut Conn, filter: &Filter) -> Result<Definitions> {
+async fn definitions(conn: &mut impl Session, filter: &Filter) -> Result<Definitions> {
     let tables = captured(conn, filter).await?;
     server::create_table_texts(conn, tables).await
 }

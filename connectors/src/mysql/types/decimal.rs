@@ -72,7 +72,21 @@ impl DecimalForm {
 
     /// Reads text such as `-12.340` or `1e3`, rounding half away from zero to the column's scale.
     pub(crate) fn parsed(self, text: &str) -> Option<Value> {
-        Some(self.finish(&parse(text, self.scale)?))
+        Some(self.finish(&self.number(text)?))
+    }
+
+    /// [`DecimalForm::parsed`], shown rather than made; `None` for what is no number.
+    pub(crate) fn show_parsed(self, text: &str, taker: &mut dyn FnMut(ValueRef<'_>)) -> Option<()> {
+        let number = self.number(text)?;
+        match self.handling {
+            DecimalHandling::Precise => number.with_bytes(|bytes| taker(ValueRef::Bytes(bytes))),
+            _ => taker(self.finish(&number).borrowed()),
+        }
+        Some(())
+    }
+
+    fn number(self, text: &str) -> Option<Number> {
+        small(text, self.scale).or_else(|| parse(text, self.scale))
     }
 
     fn finish(self, number: &Number) -> Value {
@@ -82,6 +96,31 @@ impl DecimalForm {
             DecimalHandling::Double => Value::Float64(number.to_text(self.scale).parse().unwrap_or(f64::NAN)),
         }
     }
+}
+
+/// The number of a text that has just the column's scale and fits a word, as servers print nearly every decimal.
+fn small(text: &str, scale: usize) -> Option<Number> {
+    const DIGITS_MAX: usize = 18;
+    let text = text.as_bytes();
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    let point = digits.len().checked_sub(scale + 1).filter(|_| scale > 0);
+    if digits.is_empty() || digits.len() > DIGITS_MAX || point == Some(0) || (scale > 0 && point.is_none()) {
+        return None;
+    }
+    let mut number = 0;
+    for (place, byte) in digits.iter().enumerate() {
+        if Some(place) == point {
+            if *byte != b'.' {
+                return None;
+            }
+        } else {
+            number = number * 10 + u64::from(char::from(*byte).to_digit(10)?);
+        }
+    }
+    Some(Number { negative, words: [number, 0, 0, 0] })
 }
 
 /// An unsigned 64-bit number as Connect's Decimal of scale 0.
@@ -248,6 +287,36 @@ mod tests {
             ("-.005", 2, vec![255]),
         ] {
             assert_eq!(unscaled(text, scale), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_servers_print_is_read_as_anything_else_is() {
+        for (text, scale) in [
+            ("0.00", 2),
+            ("-0.01", 2),
+            ("99999999.99", 2),
+            ("-128", 0),
+            ("32768", 0),
+            ("-999999999999999.99", 2),
+            ("0.5", 1),
+        ] {
+            let number = small(text, scale).unwrap_or_else(|| panic!("{text}"));
+            let parsed = parse(text, scale).unwrap();
+            assert_eq!((number.words, number.to_bytes()), (parsed.words, parsed.to_bytes()), "{text}");
+        }
+        for (text, scale) in [
+            ("", 0),
+            ("-", 0),
+            (".50", 2),
+            ("1.5", 2),
+            ("1", 1),
+            ("1e3", 0),
+            ("12.3", 0),
+            ("1234567890123456789", 0),
+            ("1 2", 0),
+        ] {
+            assert!(small(text, scale).is_none(), "{text}");
         }
     }
 

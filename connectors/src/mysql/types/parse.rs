@@ -44,6 +44,41 @@ pub(crate) fn temporal(target: &Target, text: &str) -> Option<Value> {
 
 /// `YYYY-MM-DD`, with or without ` hh:mm:ss[.ffffff]`; a zero date is one too.
 pub(crate) fn date_time(text: &str) -> Option<DateTime> {
+    printed(text).or_else(|| tolerant_date_time(text))
+}
+
+/// As servers print it, to the letter: every row of a snapshot that has one comes by here. `None` for any other text.
+fn printed(text: &str) -> Option<DateTime> {
+    let (whole, fraction) = text.as_bytes().split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] = whole else {
+        return None;
+    };
+    let number = |digits: &[&u8]| {
+        let digit = |sum: u32, digit: &&u8| Some(sum * 10 + char::from(**digit).to_digit(10)?);
+        digits.iter().try_fold(0, digit)
+    };
+    let micros = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
+            let digit = |sum: u32, digit: &u8| Some(sum * 10 + char::from(*digit).to_digit(10)?);
+            digits.iter().try_fold(0, digit)? * 10_u32.pow(6 - u32::try_from(digits.len()).ok()?)
+        }
+        _ => return None,
+    };
+    let (minute, second) = (number(&[n1, n2])?, number(&[s1, s2])?);
+    let in_range = minute <= 59 && second <= 59;
+    in_range.then_some(DateTime {
+        year: i32::try_from(number(&[y1, y2, y3, y4])?).ok()?,
+        month: number(&[m1, m2])?,
+        day: number(&[d1, d2])?,
+        hour: number(&[h1, h2])?,
+        minute,
+        second,
+        micros,
+    })
+}
+
+fn tolerant_date_time(text: &str) -> Option<DateTime> {
     let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "0:0:0"));
     let mut parts = date.split('-').map(str::parse::<u32>);
     let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
@@ -98,6 +133,31 @@ mod tests {
         for text in ["", ":", "1", "1:60", "1:2:3:4", "1:2:3.1234567", "-", "99999999999:0:0"] {
             assert_eq!(time_micros(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_servers_print_is_read_as_anything_else_is() {
+        let texts = [
+            "2018-06-26 12:34:56",
+            "2018-06-26 12:34:56.7",
+            "0000-00-00 00:00:00.000000",
+            "9999-12-31 23:59:59.999999",
+            "2018-06-26 99:34:56",
+            "2018-06-26 12:60:00",
+            "2018-06-26 12:00:60",
+            "2018-06-26 12:34:56.",
+            "2018-06-26T12:34:56",
+            "2018-06-26 12:34:56.1234567",
+            "2018-06-26 12:34:56x",
+            "2018-06-26 12:3a:56",
+            "+018-06-26 12:34:56",
+        ];
+        for text in texts {
+            let Some(printed) = printed(text) else { continue };
+            assert_eq!(Some(printed), tolerant_date_time(text), "{text}");
+        }
+        assert_eq!(printed("2018-06-26 12:34:56.7").unwrap().micros, 700_000);
+        assert!(texts.iter().skip(5).all(|text| printed(text).is_none()));
     }
 
     #[test]
