@@ -153,3 +153,6 @@ impl Converter for AvroConverter {
         Some(Box::pin(flight.landed()))
     }
 }
+
+#[cfg(test)]
+mod tests;

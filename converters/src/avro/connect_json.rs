@@ -24,7 +24,10 @@ pub(super) fn json_of(schema: &Schema, value: &Value, options: DataOptions) -> R
     let float = |number: f64| Number::from_f64(number).map_or(Json::Null, Json::Number);
     Ok(match (schema.kind(), value) {
         (_, Value::Null) => Json::Null,
-        (SchemaType::Float32, Value::Float32(number)) => float(f64::from(*number)),
+        // As its shortest text says it: 1.1 and not 1.100000023841858.
+        (SchemaType::Float32, Value::Float32(number)) => {
+            float(number.to_string().parse().unwrap_or(f64::from(*number)))
+        }
         (SchemaType::Float64, Value::Float64(number)) => float(*number),
         (SchemaType::Boolean, Value::Boolean(truth)) => Json::Bool(*truth),
         (SchemaType::String, Value::String(text)) => Json::from(&**text),
