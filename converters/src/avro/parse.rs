@@ -250,7 +250,7 @@ fn primitive(word: &str) -> Option<Kind> {
 }
 
 fn props(object: &Map<String, Json>, is_enum: bool) -> Vec<(String, Json)> {
-    let is_prop = |name: &str| !RESERVED.contains(&name) && !(is_enum && name == "default");
+    let is_prop = |name: &str| !(RESERVED.contains(&name) || is_enum && name == "default");
     object
         .iter()
         .filter(|(name, _)| is_prop(name))

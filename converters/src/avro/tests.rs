@@ -1,7 +1,9 @@
 //! The converter's two directions without a registry, and against what others make of the same.
 
 mod golden;
+mod marked;
 mod properties;
+mod resolution;
 mod untrusted;
 
 use api::{Bytes, Converter, PluginKind, Props, SchemaAndValue, SchemaRef};

@@ -255,6 +255,10 @@ impl ToConnect {
             builder = builder.parameter(marks::FIELD_DEFAULT, "true");
         }
         let Some(default) = around.default.or(connect) else { return builder };
+        if matches!(avro.kind, Kind::Record(_)) {
+            // A struct that is its schema's default would have to hold that schema, which holds the struct.
+            return builder;
+        }
         match default_value::value_of(&builder.clone().build(), avro, default) {
             Ok(value) if value.is_null() => builder,
             Ok(value) => builder.default_value(value),

@@ -66,7 +66,7 @@ fn consequence(question: &Question, status: u16, code: i64) -> (ErrorKind, &'sta
             ErrorKind::BadConfig,
             "redirects are not followed; say in schema.registry.url where the registry is",
         ),
-        (404, 40401 | 40402 | 40403) => match question {
+        (404, 40401..=40403) => match question {
             Question::Schema { .. } => (
                 ErrorKind::BadRecord,
                 "the record was written with another registry, or its bytes are no Avro of this form",

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
 use api::{Schema, SchemaType, Struct, Value, logical};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -47,7 +49,9 @@ fn schema(depth: u32) -> BoxedStrategy<SchemaRef> {
         let fields = parts.into_iter().enumerate();
         fields.fold(Schema::structure(), |row, (index, part)| row.field(format!("f{index}"), part))
     });
-    let entries = (leaf(), part()).prop_map(|(key, value)| {
+    // Maps with keys of text are Avro's own, which say nothing of their keys.
+    let key = leaf().prop_filter("text", |key| key.kind() != SchemaType::String);
+    let entries = (key, part()).prop_map(|(key, value)| {
         Schema::map(key, value).name(format!("m.E{}", NAMES.fetch_add(1, Ordering::Relaxed)))
     });
     let texts = part().prop_map(|value| Schema::map(Schema::plain(SchemaType::String), value));
@@ -115,7 +119,7 @@ fn schemaless() -> BoxedStrategy<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read_back_with_its_schema(datum in datum()) {
@@ -135,9 +139,11 @@ proptest! {
         if let Some(bytes) = bytes.filter(|_| !matches!(avro.kind, crate::avro::schema::Kind::Bytes)) {
             let schema = apache_avro::Schema::parse_str(&text).unwrap();
             let mut rest = &*bytes;
-            let value = apache_avro::from_avro_datum(&schema, &mut rest, None).unwrap();
+            let reader = GenericDatumReader::builder(&schema).build().unwrap();
+            let value = reader.read_value(&mut rest).unwrap();
             prop_assert!(rest.is_empty(), "{} bytes left", rest.len());
-            prop_assert_eq!(apache_avro::to_avro_datum(&schema, value).unwrap(), bytes, "{}", text);
+            let writer = GenericDatumWriter::builder(&schema).build().unwrap();
+            prop_assert_eq!(writer.write_value_to_vec(value).unwrap(), bytes, "{}", text);
         }
     }
 
