@@ -27,6 +27,13 @@ fn with_avro(mut config: Value, registry: &str) -> Value {
     config
 }
 
+/// Sets an option of both converters.
+fn set(config: &mut Value, option: &str, text: &str) {
+    for what in ["key", "value"] {
+        config[format!("{what}.converter.{option}")] = json!(text);
+    }
+}
+
 fn orders(topic: &str, count: u32) -> Value {
     json!({"connector.class": "datagen", "quickstart": "ORDERS", "topic": topic, "records.max": count.to_string()})
 }
@@ -102,7 +109,7 @@ async fn a_registry_that_is_away_or_slow_is_waited_for_and_holds_nobody_else_up(
     let mut source = with_avro(orders("avro", 500), &registry.url());
     source["errors.retry.timeout"] = json!("-1");
     source["errors.retry.delay.max.ms"] = json!("500");
-    source["value.converter.max.retries"] = json!("0");
+    set(&mut source, "max.retries", "0");
     millrace.create("orders", source).await.unwrap();
     let mut sink = with_avro(http_sink("avro", &receiver.url()), &registry.url());
     sink["errors.retry.timeout"] = json!("-1");
@@ -164,8 +171,8 @@ async fn what_the_registry_refuses_fails_the_task_with_what_to_do() {
     // The secret is right, and then it is not.
     registry.demand("Basic dXNlcjpzZWNyZXQtMQ==");
     let mut secured = with_avro(orders("secured", 10), &registry.url());
-    secured["value.converter.basic.auth.credentials.source"] = json!("USER_INFO");
-    secured["value.converter.basic.auth.user.info"] = json!("user:secret-1");
+    set(&mut secured, "basic.auth.credentials.source", "USER_INFO");
+    set(&mut secured, "basic.auth.user.info", "user:secret-1");
     millrace.create("secured", secured.clone()).await.unwrap();
     let registered = wait::until("the schema to be registered", LIMIT, || async {
         ensure!(registry.subjects().iter().any(|subject| subject == "secured-value"));
@@ -173,7 +180,7 @@ async fn what_the_registry_refuses_fails_the_task_with_what_to_do() {
     });
     registered.await.unwrap();
     secured["topic"] = json!("secured2");
-    secured["value.converter.basic.auth.user.info"] = json!("user:secret-2");
+    set(&mut secured, "basic.auth.user.info", "user:secret-2");
     fails("wrong", secured, &["401", "basic.auth.user.info"]).await;
     let log = fs::read_to_string(folder.path().join("millrace.log")).unwrap();
     assert!(!log.contains("secret-2") && !log.contains("dXNlcjpzZWNyZXQt"), "a secret is in no log");
