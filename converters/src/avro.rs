@@ -27,6 +27,7 @@ mod wire;
 mod writing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{Bytes, Converted, Converter, Error, Pending, Plugin, PluginKind, Props, SchemaAndValue};
 
@@ -69,6 +70,7 @@ struct Common {
     is_key: bool,
     strategy: Strategy,
     use_latest: bool,
+    latest_ttl: Option<Duration>,
     cache_size: usize,
     registry: Arc<Registry>,
 }
@@ -104,6 +106,7 @@ impl AvroConverter {
             is_key,
             strategy: Strategy::of(if is_key { &config.key_strategy } else { &config.value_strategy }),
             use_latest: config.use_latest,
+            latest_ttl: config.latest_ttl(),
             cache_size: config.cache_size,
             registry,
         });

@@ -68,7 +68,7 @@ api::configs::config! {
         use_latest: bool = default("use.latest.version", false).importance(Low).group("Subjects");
         /// Whether data that the subject's latest version cannot read is refused.
         latest_compatibility_strict: bool = default("latest.compatibility.strict", true).importance(Low).group("Subjects");
-        /// How long the latest version of a subject is used without asking again, in seconds; -1 is for ever.
+        /// How long the latest version of a subject is used without asking again, in seconds, at least one; -1 is for ever.
         latest_ttl_secs: i64 = default("latest.cache.ttl.sec", -1).importance(Low).check(at_least(-1)).group("Subjects");
         /// Whether the registry compares schemas without regard to what makes no difference, such as the order of properties.
         normalize: bool = default("normalize.schemas", false).importance(Medium).group("Subjects");
@@ -112,6 +112,13 @@ api::configs::config! {
         keystore_key: Option<Password> = optional("schema.registry.ssl.keystore.key").importance(Medium).group("TLS");
         /// The form of the keystore: only PEM is supported.
         keystore_type: String = default("schema.registry.ssl.keystore.type", "PEM").importance(Low).check(one_of_ignoring_case(&["PEM"])).group("TLS");
+    }
+}
+
+impl AvroConverterConfig {
+    /// How long the latest version of a subject is believed: a second at least, so that an answer can be used.
+    pub(super) fn latest_ttl(&self) -> Option<Duration> {
+        u64::try_from(self.latest_ttl_secs).ok().map(|seconds| Duration::from_secs(seconds.max(1)))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use api::{Bytes, SchemaAndValue, SchemaRef, Text};
 
@@ -28,6 +29,8 @@ struct Reader {
     topic: Text,
     schema: Option<SchemaRef>,
     decoder: Decoder,
+    /// When to ask again which schema is the latest.
+    until: Option<Instant>,
 }
 
 impl Reading {
@@ -38,7 +41,10 @@ impl Reading {
     /// Reads a datum.
     pub(super) fn read(&mut self, topic: &str, bytes: &Bytes) -> Result<SchemaAndValue, Obstacle> {
         let id = id_of(bytes)?;
-        let of_topic = |readers: &Vec<Reader>| readers.iter().position(|reader| *reader.topic == *topic);
+        let is_good = |reader: &Reader| {
+            *reader.topic == *topic && reader.until.is_none_or(|until| Instant::now() < until)
+        };
+        let of_topic = |readers: &Vec<Reader>| readers.iter().position(is_good);
         let place = match self.readers.get(&id).and_then(of_topic) {
             Some(place) => place,
             None => self.add(topic, id)?,
@@ -56,14 +62,16 @@ impl Reading {
             self.readers.clear();
             self.count = 0;
         }
-        self.count += 1;
         let readers = self.readers.entry(id).or_default();
+        let before = readers.len();
+        readers.retain(|other| *other.topic != *topic);
+        self.count = self.count + 1 - (before - readers.len());
         readers.push(reader);
         Ok(readers.len() - 1)
     }
 
     fn new_reader(&self, topic: &str, id: u32) -> Result<Reader, Obstacle> {
-        let Common { options, is_key, strategy, use_latest, .. } = *self.common;
+        let Common { options, is_key, strategy, use_latest, latest_ttl, .. } = *self.common;
         let subject = match strategy {
             super::Strategy::Topic => Some(format!("{topic}-{}", if is_key { "key" } else { "value" })),
             _ => None,
@@ -81,7 +89,8 @@ impl Reading {
         let schema = ToConnect::new(options).schema(&reader, version).map_err(|fault| within(id, fault))?;
         let decoder = decoder::compile(&writer, &reader, schema.as_ref(), options)
             .map_err(|fault| within(id, fault))?;
-        Ok(Reader { topic: topic.into(), schema, decoder })
+        let until = latest_ttl.filter(|_| use_latest).map(|ttl| Instant::now() + ttl);
+        Ok(Reader { topic: topic.into(), schema, decoder, until })
     }
 
     /// The version of the Connect schema, unless it says its own: that of the subject.

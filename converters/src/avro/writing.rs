@@ -3,7 +3,7 @@
 //! The hot path is a look at the last schema and topic. Invariant: data is written with the schema whose id stands before it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use api::{SchemaAndValue, SchemaRef, Text};
 
@@ -28,7 +28,7 @@ pub(super) enum Choice {
     /// The one of this id.
     Id { id: u32, is_strict: bool },
     /// The subject's latest version.
-    Latest { is_strict: bool, ttl: Option<Duration> },
+    Latest { is_strict: bool },
 }
 
 impl Choice {
@@ -38,10 +38,7 @@ impl Choice {
         match u32::try_from(config.use_schema_id) {
             _ if config.auto_register => Self::Register { normalize },
             Ok(id) => Self::Id { id, is_strict: config.id_compatibility_strict },
-            Err(_none) if config.use_latest => Self::Latest {
-                is_strict: config.latest_compatibility_strict,
-                ttl: u64::try_from(config.latest_ttl_secs).ok().map(Duration::from_secs),
-            },
+            Err(_none) if config.use_latest => Self::Latest { is_strict: config.latest_compatibility_strict },
             Err(_none) => Self::Find { normalize },
         }
     }
@@ -151,14 +148,14 @@ impl Writer {
             Choice::Id { id, is_strict } => {
                 (Question::Schema { id, subject: Some(subject) }, Some(is_strict))
             }
-            Choice::Latest { is_strict, .. } => (Question::Latest { subject }, Some(is_strict)),
+            Choice::Latest { is_strict } => (Question::Latest { subject }, Some(is_strict)),
         };
         let answer = match common.registry.ask(question, text)? {
             Asked::Known(answer) => answer,
             Asked::Asking(flight) => return Err(Obstacle::Asking(flight)),
         };
         let until = match choice {
-            Choice::Latest { ttl, .. } => ttl.map(|ttl| Instant::now() + ttl),
+            Choice::Latest { .. } => common.latest_ttl.map(|ttl| Instant::now() + ttl),
             _ => None,
         };
         let encoder = match is_strict {

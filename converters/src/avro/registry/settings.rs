@@ -85,7 +85,7 @@ impl Settings {
             retries_max: config.retries_max,
             retries_wait: config.retries_wait,
             retries_wait_max: config.retries_wait_max,
-            latest_ttl: u64::try_from(config.latest_ttl_secs).ok().map(Duration::from_secs),
+            latest_ttl: config.latest_ttl(),
         })
     }
 }
