@@ -3,6 +3,9 @@
 //! A source's records pass a converter last, a sink's first. Each task has converters of its own, so they may cache by
 //! schema pointer without locks. Invariant: what `from_connect_data` writes, `to_connect_data` of the same settings reads.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use bytes::Bytes;
 
 use crate::error::Result;
@@ -18,6 +21,9 @@ pub enum Converted {
     /// The datum is null: a null key, or a tombstone. Nothing was appended.
     Null,
 }
+
+/// What a conversion waits for: a schema that is asked of a registry, for example. It goes on by itself, awaited or not.
+pub type Pending = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// Turns values into bytes and back.
 #[allow(
@@ -41,6 +47,15 @@ pub trait Converter: Send {
     /// # Errors
     /// `BadRecord` when the bytes are not what this converter writes.
     fn to_connect_data(&mut self, topic: &str, bytes: Option<Bytes>) -> Result<SchemaAndValue>;
+
+    /// What the conversion that just failed waits for; `None` if it failed for good.
+    ///
+    /// Conversions are synchronous and never wait. One that lacks what somebody else must tell (a schema registry) starts to
+    /// ask, fails with a `Retriable` error and gives what it waits for here, once. The worker awaits it and converts the same record
+    /// again; what it fails with, if it does, counts as the failure of the conversion.
+    fn pending(&mut self) -> Option<Pending> {
+        None
+    }
 }
 
 /// Turns header values into bytes and back.

@@ -36,7 +36,7 @@ pub use bytes::Bytes;
 pub use configs;
 pub use configs::Props;
 
-pub use converter::{Converted, Converter, HeaderConverter};
+pub use converter::{Converted, Converter, HeaderConverter, Pending};
 pub use error::{Error, ErrorKind, Result};
 pub use gauges::Gauges;
 pub use header::{Header, Headers};

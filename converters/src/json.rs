@@ -6,8 +6,8 @@
 mod decimal;
 mod decoder;
 mod encoder;
-mod escape;
-mod fault;
+pub(crate) mod escape;
+pub(crate) mod fault;
 mod reader;
 mod schema_read;
 mod schema_text;

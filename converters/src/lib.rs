@@ -3,6 +3,7 @@
 //! They stand on either side of the broker: last on a source's path, first on a sink's. One file a converter; [`ALL`] lists them.
 //! The invariant of each: what it writes it reads back, and what Kafka Connect's converter of the same class writes, it writes byte for byte.
 
+mod avro;
 mod bytes;
 mod cache;
 mod header;
@@ -35,6 +36,7 @@ pub static ALL: &[&Plugin] = &[
     &numbers::DOUBLE,
     &numbers::DOUBLE_HEADER,
     &header::PLUGIN,
+    &avro::PLUGIN,
 ];
 
 /// The version that the worker tells for them.

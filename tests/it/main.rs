@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod authority;
+mod avro;
 mod bad_input;
 mod checker;
 mod cli;

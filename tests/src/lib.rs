@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod places;
 pub mod process;
 pub mod receiver;
+pub mod registry;
 pub mod sequence;
 pub mod shop;
 pub mod wait;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use api::{Converted, Converter, Error, HeaderConverter, Headers, Record, SchemaAndValue, Text};
+use api::{Converted, Converter, Error, HeaderConverter, Headers, Pending, Record, SchemaAndValue, Text};
 use broker_client::{ConsumerRecord, EncodedHeaders, Header};
 
 use super::chain::{Chain, ChainFailure};
@@ -123,6 +123,12 @@ impl Pipeline {
             value: value.then_some(&*self.value),
             headers: &self.headers.encoded,
         })
+    }
+
+    /// What the conversion that just failed waits for (see [`Converter::pending`]).
+    pub(crate) fn pending(&mut self) -> Option<Pending> {
+        let Converters { key, value, .. } = &mut self.converters;
+        key.plugin.pending().or_else(|| value.plugin.pending())
     }
 
     /// Turns bytes from a topic into a record for a sink: key, value and headers. The caller says where it lay.

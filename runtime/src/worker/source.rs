@@ -198,6 +198,11 @@ impl SourceLoop {
                 }
                 Step::Full => self.wait_for_room().await?,
                 Step::Wait(delay) => self.life.sleep(delay).await,
+                Step::Await(stage, class, pending) => {
+                    if let Some(Err(error)) = self.life.unless_stopped(pending).await {
+                        self.converter_failed(StageFailure::new(stage, class, error), &mut work).await?;
+                    }
+                }
                 Step::Broken(error) => return Err(cause(&self.producer, error).await),
             }
             if self.life.is_stopping() && work.current.is_some() {
@@ -212,6 +217,15 @@ impl SourceLoop {
             self.progress.take_in().map_err(fatal)?;
         }
         Ok(true)
+    }
+
+    /// What a converter waited for did not come: the record at hand is tried again later, passed over, or the end of the task.
+    async fn converter_failed(&mut self, failure: StageFailure, work: &mut Work) -> Result<()> {
+        match self.judge(failure, work.current.as_ref().map(|(_, record)| record))? {
+            Some(delay) => self.life.sleep(delay).await,
+            None => work.current = None,
+        }
+        Ok(())
     }
 
     async fn wait_for_room(&mut self) -> Result<()> {
@@ -271,6 +285,10 @@ impl SourceLoop {
                 }
                 Err(Refusal::Broken(error)) => return Ok(Step::Broken(error)),
                 Err(Refusal::Failed(failure)) => {
+                    if let Some(pending) = self.pipeline.pending() {
+                        work.current = Some((AFTER_CHAIN, record));
+                        return Ok(Step::Await(failure.stage, failure.class, pending));
+                    }
                     if let Some(delay) = self.judge(failure, Some(&record))? {
                         work.current = Some((AFTER_CHAIN, record));
                         return Ok(Step::Wait(delay));

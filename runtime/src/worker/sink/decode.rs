@@ -28,7 +28,14 @@ impl SinkLoop {
                         batch.extend(record);
                     }
                     Err(refused) => {
-                        let Refused { failure, resume } = *refused;
+                        let Refused { mut failure, resume } = *refused;
+                        if let Some(pending) = self.pipeline.pending() {
+                            match self.life.unless_stopped(pending).await {
+                                None => return Ok(()),
+                                Some(Ok(())) => continue,
+                                Some(Err(error)) => failure.error = error,
+                            }
+                        }
                         let verdict = self.tolerance.judge(&failure.error, Instant::now());
                         self.errant.failed(verdict, &failure, partition, raw).await?;
                         match verdict {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Error, FlatMap, Record, SourceOffset, SourceRecord};
+use api::{Error, FlatMap, Pending, Record, SourceOffset, SourceRecord};
 use broker_client::{Delivery, Producer, ProducerRecord, RecordHeaders};
 
 use super::{count, now_ms};
@@ -23,6 +23,8 @@ pub(super) enum Step {
     Full,
     /// Wait before the next try.
     Wait(Duration),
+    /// Wait for what a converter lacks; what then fails, fails at this stage.
+    Await(Stage, &'static str, Pending),
     /// Give up: the transaction cannot go on.
     Broken(broker_client::Error),
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::figures::{Duel, Figure, memory, rate};
+use super::format::{Converter, Format};
 use super::rival::{Rival, Running, Task};
 use super::usage::{Usage, Watch};
 use super::workload::Workload;
@@ -25,9 +26,6 @@ use super::workload::Workload;
 const LIMIT: Duration = Duration::from_secs(1_800);
 /// What peak memory is aimed at, in MiB.
 const MEMORY_AIM: f64 = 150.0;
-/// The converter of both sides.
-pub(crate) const CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
-
 /// How the rows get out of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -46,8 +44,8 @@ pub(crate) struct Capture {
     pub(crate) workload: &'static Workload,
     /// How they get out.
     pub(crate) way: Way,
-    /// Whether each record holds its schemas.
-    pub(crate) schemas: bool,
+    /// In which form they are written.
+    pub(crate) format: Format,
     /// Rows in a second that are aimed at.
     pub(crate) aim: f64,
 }
@@ -61,7 +59,8 @@ pub(crate) async fn measure(
     eprintln!("{}, {rows} rows ...", capture.what);
     let database = Database::start(Kind::MySql).await?;
     capture.workload.create(&database).await?;
-    let mut bench = Bench { capture, database, in_table: 0 };
+    let converter = Converter::prepare(capture.format).await?;
+    let mut bench = Bench { capture, database, converter, in_table: 0 };
     let mut own = Own::prepare(&mut bench).await?;
     let mut other = match rival {
         Some(rival) => Some(Other::prepare(&mut bench, rival).await?),
@@ -87,6 +86,7 @@ pub(crate) async fn measure(
 struct Bench<'a> {
     capture: &'a Capture,
     database: Database,
+    converter: Converter,
     in_table: u64,
 }
 
@@ -125,10 +125,7 @@ impl Own {
         let far_end = FarEnd::new(&millrace.bootstrap_servers());
         let mut config = pipeline::mysql_source(&bench.database, "bench");
         config["table.include.list"] = json!(format!("bench.{}", bench.capture.workload.table));
-        for side in ["key", "value"] {
-            config[format!("{side}.converter")] = json!(CONVERTER);
-            config[format!("{side}.converter.schemas.enable")] = json!(bench.capture.schemas.to_string());
-        }
+        bench.converter.set_in(&mut config);
         let own = Self { millrace, far_end, config, _folder: folder };
         if bench.capture.way == Way::Binlog {
             own.millrace.create("bench", own.config.clone()).await?;
@@ -179,7 +176,9 @@ impl<'a> Other<'a> {
             bootstrap_servers: broker.bootstrap_servers(),
             topic_prefix: Self::PREFIX,
             table: format!("bench.{}", bench.capture.workload.table),
-            schemas: bench.capture.schemas,
+            converter: bench.converter.class(),
+            schemas: bench.converter.schemas_enable(),
+            registry_url: bench.converter.registry_url(),
         };
         if bench.capture.way == Way::Binlog {
             let mut running = rival.start(&task)?;

@@ -8,6 +8,7 @@
 mod capture;
 mod figures;
 mod files;
+mod format;
 mod giant;
 mod latency;
 mod many_tables;
@@ -23,6 +24,7 @@ use clap::{Parser, ValueEnum};
 
 use self::capture::{Capture, Way};
 use self::figures::{Duel, Figure};
+use self::format::Format;
 use self::rival::Rival;
 
 /// Measures Millrace and prints a table.
@@ -41,6 +43,9 @@ struct Options {
     /// What to measure; may be given several times. Without it all but `tables` and `transaction`, which take long.
     #[arg(long = "part", value_enum)]
     parts: Vec<Part>,
+    /// Captures of MySQL in this form only; may be given several times.
+    #[arg(long = "format", value_enum)]
+    formats: Vec<Format>,
     /// A shell command that captures the same changes: it is measured beside Millrace. `--help` says what it must do.
     #[arg(long)]
     rival: Option<String>,
@@ -53,7 +58,7 @@ enum Part {
     Start,
     /// File to topic to file.
     File,
-    /// MySQL binlog to topic: JSON without and with schemas.
+    /// MySQL binlog to topic: JSON without and with schemas, Avro.
     Binlog,
     /// MySQL snapshot to topic.
     Snapshot,
@@ -100,7 +105,10 @@ async fn run(options: &Options, figures: &mut Vec<Figure>, duels: &mut Vec<Duel>
             Part::Tables => figures.extend(many_tables::measure(options.tables).await?),
             Part::Transaction => figures.extend(giant::measure(options.transaction_rows).await?),
             Part::Binlog | Part::Snapshot | Part::Cart => {
-                for capture in captures(*part) {
+                let is_wanted = |capture: &Capture| {
+                    options.formats.is_empty() || options.formats.contains(&capture.format)
+                };
+                for capture in captures(*part).into_iter().filter(is_wanted) {
                     let (own, duel) = capture::measure(&capture, options.rows, rival.as_ref()).await?;
                     figures.extend(own);
                     duels.extend(duel);
@@ -112,17 +120,30 @@ async fn run(options: &Options, figures: &mut Vec<Figure>, duels: &mut Vec<Duel>
 }
 
 fn captures(part: Part) -> Vec<Capture> {
-    let capture = |what, workload, way, schemas, aim| Capture { what, workload, way, schemas, aim };
+    let capture = |what, workload, way, format, aim| Capture { what, workload, way, format, aim };
     let (payments, cart) = (&workload::PAYMENTS, &workload::CART);
     match part {
         Part::Binlog => vec![
-            capture("MySQL binlog -> topic, 80-byte rows, JSON", payments, Way::Binlog, false, 500_000.0),
+            capture(
+                "MySQL binlog -> topic, 80-byte rows, JSON",
+                payments,
+                Way::Binlog,
+                Format::Json,
+                500_000.0,
+            ),
             capture(
                 "MySQL binlog -> topic, 80-byte rows, JSON with schemas",
                 payments,
                 Way::Binlog,
-                true,
+                Format::JsonWithSchemas,
                 100_000.0,
+            ),
+            capture(
+                "MySQL binlog -> topic, 80-byte rows, Avro",
+                payments,
+                Way::Binlog,
+                Format::Avro,
+                500_000.0,
             ),
         ],
         Part::Snapshot => {
@@ -130,13 +151,19 @@ fn captures(part: Part) -> Vec<Capture> {
                 "MySQL snapshot -> topic, 80-byte rows, JSON",
                 payments,
                 Way::Snapshot,
-                false,
+                Format::Json,
                 500_000.0,
             )]
         }
         Part::Cart => vec![
-            capture("MySQL binlog -> topic, 600-byte rows, JSON", cart, Way::Binlog, false, 250_000.0),
-            capture("MySQL snapshot -> topic, 600-byte rows, JSON", cart, Way::Snapshot, false, 250_000.0),
+            capture("MySQL binlog -> topic, 600-byte rows, JSON", cart, Way::Binlog, Format::Json, 250_000.0),
+            capture(
+                "MySQL snapshot -> topic, 600-byte rows, JSON",
+                cart,
+                Way::Snapshot,
+                Format::Json,
+                250_000.0,
+            ),
         ],
         _ => Vec::new(),
     }

@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use harness::database::{CONNECTOR_USER, PASSWORD};
 
-use super::capture::CONVERTER;
-
 /// How long it may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// How often it is looked at.
@@ -28,7 +26,8 @@ A rival (--rival COMMAND) is run by `sh -c` in a folder of its own, which is emp
   BOOTSTRAP_SERVERS           host:port of the broker to write to (Kafka's protocol, PLAINTEXT, creates topics by itself)
   TOPIC_PREFIX                the topic of a table is <prefix>.<database>.<table>
   CONVERTER                   the Java class name of the converter of keys and values
-  CONVERTER_SCHEMAS_ENABLE    true or false: its schemas.enable
+  CONVERTER_SCHEMAS_ENABLE    true or false: its schemas.enable, if it is JsonConverter
+  SCHEMA_REGISTRY_URL         its schema.registry.url, if it is AvroConverter
 
 It must take a snapshot of the tables and then follow the binlog: one record for each row that is there or is inserted. At SIGTERM
 to its process group it must stop within a minute, and when it is started again in the same folder it must go on where it was, without
@@ -57,8 +56,12 @@ pub(crate) struct Task {
     pub(crate) topic_prefix: &'static str,
     /// The table, with its database.
     pub(crate) table: String,
+    /// The Java class name of its converter.
+    pub(crate) converter: &'static str,
     /// Whether records hold their schemas.
     pub(crate) schemas: bool,
+    /// The schema registry, for Avro.
+    pub(crate) registry_url: Option<String>,
 }
 
 /// A rival that runs; it is killed when this is dropped.
@@ -83,8 +86,9 @@ impl Rival {
         command.env("MYSQL_HOST", "127.0.0.1").env("MYSQL_PORT", task.mysql_port.to_string());
         command.env("MYSQL_USER", CONNECTOR_USER).env("MYSQL_PASSWORD", PASSWORD);
         command.env("MYSQL_TABLES", &task.table).env("BOOTSTRAP_SERVERS", &task.bootstrap_servers);
-        command.env("TOPIC_PREFIX", task.topic_prefix).env("CONVERTER", CONVERTER);
+        command.env("TOPIC_PREFIX", task.topic_prefix).env("CONVERTER", task.converter);
         command.env("CONVERTER_SCHEMAS_ENABLE", task.schemas.to_string());
+        command.envs(task.registry_url.as_ref().map(|url| ("SCHEMA_REGISTRY_URL", url)));
         let command = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("starting the rival")?;
         Ok(Running { child: Some(child), log })
