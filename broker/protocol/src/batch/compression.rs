@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 
 use super::error::BatchError;
-use super::snappy;
+use super::{lz4, snappy};
 
 /// Kafka's default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
@@ -142,7 +142,10 @@ pub fn inflate(codec: Compression, bytes: &[u8], limits: InflateLimits) -> Resul
         Compression::None => read_within(bytes, limit, &mut output),
         Compression::Gzip => read_within(MultiGzDecoder::new(bytes), limit, &mut output),
         Compression::Snappy => snappy::inflate(bytes, limit, &mut output),
-        Compression::Lz4 => read_within(FrameDecoder::new(bytes), limit, &mut output),
+        Compression::Lz4 => match lz4::inflate(bytes, limit, &mut output) {
+            Some(complete) => Ok(complete),
+            None => read_within(FrameDecoder::new(bytes), limit, &mut output),
+        },
         Compression::Zstd => inflate_zstd(bytes, limit, &mut output),
     };
     match complete {

@@ -11,6 +11,7 @@ pub mod builder;
 pub mod compression;
 pub mod error;
 pub mod header;
+mod lz4;
 pub mod patch;
 mod recompress;
 mod record_headers;
