@@ -39,6 +39,7 @@ check-broker: cargo
 
 check-workers: cargo
 	tests/servers/provide networks
+	tests/servers/provide --any-of mysql mariadb
 	cargo build --locked -p millrace -p millrace-tests --bin millrace --bin checker-workers
 	target/debug/checker-workers --with-networks --seconds $(if $(filter 0,$(SECONDS)),600,$(SECONDS)) --seed $(SEED)
 

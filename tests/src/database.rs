@@ -55,6 +55,7 @@ pub const PASSWORD: &str = "secret-shop";
 #[derive(Debug)]
 pub struct Database {
     kind: Kind,
+    host: String,
     port: u16,
     folder: TempDir,
     process: Option<Child>,
@@ -69,10 +70,19 @@ impl Database {
     /// # Errors
     /// When the server is missing (and how to get it) or does not start (with the end of its log).
     pub async fn start(kind: Kind) -> Result<Self> {
+        Self::start_at(kind, "127.0.0.1").await
+    }
+
+    /// The same, on another address of this machine.
+    ///
+    /// # Errors
+    /// As [`Database::start`].
+    pub async fn start_at(kind: Kind, host: &str) -> Result<Self> {
         let template = tokio::task::spawn_blocking(move || template(kind)).await??;
         let folder = tempfile::Builder::new().prefix("millrace-database-").tempdir()?;
         copy(&template, &folder.path().join("data"))?;
-        let mut database = Self { kind, port: places::free_port()?, folder, process: None };
+        let mut database =
+            Self { kind, host: host.to_owned(), port: places::free_port()?, folder, process: None };
         database.restart().await?;
         Ok(database)
     }
@@ -83,7 +93,13 @@ impl Database {
         self.kind
     }
 
-    /// The port on 127.0.0.1.
+    /// The address on which it listens.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
@@ -120,7 +136,7 @@ impl Database {
     /// # Errors
     /// When the server does not answer.
     pub async fn connect(&self) -> Result<Conn> {
-        let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(self.port);
+        let options = OptsBuilder::default().ip_or_hostname(self.host.clone()).tcp_port(self.port);
         let options = options.user(Some(ADMIN)).pass(Some(PASSWORD)).prefer_socket(Some(false));
         Conn::new(options).await.context("connecting to the database server")
     }
@@ -146,7 +162,8 @@ impl Database {
         server.arg(format!("--pid-file={}", folder.join("pid").display()));
         server.arg(format!("--init-file={}", users(self.kind, folder)?.display()));
         server.arg(format!("--port={}", self.port));
-        server.args(["--bind-address=127.0.0.1", "--server-id=1", "--log-bin=binlog", "--binlog-format=ROW"]);
+        server.arg(format!("--bind-address={}", self.host));
+        server.args(["--server-id=1", "--log-bin=binlog", "--binlog-format=ROW"]);
         server.args([
             "--innodb-buffer-pool-size=128M",
             "--performance-schema=OFF",

@@ -17,6 +17,8 @@ use crate::process::Process;
 
 /// The first three numbers of all addresses.
 const PREFIX: &str = "10.213.0";
+/// The bridge's: processes that start outside of all members' namespaces have it, and nothing cuts it off.
+pub const BRIDGE: &str = "10.213.0.1";
 /// Nobody's hardware address.
 const NOWHERE: &str = "02:00:00:00:00:ff";
 

@@ -17,7 +17,7 @@ pub fn mysql_source(database: &Database, name: &str) -> Value {
     };
     json!({
         "connector.class": class,
-        "database.hostname": "127.0.0.1",
+        "database.hostname": database.host(),
         "database.port": database.port().to_string(),
         "database.user": CONNECTOR_USER,
         "database.password": PASSWORD,

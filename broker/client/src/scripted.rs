@@ -53,6 +53,7 @@ pub(crate) struct ScriptedBroker {
 /// A request that waits for an answer.
 #[derive(Debug)]
 pub(crate) struct Received {
+    connection: usize,
     header: RequestHeader,
     body: Bytes,
     answer: oneshot::Sender<Option<Encoded>>,
@@ -61,6 +62,7 @@ pub(crate) struct Received {
 /// Answers one request.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    connection: usize,
     header: RequestHeader,
     sender: oneshot::Sender<Option<Encoded>>,
 }
@@ -73,9 +75,10 @@ impl ScriptedBroker {
         let own = address.clone();
         tokio::spawn(async move {
             let ids = Arc::new(AtomicI64::new(1000));
-            while let Ok((stream, _peer)) = listener.accept().await {
-                let served = serve(stream, own.clone(), manners.clone(), Arc::clone(&ids), sender.clone());
-                tokio::spawn(served);
+            for number in 0.. {
+                let Ok((stream, _peer)) = listener.accept().await else { return };
+                let script = (number, sender.clone());
+                tokio::spawn(serve(stream, own.clone(), manners.clone(), Arc::clone(&ids), script));
             }
         });
         Self { address, never_answers_fetches: false, requests }
@@ -96,19 +99,19 @@ impl ScriptedBroker {
 
     /// The next request, which must be an `R`.
     pub(crate) async fn expect<R: Request>(&mut self) -> (R, Answer) {
-        let Received { header, body, answer: sender } = self.any().await;
+        let Received { connection, header, body, answer: sender } = self.any().await;
         assert_eq!(header.api().unwrap(), R::KEY, "another request was expected");
         let request = R::decode(body, header.api_version).unwrap();
-        (request, Answer { header, sender })
+        (request, Answer { connection, header, sender })
     }
 
     /// The next request, which must be an `A` (`Ok`) or a `B` (`Err`).
     pub(crate) async fn expect_either<A: Request, B: Request>(
         &mut self,
     ) -> std::result::Result<(A, Answer), (B, Answer)> {
-        let Received { header, body, answer: sender } = self.any().await;
+        let Received { connection, header, body, answer: sender } = self.any().await;
         let (api, version) = (header.api().unwrap(), header.api_version);
-        let answer = Answer { header, sender };
+        let answer = Answer { connection, header, sender };
         if api == A::KEY {
             return Ok((A::decode(body, version).unwrap(), answer));
         }
@@ -146,6 +149,11 @@ impl Answer {
         self.header.api_version
     }
 
+    /// The number of the connection that the request came on.
+    pub(crate) const fn connection(&self) -> usize {
+        self.connection
+    }
+
     /// Cuts the connection instead.
     pub(crate) fn hang_up(self) {
         self.sender.send(None).unwrap();
@@ -157,7 +165,7 @@ async fn serve(
     address: String,
     manners: Manners,
     ids: Arc<AtomicI64>,
-    script: mpsc::Sender<Received>,
+    (connection, script): (usize, mpsc::Sender<Received>),
 ) {
     let (mut reading, mut writing) = stream.split();
     let (sender, mut answers) = mpsc::channel::<oneshot::Receiver<Option<Encoded>>>(100);
@@ -172,7 +180,7 @@ async fn serve(
                 let body = reader.into_rest();
                 match by_itself(&header, &body, &address, &manners, &ids) {
                     Some(encoded) => drop(answer.send(Some(encoded))),
-                    None => drop(script.send(Received { header, body, answer }).await),
+                    None => drop(script.send(Received { connection, header, body, answer }).await),
                 }
             }
             if reading.read_buf(&mut buffer).await.unwrap_or(0) == 0 {

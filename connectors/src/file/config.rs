@@ -18,7 +18,8 @@ api::configs::config! {
         /// How long the end of the file must have been quiet until a last line without a line break is sent as it is, in
         /// milliseconds. What is appended to it later comes as a line of its own.
         last_line_quiet: Duration = default("last.line.quiet.ms", 5000).importance(Low);
-        /// How often a file that does not grow is looked at, in milliseconds. After new lines it is looked at more often.
+        /// How often a file that does not grow is looked at, in milliseconds, where the system does not tell when it changes: on network
+        /// file systems. Elsewhere new lines are read at once.
         poll_wait: Duration = default("poll.wait.ms", 100).importance(Low).check(at_least(1));
         /// The directories in and under which `file` must lie, after symbolic links are followed. Empty: any directory but
         /// `/proc`, `/sys` and `/dev`.

@@ -27,6 +27,7 @@ use super::foreign::byte_position;
 use super::identity::Identity;
 use super::place::Place;
 use super::tail::{Cut, Tail};
+use super::watch::Watch;
 
 /// How much is read at once. Whole lines of it become one block.
 const READ_BYTES: u64 = 1 << 20;
@@ -92,6 +93,10 @@ pub(super) struct Follower {
     /// That the file of the offset is gone was said once.
     loss_told: bool,
     open: Option<OpenFile>,
+    /// How often a file was opened.
+    files_opened: u64,
+    /// The path's file is another than the open one.
+    rotated: bool,
 }
 
 impl Follower {
@@ -101,12 +106,44 @@ impl Follower {
         last_line_quiet: Duration,
         resume: Option<Resume>,
     ) -> Self {
-        Self { place, line_bytes_max, last_line_quiet, resume, loss_told: false, open: None }
+        Self {
+            place,
+            line_bytes_max,
+            last_line_quiet,
+            resume,
+            loss_told: false,
+            open: None,
+            files_opened: 0,
+            rotated: false,
+        }
     }
 
     /// The path that is followed.
     pub(super) fn path(&self) -> &Path {
         self.place.path()
+    }
+
+    /// The number of the file that is open, or of the last one if none is.
+    pub(super) const fn files_opened(&self) -> u64 {
+        self.files_opened
+    }
+
+    /// Has the system tell of whatever a step might find, from now on.
+    ///
+    /// # Errors
+    /// As [`Watch::on`].
+    pub(super) fn watch(&self) -> io::Result<Watch> {
+        Watch::on(self.place.path(), self.open.as_ref().map(|open| &open.file))
+    }
+
+    /// When a step may find something though nothing changes: a last line that has been quiet for long enough, or the end of a
+    /// rotated file.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let open = self.open.as_ref()?;
+        if open.tail.len() > 0 {
+            return Some(open.grown + self.last_line_quiet);
+        }
+        self.rotated.then(|| open.grown + self.last_line_quiet.min(ROTATION_QUIET_MAX))
     }
 
     /// Reads on. Nothing is lost when it fails: the next step tries the same.
@@ -132,6 +169,7 @@ impl Follower {
     fn at_end(&mut self, change: &Change, now: Instant) -> Result<Step> {
         let Some(open) = &mut self.open else { return Ok(Step::Missing) };
         let quiet = now.saturating_duration_since(open.grown);
+        self.rotated = *change == Change::Rotated;
         match change {
             Change::Renewed => {
                 let last = open.tail.flush();
@@ -163,6 +201,7 @@ impl Follower {
         let Some(file) = file else { return Ok(None) };
         let opened = OpenFile::at(file, position, now).map_err(|error| self.place.failed("read", error))?;
         self.resume = None;
+        self.files_opened += 1;
         Ok(Some(opened))
     }
 

@@ -7,6 +7,7 @@
 //! | Which files may be touched? | `place` |
 //! | Is it still the same file? | `identity` |
 //! | Where does a line end? | `tail`, `block` |
+//! | When may a file have something new? | `watch` |
 //! | What became of the file while we read it, or while we were away? | `follow` |
 //! | How does the sink deliver exactly once? | `sink`, with `append`, `note` and `marker` |
 
@@ -25,6 +26,7 @@ mod stdin;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use api::{Plugin, PluginKind};
 

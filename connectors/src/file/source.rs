@@ -20,6 +20,7 @@ use super::config::FileSourceConfig;
 use super::follow::{Follower, Reading, Resume, Step};
 use super::place::Place;
 use super::stdin::StandardInput;
+use super::watch::Watch;
 
 /// Connect's names in the offsets topic, and ours for what the file is known by.
 const FILENAME: &str = "filename";
@@ -30,8 +31,10 @@ const IDENTITY: &str = "identity";
 const WAIT_MIN: Duration = Duration::from_millis(2);
 /// How long a line is, when there is nothing better to go by than experience.
 const LINE_BYTES_EXPECTED: usize = 64;
-/// Files that are idle for longer than this between two looks are looked at together.
+/// Files that are idle for longer than this between two looks are looked at together, or when the system tells of a change.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// A file of whose changes the system tells is looked at nevertheless, in case that it does not tell of all.
+const LOOK_ANYWAY: Duration = Duration::from_secs(2);
 /// An idle `poll` returns after this long.
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
@@ -150,6 +153,18 @@ struct Following {
     missing: bool,
     wait: Duration,
     wait_max: Duration,
+    watching: Watching,
+}
+
+/// Whether the system is to tell of changes.
+#[derive(Debug)]
+enum Watching {
+    /// Not while there is much to read.
+    No,
+    /// Of these; the number is that of the file that was open.
+    Of(Watch, u64),
+    /// It does not for the file that was open.
+    Refused(u64),
 }
 
 #[async_trait]
@@ -295,7 +310,14 @@ fn together(due: Instant) -> Instant {
 
 impl Following {
     const fn new(follower: Follower, wait_max: Duration) -> Self {
-        Self { follower: Some(follower), reading: None, missing: false, wait: WAIT_MIN, wait_max }
+        Self {
+            follower: Some(follower),
+            reading: None,
+            missing: false,
+            wait: WAIT_MIN,
+            wait_max,
+            watching: Watching::No,
+        }
     }
 
     /// The next block, or `None` after having waited a little. May be dropped before it is ready.
@@ -303,14 +325,48 @@ impl Following {
         let step = self.step().await?;
         self.tell_missing(matches!(step, Step::Missing), gauges);
         if let Step::Lines(reading) = step {
-            self.wait = WAIT_MIN;
+            (self.wait, self.watching) = (WAIT_MIN, Watching::No);
             self.start_reading()?;
             gauges.set("behind_source_bytes", i64::try_from(reading.behind_bytes).unwrap_or(i64::MAX));
             return Ok(Some(Current::of_file(reading)));
         }
-        tokio::time::sleep_until(together(Instant::now() + self.wait).into()).await;
-        self.wait = (self.wait * 2).min(self.wait_max);
+        self.pause().await;
         Ok(None)
+    }
+
+    /// Waits until there may be something new. May be dropped before it is ready.
+    async fn pause(&mut self) {
+        let Some(follower) = &self.follower else { return };
+        let now = Instant::now();
+        if self.wait < TOGETHER {
+            tokio::time::sleep(self.wait.min(self.wait_max)).await;
+            self.wait *= 2;
+            return;
+        }
+        let file = follower.files_opened();
+        let (watch, wait) = match &self.watching {
+            Watching::Of(watch, of) if *of == file => (Some(watch), self.wait_max.max(LOOK_ANYWAY)),
+            Watching::Refused(of) if *of == file => (None, self.wait.min(self.wait_max)),
+            _ => {
+                // What happened before it was watched is found by one more look.
+                self.watching =
+                    follower.watch().map_or(Watching::Refused(file), |watch| Watching::Of(watch, file));
+                return;
+            }
+        };
+        let due = follower.due().map_or(now + wait, |due| due.clamp(now, now + wait));
+        let timer = tokio::time::sleep_until(together(due).into());
+        match watch {
+            None => {
+                timer.await;
+                self.wait = (self.wait * 2).min(self.wait_max.max(TOGETHER));
+            }
+            Some(watch) => tokio::select! {
+                // What is watched may not be what is to be watched from now on.
+                () = watch.changed() => self.watching = Watching::No,
+                () = timer => {}
+            },
+        }
     }
 
     /// The outcome of the step that is under way; one is begun if none is.

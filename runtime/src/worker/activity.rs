@@ -62,6 +62,11 @@ impl Activity {
         Self(Arc::new(Mutex::new(Some((Doing::Start, Instant::now())))))
     }
 
+    /// Notes that a task starts now that waited to be resumed.
+    pub(crate) fn starts(&self) {
+        *self.0.lock() = Some((Doing::Start, Instant::now()));
+    }
+
     /// Notes that something begins.
     pub(crate) fn begin(&self, doing: Doing) -> Occupied {
         let before = self.0.lock().replace((doing, Instant::now()));

@@ -45,8 +45,10 @@ pub(crate) fn spawn_isolated<T: Send + 'static>(
         )));
     }
     let (sender, answer) = oneshot::channel();
+    // Boxed before it is awaited: an async block keeps room for what it captured beside room for what it awaits.
+    let guarded = AssertUnwindSafe(Box::pin(future)).catch_unwind();
     let work = async move {
-        let outcome = AssertUnwindSafe(future).catch_unwind().await;
+        let outcome = guarded.await;
         let outcome = outcome.unwrap_or_else(|payload| Err(panic_error(&*payload)));
         // Whoever waited may have given up: then nobody wants to know.
         drop(sender.send(outcome));

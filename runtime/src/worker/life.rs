@@ -140,6 +140,19 @@ impl TaskLife {
         }
     }
 
+    /// A run whose target state is paused is not started before it is resumed, as in Connect (`WorkerTask.doRun`). False if it is told to
+    /// stop first.
+    pub(crate) async fn may_start(&mut self) -> bool {
+        if self.is_paused() && !self.is_stopping() {
+            self.report(News::Paused).await;
+            while self.is_paused() && !self.is_stopping() {
+                self.interrupted().await;
+            }
+            self.activity.starts();
+        }
+        !self.is_stopping()
+    }
+
     /// Waits this long, or until the task is told to stop.
     pub(crate) async fn sleep(&self, delay: Duration) {
         tokio::select! {

@@ -45,7 +45,8 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs a sink task from start to stop.
 pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SinkTask>, setup: TaskSetup) -> Result<()> {
-    let sink = SinkLoop::open(life, &setup).await?;
+    // Boxed, so that its room is given back when it is done.
+    let sink = Box::pin(SinkLoop::open(life, &setup)).await?;
     let errors: Arc<dyn api::ErrantRecordReporter> = Arc::clone(&sink.errant) as _;
     let context = SinkContext {
         connector: sink.life.id.connector.as_str().into(),

@@ -38,7 +38,9 @@ const POLL_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration
 
 /// Runs a source task from start to stop.
 pub(crate) async fn run(life: TaskLife, mut task: Box<dyn SourceTask>, setup: TaskSetup) -> Result<()> {
-    let Some(opened) = life.unless_stopped(opening::open(&life.id, &setup)).await else { return Ok(()) };
+    // Boxed, so that its room is given back when it is done: most tasks run for long and do little.
+    let opening = Box::pin(opening::open(&life.id, &setup));
+    let Some(opened) = life.unless_stopped(opening).await else { return Ok(()) };
     let opened = opened?;
     let context = SourceContext {
         connector: life.id.connector.as_str().into(),

@@ -46,7 +46,7 @@ impl TaskSetup {
 /// Runs a task to its end. Its numbers are put into `metrics` once its kind is known.
 pub(crate) async fn run(
     context: Arc<WorkerContext>,
-    life: TaskLife,
+    mut life: TaskLife,
     spec: TaskSpec,
     metrics: &OnceLock<Arc<TaskMetrics>>,
 ) -> Result<()> {
@@ -62,12 +62,16 @@ pub(crate) async fn run(
     };
     let counted = Arc::clone(metrics.get_or_init(|| Arc::new(counted)));
     context.metrics.register(&spec.id, Arc::clone(&counted));
+    if !life.may_start().await {
+        return Ok(());
+    }
     let class = plugin.class;
     let revision = spec.revision;
     let setup = TaskSetup { context, connector, task, revision, config, class, metrics: counted };
+    // Boxed, so that each takes the room of its own kind only, for as long as it runs.
     match plugin.kind {
-        PluginKind::Source(make) => source::run(life, make().task(), setup).await,
-        PluginKind::Sink(make) => sink::run(life, make().task(), setup).await,
+        PluginKind::Source(make) => Box::pin(source::run(life, make().task(), setup)).await,
+        PluginKind::Sink(make) => Box::pin(sink::run(life, make().task(), setup)).await,
         _ => Err(connector::not_a_connector(plugin)),
     }
 }

@@ -43,6 +43,37 @@ async fn test_pause_stop_resume() {
     stage.delete(name).await;
 }
 
+/// `WorkerSourceTaskTest.testStartPaused` and `WorkerSinkTaskTest.testStartPaused`: what is paused when its worker starts is not
+/// started before it is resumed.
+#[tokio::test]
+async fn test_start_paused() {
+    let mut stage = Stage::with(&[]).await;
+    stage.produce("start-paused-input", None, &["a"]).await;
+    let sink = stage.sink("start-paused-input", json!({}));
+    for (name, config) in [("source", stage.source("source", json!({}))), ("sink", sink)] {
+        stage.create(name, config).await;
+        stage.is(name, "RUNNING", &["RUNNING"]).await;
+        assert_eq!(stage.put(&format!("/connectors/{name}/pause")).await.0, 202);
+        stage.is(name, "PAUSED", &["PAUSED"]).await;
+    }
+    let starts = |stage: &Stage| ["source", "sink"].map(|name| stage.count(name, "start"));
+    let before = starts(&stage);
+    stage.worker.process().unwrap().terminate().await.unwrap();
+    stage.worker.start().await.unwrap();
+    // A connector that is created now runs behind those that were there.
+    stage.create("later", stage.source("later", json!({}))).await;
+    stage.is("later", "RUNNING", &["RUNNING"]).await;
+    for name in ["source", "sink"] {
+        stage.is(name, "PAUSED", &["PAUSED"]).await;
+    }
+    assert_eq!(starts(&stage), before, "neither was started");
+    for name in ["source", "sink"] {
+        assert_eq!(stage.put(&format!("/connectors/{name}/resume")).await.0, 202);
+        stage.is(name, "RUNNING", &["RUNNING"]).await;
+    }
+    assert_eq!(starts(&stage), before.map(|count| count + 1));
+}
+
 #[tokio::test]
 async fn test_stopped_state() {
     let (stage, name) = (Stage::shared().await, "stopped-state");

@@ -109,8 +109,8 @@ async fn test_failed_connector_and_tasks_restart() {
 #[tokio::test]
 async fn test_multi_worker_restart() {
     let trio = Trio::start().await;
-    for failed in [false, true] {
-        for (name, case) in cases(failed, failed) {
+    for (connector_failed, task_failed) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (name, case) in cases(connector_failed, task_failed) {
             check(&trio.stage, &name, case).await;
         }
     }

@@ -60,7 +60,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Err(error) => return Err(error.context(format!("see {}", folder.keep().display()))),
     };
     println!("seed {seed}: {} rounds, {:?}", report.running.len(), report.faults);
-    println!("{} orders and {} lines arrived", report.orders, report.lines);
+    println!("{} orders, {} lines and {} changes arrived", report.orders, report.lines, report.changes);
     print_times(&report);
     if report.wrong.is_empty() {
         println!("each record is there once, and every task was back in time");

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::changes::Changes;
 use super::plan::{Fault, Plan, Round, WORKERS};
-use super::workload::{CONNECTORS, Progress, TASKS, Workload};
+use super::workload::{CONNECTORS, Judgement, Progress, TASKS, Workload};
 use crate::cluster::Cluster;
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::wait;
 
 /// After this long it is not waited for any more.
@@ -37,6 +38,8 @@ pub struct Report {
     pub orders: usize,
     /// Lines in their topic.
     pub lines: usize,
+    /// Changes of the database in their topics.
+    pub changes: usize,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, usize>,
     /// How long after each healing every task ran, sorted.
@@ -65,7 +68,9 @@ impl Campaign {
         let (began, mut plan) = (Instant::now(), Plan::new(self.seed));
         let mut cluster = Cluster::start_in(self.network, folder, usize::from(WORKERS), &[]).await?;
         let servers = cluster.broker().bootstrap_servers();
-        let workload = Workload::begin(&cluster, &servers, folder).await?;
+        let host = if with_network { network::BRIDGE } else { "127.0.0.1" };
+        let changes = Changes::prepare(host, self.seed).await?;
+        let workload = Workload::begin(&cluster, &servers, changes, folder).await?;
         cluster.settled(CONNECTORS, TASKS).await?;
         let back_limit = self.back_limit;
         let mut scene = Scene { cluster, workload, back_limit, report: Report::default() };
@@ -168,8 +173,8 @@ impl Scene {
     }
 
     async fn close(mut self) -> Result<Report> {
-        let (orders, lines, wrong) = self.workload.judge(&self.cluster).await?;
-        (self.report.orders, self.report.lines) = (orders, lines);
+        let Judgement { orders, lines, changes, wrong } = self.workload.judge(&self.cluster).await?;
+        (self.report.orders, self.report.lines, self.report.changes) = (orders, lines, changes);
         self.report.wrong.extend(wrong);
         for worker in 0..usize::from(WORKERS) {
             let log = self.cluster.worker_mut(worker)?.process()?.log();

@@ -40,7 +40,7 @@ pub(super) fn differences(one: (&str, &[i64]), other: (&str, &[i64])) -> Vec<Str
     }))
 }
 
-fn few(found: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn few(found: impl Iterator<Item = String>) -> Vec<String> {
     let mut found: Vec<String> = found.collect();
     let more = found.len().saturating_sub(LISTED_MAX);
     found.truncate(LISTED_MAX);

@@ -1,4 +1,5 @@
-//! What the group moves while things break: numbered orders of a generator, numbered lines of a file, and both topics into one file each.
+//! What the group moves while things break: numbered orders of a generator, numbered lines of a file, and both topics into one file each;
+//! and the changes of a database.
 //!
 //! All of it through REST, as a user would. Invariant: what is judged is read after the sources have stopped, up to the topics' ends.
 
@@ -12,17 +13,20 @@ use broker_client::{Client, Isolation, OffsetSpec};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::changes::{self, Changes};
 use super::verdict;
 use crate::cluster::Cluster;
-use crate::{sequence, wait};
+use crate::{pipeline, sequence, wait};
 
 /// Tasks of the generator.
 const ORDER_TASKS: i64 = 4;
 /// Connectors, and all of their tasks.
-pub(super) const CONNECTORS: usize = 4;
-pub(super) const TASKS: usize = 7;
+pub(super) const CONNECTORS: usize = 5;
+pub(super) const TASKS: usize = 8;
 /// How long the sinks may take to write what is left, once the sources have stopped.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// Changes are counted by reading all of them.
+const COUNT_AGAIN: Duration = Duration::from_millis(500);
 
 const TEXT: &str = "org.apache.kafka.connect.storage.StringConverter";
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -32,6 +36,7 @@ const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
 pub(super) struct Progress {
     orders: i64,
     lines: i64,
+    changes: i64,
     orders_written: u64,
     lines_written: u64,
 }
@@ -41,6 +46,7 @@ impl Progress {
     pub(super) fn is_beyond(self, before: Self) -> bool {
         self.orders > before.orders
             && self.lines > before.lines
+            && self.changes > before.changes
             && self.orders_written > before.orders_written
             && self.lines_written > before.lines_written
     }
@@ -53,18 +59,35 @@ pub(super) struct Workload {
     client: Client,
     /// How many lines the source's file has.
     lines: i64,
+    changes: Changes,
+}
+
+/// What arrived.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) orders: usize,
+    pub(super) lines: usize,
+    pub(super) changes: usize,
+    pub(super) wrong: Vec<String>,
 }
 
 impl Workload {
     /// Submits the connectors.
-    pub(super) async fn begin(cluster: &Cluster, servers: &str, folder: &Path) -> Result<Self> {
-        let mut workload = Self { folder: folder.to_path_buf(), client: sequence::client(servers), lines: 0 };
+    pub(super) async fn begin(
+        cluster: &Cluster,
+        servers: &str,
+        changes: Changes,
+        folder: &Path,
+    ) -> Result<Self> {
+        let (folder, client) = (folder.to_path_buf(), sequence::client(servers));
+        let mut workload = Self { folder, client, lines: 0, changes };
         workload.append(10)?;
         let (orders, lines) = (workload.path("orders.out"), workload.path("lines.out"));
         let sink = |topic: &str, file: PathBuf| json!({"connector.class": "FileStreamSink", "topics": topic, "file": file, "value.converter": TEXT});
         let submitted = [
             ("orders", workload.generator()),
             ("lines", workload.file_source()),
+            ("shop", workload.database_source()),
             ("orders-out", sink("orders", orders)),
             ("lines-out", sink("lines", lines)),
         ];
@@ -73,6 +96,9 @@ impl Workload {
             let (status, body) = cluster.any()?.call(Method::PUT, &path, Some(&config)).await?;
             ensure!(status == 201, "creating {name}: {status} {body}");
         }
+        workload.changes.begin(&workload.client).await?;
+        let begun = wait::until("the first changes", wait::PATIENCE, || workload.committed_changes());
+        begun.await?;
         Ok(workload)
     }
 
@@ -91,6 +117,20 @@ impl Workload {
             "connector.class": "FileStreamSource", "topic": "lines", "file": file, "value.converter": TEXT,
             "exactly.once.support": "required",
         })
+    }
+
+    fn database_source(&self) -> Value {
+        let mut config = pipeline::mysql_source(&self.changes.database, "shop");
+        for (name, value) in [
+            ("key.converter", JSON),
+            ("key.converter.schemas.enable", "false"),
+            ("value.converter", JSON),
+            ("value.converter.schemas.enable", "false"),
+            ("exactly.once.support", "required"),
+        ] {
+            config[name] = json!(value);
+        }
+        config
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -112,9 +152,18 @@ impl Workload {
         Ok(Progress {
             orders: self.committed("orders").await?,
             lines: self.committed("lines").await?,
+            changes: self.committed_changes().await?,
             orders_written: written("orders.out"),
             lines_written: written("lines.out"),
         })
+    }
+
+    async fn committed_changes(&self) -> Result<i64> {
+        let mut end = 0;
+        for topic in changes::TOPICS {
+            end += self.committed(topic).await?;
+        }
+        Ok(end)
     }
 
     /// The ends of a topic's partitions for readers of committed records, added up.
@@ -128,23 +177,27 @@ impl Workload {
         Ok(end)
     }
 
-    /// Stops the sources, lets the sinks write what is left, and judges: how many orders and lines arrived, and what is wrong.
-    pub(super) async fn judge(self, cluster: &Cluster) -> Result<(usize, usize, Vec<String>)> {
+    /// Stops the sources, lets the sinks write what is left, and judges.
+    pub(super) async fn judge(mut self, cluster: &Cluster) -> Result<Judgement> {
+        let shop = self.changes.stop().await?;
         self.lines_arrive().await?;
-        for source in ["orders", "lines"] {
+        self.changes_arrive(shop.journal().len()).await;
+        for source in ["orders", "lines", "shop"] {
             self.stop(cluster, source).await?;
         }
         let orders = sequence::orders(&self.client, "orders", Isolation::ReadCommitted).await?;
         let lines = numbers(&sequence::values(&self.client, "lines", Isolation::ReadCommitted).await?)?;
+        let changes = changes::arrived(&self.client, &changes::TOPICS).await?;
         let mut wrong = verdict::gaps_and_repeats("topic orders", &orders, ORDER_TASKS);
         wrong.extend(verdict::gaps_and_repeats("topic lines", &lines, 1));
         let all: Vec<i64> = (0..self.lines).collect();
         wrong.extend(verdict::differences(("topic lines", &lines), ("the file that was read", &all)));
+        wrong.extend(changes::judge(&shop, &changes)?);
         for (name, topic) in [("orders.out", &orders), ("lines.out", &lines)] {
             let written = self.drained(name, topic.len()).await?;
             wrong.extend(verdict::differences((name, &written), ("its topic", topic)));
         }
-        Ok((orders.len(), lines.len(), wrong))
+        Ok(Judgement { orders: orders.len(), lines: lines.len(), changes: changes.len(), wrong })
     }
 
     /// Waits until the last line has arrived. Repeats may hide that some are missing, but then the verdict tells.
@@ -156,6 +209,19 @@ impl Workload {
             Ok(())
         })
         .await
+    }
+
+    /// Waits until so many changes have arrived. If some are missing the verdict tells which.
+    async fn changes_arrive(&self, wanted: usize) {
+        let waited = wait::until("the last change in its topic", DRAIN_LIMIT, || async {
+            tokio::time::sleep(COUNT_AGAIN).await;
+            let there = changes::arrived(&self.client, &changes::TOPICS).await?.len();
+            ensure!(there >= wanted, "{there} of {wanted}");
+            Ok(())
+        });
+        if let Err(error) = waited.await {
+            eprintln!("{error:#}");
+        }
     }
 
     async fn stop(&self, cluster: &Cluster, name: &str) -> Result<()> {

@@ -71,6 +71,8 @@ pub(crate) struct Membership {
     pub(crate) config: GroupConfig,
     pub(crate) coordination: Coordination,
     subscription: Subscription,
+    /// Where the last commit went, as long as its answer is due.
+    committing: tokio::sync::Mutex<Option<offsets::Committing>>,
 }
 
 impl Membership {
@@ -83,7 +85,8 @@ impl Membership {
             rebalance_timeout: config.rebalance_timeout,
         };
         let coordination = Coordination::new(client, terms);
-        Self { client: client.clone(), config, coordination, subscription }
+        let committing = tokio::sync::Mutex::default();
+        Self { client: client.clone(), config, coordination, subscription, committing }
     }
 
     /// The topics that the subscription comes to now, with their partition counts.

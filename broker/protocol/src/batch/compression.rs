@@ -134,7 +134,10 @@ pub fn inflate(codec: Compression, bytes: &[u8], limits: InflateLimits) -> Resul
         Compression::None => read_within(bytes, limit, &mut output),
         Compression::Gzip => read_within(MultiGzDecoder::new(bytes), limit, &mut output),
         Compression::Snappy => snappy::inflate(bytes, limit, &mut output),
-        Compression::Lz4 => read_within(FrameDecoder::new(bytes), limit, &mut output),
+        Compression::Lz4 => match lz4::inflate(bytes, limit, &mut output) {
+            Some(complete) => Ok(complete),
+            None => read_within(FrameDecoder::new(bytes), limit, &mut output),
+        },
         Compression::Zstd => inflate_zstd(bytes, limit, &mut output),
     };
     match complete {

@@ -1,7 +1,20 @@
 //! The offsets of a group, as a member reads and writes them.
+//!
+//! Invariant: of two commits of a member in one generation the later one counts, also when nobody waited for the answer to the first: it
+//! follows on the same connection, whose requests a broker works off one after the other. In another generation the group refuses the first.
+
+use broker_protocol::messages::offset_commit::OffsetCommitRequest;
 
 use super::{AssignedPartition, ErrorCode, Instant, Membership, OffsetAndMetadata, Result, TopicPartition};
 use crate::admin::offsets::{OFFSET_VERSION_MAX, check_commit, commit_request, fetch_group_offsets};
+use crate::net::seats::Seated;
+
+/// A commit whose answer is due.
+#[derive(Debug)]
+pub(super) struct Committing {
+    generation: i32,
+    connection: Seated,
+}
 
 impl Membership {
     /// These partitions with what the group committed for them; asked until there is an answer. Commits that are part of an
@@ -52,15 +65,7 @@ impl Membership {
         request.group_instance_id = self.coordination.instance_id();
         let deadline = Instant::now() + self.client.config().operation_timeout;
         loop {
-            let attempt = async {
-                let connection = self.coordination.connection().await?;
-                let response = connection.call(&request, OFFSET_VERSION_MAX, None).await?;
-                check_commit(&connection, &self.config.group, &response)
-            };
-            let error = match attempt.await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
+            let Err(error) = self.try_commit(&request).await else { return Ok(()) };
             self.coordination.learn_from(&error);
             if error.code() == Some(ErrorCode::REBALANCE_IN_PROGRESS) || !error.is_retriable() {
                 return Err(error);
@@ -70,5 +75,21 @@ impl Membership {
             }
             tokio::time::sleep(self.client.config().retry_backoff).await;
         }
+    }
+
+    /// Asks once. When it is dropped before there is an answer, the connection is kept for the next commit.
+    async fn try_commit(&self, request: &OffsetCommitRequest) -> Result<()> {
+        let mut committing = self.committing.lock().await;
+        let generation = request.generation_id_or_member_epoch;
+        let due = committing.take().filter(|it| it.generation == generation && it.connection.is_open());
+        let connection = match due {
+            Some(Committing { connection, .. }) => connection,
+            None => self.coordination.connection().await?,
+        };
+        let connection = &committing.insert(Committing { generation, connection }).connection;
+        let answered = connection.call(request, OFFSET_VERSION_MAX, None).await;
+        let outcome = answered.and_then(|response| check_commit(connection, &self.config.group, &response));
+        *committing = None;
+        outcome
     }
 }

@@ -132,6 +132,47 @@ async fn a_member_joins_reads_commits_is_called_back_and_leaves() {
     leaving.await.unwrap().unwrap();
 }
 
+/// Answers heartbeats until a commit comes.
+async fn commit_request(broker: &mut ScriptedBroker) -> (i64, Answer) {
+    loop {
+        match broker.expect_either::<HeartbeatRequest, OffsetCommitRequest>().await {
+            Ok((_, answer)) => answer.send(&HeartbeatResponse::default()),
+            Err((request, answer)) => return (request.topics[0].partitions[0].committed_offset, answer),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_does_not_overtake_one_that_nobody_waited_for() {
+    let mut broker = ScriptedBroker::start(Manners::default()).await;
+    broker.never_answers_fetches = true;
+    let mut consumer = member(&broker);
+    let script = async {
+        coordinate(&mut broker).await;
+        admit(&mut broker, 1, 5).await;
+    };
+    let (event, ()) = tokio::join!(consumer.next(), script);
+    event.unwrap();
+    let early = [(partition(), OffsetAndMetadata::new(6))];
+    let (offset, first) = tokio::select! {
+        _ = consumer.commit(&early) => panic!("nobody answered"),
+        commit = commit_request(&mut broker) => commit,
+    };
+    assert_eq!(offset, 6);
+    let late = [(partition(), OffsetAndMetadata::new(7))];
+    let script = async {
+        let (offset, second) = commit_request(&mut broker).await;
+        assert_eq!((offset, second.connection()), (7, first.connection()));
+        let partitions = vec![OffsetCommitResponsePartition::default()];
+        let topic = OffsetCommitResponseTopic { name: "t".into(), partitions, ..Default::default() };
+        let done = OffsetCommitResponse { topics: vec![topic], ..Default::default() };
+        first.send(&done);
+        second.send(&done);
+    };
+    let (committed, ()) = tokio::join!(consumer.commit(&late), script);
+    committed.unwrap();
+}
+
 #[tokio::test]
 async fn a_member_that_was_thrown_out_is_told_and_comes_back() {
     let mut broker = ScriptedBroker::start(Manners::default()).await;
