@@ -136,7 +136,7 @@ impl Mask {
             // Debezium cuts what is declared longer, or says no length.
             Self::Truncate(length_max) => length(column).is_none_or(|length| length > *length_max),
             Self::Stars(_) | Self::Hash(_) => {
-                column.sql_type.is_text()
+                (column.sql_type.is_text() && !column.is_json_text())
                     || matches!(column.sql_type, SqlType::Uuid | SqlType::Inet4 | SqlType::Inet6)
             }
         }

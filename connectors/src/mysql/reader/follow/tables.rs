@@ -61,7 +61,7 @@ impl Follower {
         if self.tables.is_known(number, body) {
             return Ok(());
         }
-        let map = TableMap::parse(body)?;
+        let map = if self.server.mariadb { TableMap::parse_mariadb(body)? } else { TableMap::parse(body)? };
         if self.tables.captured.len() > TABLES_MAX {
             self.tables.captured.clear();
         }
