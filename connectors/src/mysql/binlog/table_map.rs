@@ -153,6 +153,15 @@ impl TableMap {
         })
     }
 
+    /// Whether the columns are those of `MariaDB`'s sequences: six large numbers, a flag and a count, none of which may be null.
+    #[must_use]
+    pub fn is_like_sequence(&self) -> bool {
+        const LARGE: u8 = column_type::LONGLONG;
+        let types = [LARGE, LARGE, LARGE, LARGE, LARGE, LARGE, column_type::TINY, LARGE];
+        let found = self.columns.iter().map(|column| column.column_type);
+        found.eq(types) && self.columns.iter().all(|column| !column.nullable)
+    }
+
     /// The table id of a TABLE_MAP or rows event's body, without reading the rest.
     #[must_use]
     pub fn peek_table_id(body: &[u8]) -> Option<u64> {
