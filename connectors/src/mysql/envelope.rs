@@ -200,7 +200,7 @@ impl Envelopes {
     /// The schema of a column in a row: with its comment, its SQL type and its mask, where they are wanted.
     fn noted_schema(&self, shape: &TableShape, column: &ColumnShape) -> SchemaRef {
         let schema = self.commented_schema(column);
-        let mask = self.events.masks.of(&shape.id, column);
+        let mask = self.events.masks.noted(&shape.id, column);
         let type_name = schema_change::type_name(column);
         let (name, kind) = (format!("{}.{}", shape.id, column.name), format!("{}.{type_name}", shape.id));
         let propagated = self.events.propagated.matches(&name, &kind);

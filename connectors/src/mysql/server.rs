@@ -159,15 +159,18 @@ async fn end_position(conn: &mut impl Session, server: &ServerInfo, row: Option<
     Ok(Position { file: Text::from(file), pos, gtids, server_uuid, skip: super::position::Skip::default() })
 }
 
-/// The tables of the server that are not its own, with those that are views left out.
+/// The tables of the server that are not its own, with those that are views or sequences left out, in the order of their bytes: `MariaDB`
+/// sorts names without regard to case, Debezium reads them from its folders.
 ///
 /// # Errors
 /// As [`rows`].
 pub async fn tables(conn: &mut impl Session) -> Result<Vec<TableId>> {
     let statement = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-        WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME";
+        WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
     let id = |row: &Row| Some(TableId::new(cell(row, 0)?, cell(row, 1)?));
-    Ok(rows(conn, statement).await?.iter().filter_map(id).collect())
+    let mut tables: Vec<_> = rows(conn, statement).await?.iter().filter_map(id).collect();
+    tables.sort_unstable();
+    Ok(tables)
 }
 
 /// A name as SQL takes it.

@@ -251,7 +251,16 @@ impl ColumnShape {
             comment: Text::new(),
         }
     }
+
+    /// Whether it was written as JSON where that is another word for LONGTEXT: in `MariaDB`. The server itself forgets the word.
+    #[must_use]
+    pub fn is_json_text(&self) -> bool {
+        self.sql_type == SqlType::LongText && self.written.as_deref() == Some(JSON)
+    }
 }
+
+/// The word for JSON documents.
+pub const JSON: &str = "JSON";
 
 /// A unique index.
 #[derive(Debug, Clone, PartialEq, Eq)]

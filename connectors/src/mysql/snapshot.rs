@@ -218,7 +218,7 @@ fn readings(
     let reading = |(number, planned): (usize, &PlannedTable)| {
         // A table that was dropped since has no rows any more; the binlog has told of it.
         let shape = (*shapes.get(&planned.id)?).clone();
-        let key = if planned.statement.is_some() { None } else { ChunkKey::of(&shape) };
+        let key = if planned.statement.is_some() { None } else { ChunkKey::of_rows(&shape) };
         let stored = progress.key.as_deref().filter(|_| number == progress.table);
         let after = stored.and_then(|stored| key.as_ref()?.from_json(stored));
         if stored.is_some() && after.is_none() {

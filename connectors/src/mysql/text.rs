@@ -137,6 +137,7 @@ impl TextCell {
             | Target::Enum(_)
             | Target::Set(_)
             | Target::Json
+            | Target::JsonText
             | Target::Uuid
             | Target::Inet4
             | Target::Inet6 => Ok(Value::String(Charset::Utf8.decode(share()))),

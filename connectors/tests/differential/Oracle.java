@@ -18,6 +18,10 @@ import org.apache.kafka.connect.source.SourceRecord;
  *   java -cp "out:$DEBEZIUM" Oracle 13901 corpus.sql . out && gzip -9n out/*.jsonl && mv out/*.jsonl.gz .
  *
  * Runs the real Debezium, one engine for each group of options, all at once beside one run of a corpus of SQL, and writes what each emits.
+ * With `mariadb` at the end it is MariaDB's: Debezium 3.5.0 (no later one was published) from Maven Central's
+ * debezium-connector-mariadb-3.5.0.Final-plugin.tar.gz and debezium-embedded-3.5.0.Final.jar before Kafka Connect's jars, and MariaDB 10.11 with
+ * --log-bin --binlog-format=ROW --binlog-row-metadata=NO_LOG; each run on a server of its own, whose binlog is empty.
+ *
  * Arguments: port of the server, file of SQL (statements end with a line of ";;"; those before a line "-- STREAM" come before the engines
  * start), directory of groups (one .properties file each), directory to write to. The last statement must insert into a table `sentinel`.
  */
@@ -34,7 +38,8 @@ public class Oracle {
   static String text(Object o) { return new com.fasterxml.jackson.databind.ObjectMapper().valueToTree(o).toString(); }
 
   public static void main(String[] args) throws Exception {
-    String port = args[0], url = "jdbc:mysql://127.0.0.1:" + port + "/?allowMultiQueries=false&connectionTimeZone=UTC&forceConnectionTimeZoneToSession=true";
+    boolean mariadb = args.length > 4 && args[4].equals("mariadb");
+    String port = args[0], url = mariadb ? "jdbc:mariadb://127.0.0.1:" + port + "/?timezone=UTC" : "jdbc:mysql://127.0.0.1:" + port + "/?allowMultiQueries=false&connectionTimeZone=UTC&forceConnectionTimeZoneToSession=true";
     String[] halves = Files.readString(Path.of(args[1])).split("-- STREAM\n");
     List<Path> groups = new ArrayList<>();
     try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of(args[2]), "*.properties")) { for (Path p : all) groups.add(p); }
@@ -48,11 +53,11 @@ public class Oracle {
       String name = group.getFileName().toString().replace(".properties", "");
       Properties config = new Properties();
       try (var reader = Files.newBufferedReader(group)) { config.load(reader); }
-      Map<String, String> base = new HashMap<>(Map.of("name", "c", "connector.class", "io.debezium.connector.mysql.MySqlConnector",
+      Map<String, String> base = new HashMap<>(Map.of("name", "c", "connector.class", mariadb ? "io.debezium.connector.mariadb.MariaDbConnector" : "io.debezium.connector.mysql.MySqlConnector",
           "database.hostname", "127.0.0.1", "database.port", port, "database.user", "root", "database.password", "",
           "topic.prefix", name, "database.server.id", "" + id++));
       base.putAll(Map.of("offset.storage", "org.apache.kafka.connect.storage.FileOffsetBackingStore", "offset.storage.file.filename", scratch.resolve(name + ".offsets").toString(),
-          "offset.flush.interval.ms", "100", "schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory",
+          "offset.flush.interval.ms", "100", "bootstrap.servers", "not-used:1", "schema.history.internal", "io.debezium.storage.file.history.FileSchemaHistory",
           "schema.history.internal.file.filename", Path.of(args[3], name + ".history.jsonl").toString(), "database.include.list", "corpus", "poll.interval.ms", "50"));
       for (var entry : base.entrySet()) config.putIfAbsent(entry.getKey(), entry.getValue());
       PrintStream out = new PrintStream(Files.newOutputStream(Path.of(args[3], name + ".jsonl")), false, "UTF-8");
@@ -85,7 +90,7 @@ public class Oracle {
     for (var entry : ready.entrySet()) if (!entry.getValue().await(90, TimeUnit.SECONDS)) System.err.println(entry.getKey() + " does not start");
     var beans = java.lang.management.ManagementFactory.getPlatformMBeanServer();
     for (String name : ready.keySet()) {
-      var streaming = new javax.management.ObjectName("debezium.mysql:type=connector-metrics,context=streaming,server=" + name);
+      var streaming = new javax.management.ObjectName("debezium." + (mariadb ? "mariadb" : "mysql") + ":type=connector-metrics,context=streaming,server=" + name);
       for (int i = 0; i < 900 && !(beans.isRegistered(streaming) && Boolean.TRUE.equals(beans.getAttribute(streaming, "Connected"))); i++) Thread.sleep(100);
     }
     Thread.sleep(1000);

@@ -12,6 +12,7 @@
 )]
 
 pub mod comparison;
+pub mod mariadb;
 pub mod proxy;
 mod template;
 

@@ -14,6 +14,7 @@ use super::json;
 use super::reader::{OutOfBytes, Reader};
 use super::table_map::{MapColumn, column_type as t};
 use crate::mysql::shape::ColumnShape;
+use crate::mysql::types::charset::Charset;
 use crate::mysql::types::decimal::unsigned_decimal;
 use crate::mysql::types::target::{self, Target};
 use crate::mysql::types::{BinaryHandling, TypeOptions, address, column_schema, fallback};
@@ -151,9 +152,10 @@ impl Cell {
             (Target::Binary { handling: BinaryHandling::Bytes, .. }, Wire::Counted { .. }) => {
                 Some(Value::Bytes(placeholder().into_bytes()))
             }
-            (Target::Binary { .. } | Target::Text(_) | Target::Json, Wire::Counted { .. }) => {
-                Some(Value::String(placeholder()))
-            }
+            (
+                Target::Binary { .. } | Target::Text(_) | Target::Json | Target::JsonText,
+                Wire::Counted { .. },
+            ) => Some(Value::String(placeholder())),
             _ => None,
         };
         Self {
@@ -300,6 +302,7 @@ impl Cell {
         let bad = |expected| move || CellFault::BadValue { expected, found: "other bytes".to_owned() };
         Ok(match &self.target {
             Target::Text(charset) => Value::String(charset.decode(bytes)),
+            Target::JsonText => Value::String(Charset::Utf8.decode(bytes)),
             Target::Binary { handling, length } => {
                 if bytes.len() < *length {
                     // The server cuts zeros off the end of BINARY.

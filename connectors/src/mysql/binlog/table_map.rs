@@ -134,11 +134,32 @@ impl TableMap {
     /// # Errors
     /// When the body is cut off or contradicts itself; names the table as far as it was read.
     pub fn parse(body: &[u8]) -> Result<Self, TableMapError> {
+        Self::parse_by(body, is_character)
+    }
+
+    /// The same from `MariaDB`, which counts geometries among the columns that have a collation.
+    ///
+    /// # Errors
+    /// As [`TableMap::parse`].
+    pub fn parse_mariadb(body: &[u8]) -> Result<Self, TableMapError> {
+        Self::parse_by(body, |column| is_character(column) || column.column_type == column_type::GEOMETRY)
+    }
+
+    fn parse_by(body: &[u8], has_collation: fn(&MapColumn) -> bool) -> Result<Self, TableMapError> {
         let mut table = "(unread)".to_owned();
-        parse(body, &mut table).map_err(|fault| match fault {
+        parse(body, &mut table, has_collation).map_err(|fault| match fault {
             Fault::OutOfBytes(source) => TableMapError::CutOff { table, source },
             Fault::Malformed(what) => TableMapError::Malformed { table, what },
         })
+    }
+
+    /// Whether the columns are those of `MariaDB`'s sequences: six large numbers, a flag and a count, none of which may be null.
+    #[must_use]
+    pub fn is_like_sequence(&self) -> bool {
+        const LARGE: u8 = column_type::LONGLONG;
+        let types = [LARGE, LARGE, LARGE, LARGE, LARGE, LARGE, column_type::TINY, LARGE];
+        let found = self.columns.iter().map(|column| column.column_type);
+        found.eq(types) && self.columns.iter().all(|column| !column.nullable)
     }
 
     /// The table id of a TABLE_MAP or rows event's body, without reading the rest.
@@ -159,7 +180,7 @@ impl From<OutOfBytes> for Fault {
     }
 }
 
-fn parse(body: &[u8], found: &mut String) -> Result<TableMap, Fault> {
+fn parse(body: &[u8], found: &mut String, has_collation: fn(&MapColumn) -> bool) -> Result<TableMap, Fault> {
     let mut reader = Reader::new(body);
     let table_id = reader.number(6)?;
     let flags = u16::from_le_bytes(reader.array()?);
@@ -178,7 +199,7 @@ fn parse(body: &[u8], found: &mut String) -> Result<TableMap, Fault> {
         let (column_type, meta) = read_meta(*column_type, &mut meta)?;
         columns.push(MapColumn { column_type, meta, nullable: nullable[index / 8] >> (index % 8) & 1 == 1 });
     }
-    let metadata = read_metadata(&mut reader, &columns)?;
+    let metadata = read_metadata(&mut reader, &columns, has_collation)?;
     Ok(TableMap { table_id, flags, table, columns, metadata })
 }
 
@@ -285,15 +306,19 @@ const fn is_enum_or_set(column: &MapColumn) -> bool {
 }
 
 /// The optional metadata: fields of a type byte, a length and a body.
-fn read_metadata(reader: &mut Reader<'_>, columns: &[MapColumn]) -> Result<RowMetadata, Fault> {
+fn read_metadata(
+    reader: &mut Reader<'_>,
+    columns: &[MapColumn],
+    has_collation: fn(&MapColumn) -> bool,
+) -> Result<RowMetadata, Fault> {
     let mut metadata = RowMetadata::default();
     while !reader.is_empty() {
         let field = reader.byte()?;
         let mut body = Reader::new(reader.length_encoded_bytes()?);
         match field {
             1 => metadata.unsigned = Some(bits(&mut body, columns, is_numeric)?),
-            2 => metadata.collations = Some(default_collation(&mut body, columns, is_character)?),
-            3 => metadata.collations = Some(collations(&mut body, columns, is_character)?),
+            2 => metadata.collations = Some(default_collation(&mut body, columns, has_collation)?),
+            3 => metadata.collations = Some(collations(&mut body, columns, has_collation)?),
             4 => metadata.names = Some(names(&mut body, columns)?),
             5 => metadata.set_values = Some(words(&mut body, columns, column_type::SET)?),
             6 => metadata.enum_values = Some(words(&mut body, columns, column_type::ENUM)?),

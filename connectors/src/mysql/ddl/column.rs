@@ -7,7 +7,7 @@ use api::Text;
 
 use super::parser::Parser;
 use super::token::{Kind, Token};
-use crate::mysql::shape::{ColumnDefault, ColumnShape, SqlType};
+use crate::mysql::shape::{ColumnDefault, ColumnShape, JSON, SqlType};
 use crate::mysql::types::charset::{charset_name, charset_of_collation};
 
 /// A column as a statement defines it: its character set may still depend on the table.
@@ -53,7 +53,7 @@ pub(super) fn definition(parser: &mut Parser, rules: TypeRules) -> Option<Defini
     let mut definition = Definition { column, primary: false, unique: false };
     data_type(parser, &mut definition, rules)?;
     while !parser.at_clause_end() && !parser.at_any(&["FIRST", "AFTER", "PARTITION"]) {
-        attribute(parser, &mut definition);
+        attribute(parser, &mut definition, rules);
     }
     finish(&mut definition.column, rules);
     Some(definition)
@@ -82,6 +82,7 @@ fn finish(column: &mut ColumnShape, rules: TypeRules) {
         // MariaDB's JSON is another name for LONGTEXT.
         SqlType::Json if rules.mariadb => {
             column.sql_type = SqlType::LongText;
+            column.written = Some(Text::from_static(JSON));
             column.charset.get_or_insert_with(|| Text::from_static("utf8mb4"));
         }
         _ => {}
@@ -237,7 +238,7 @@ fn type_arguments(parser: &mut Parser, column: &mut ColumnShape) -> Option<()> {
     parser.symbol(")").then_some(())
 }
 
-fn attribute(parser: &mut Parser, definition: &mut Definition) {
+fn attribute(parser: &mut Parser, definition: &mut Definition, rules: TypeRules) {
     let column = &mut definition.column;
     if parser.words(&["NOT", "NULL"]) {
         column.optional = false;
@@ -252,6 +253,14 @@ fn attribute(parser: &mut Parser, definition: &mut Definition) {
         column.written = Some(format!("{written} SIGNED").into());
     } else if parser.word("DEFAULT") {
         column.default = default(parser, column);
+        // Debezium takes it for a part of the default there, and the column for one that is not made by the server.
+        if rules.mariadb
+            && column.default == ColumnDefault::CurrentTimestamp
+            && parser.words(&["ON", "UPDATE"])
+        {
+            parser.skip_one();
+            parser.group();
+        }
     } else if parser.words(&["SERIAL", "DEFAULT", "VALUE"]) {
         column.optional = false;
         column.auto_increment = true;

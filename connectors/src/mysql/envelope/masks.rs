@@ -68,13 +68,23 @@ impl Masks {
     /// The mask of a column, if there is one.
     #[must_use]
     pub fn of(&self, table: &TableId, column: &ColumnShape) -> Option<Mask> {
+        self.find(table, column, |mask| mask.fits(column))
+    }
+
+    /// The mask that a column's schema tells of: Debezium says so too where it does not act, as on a number.
+    #[must_use]
+    pub fn noted(&self, table: &TableId, column: &ColumnShape) -> Option<Mask> {
+        self.find(table, column, |mask| mask.fits(column) || !matches!(mask, Mask::Truncate(_)))
+    }
+
+    fn find(&self, table: &TableId, column: &ColumnShape, counts: impl Fn(&Mask) -> bool) -> Option<Mask> {
         if self.0.is_empty() {
             return None;
         }
         let name = format!("{table}.{}", column.name);
         let matches =
             |patterns: &[Regex]| patterns.iter().any(|pattern| pattern.is_match(&name).unwrap_or(false));
-        let (_, mask) = self.0.iter().find(|(patterns, mask)| mask.fits(column) && matches(patterns))?;
+        let (_, mask) = self.0.iter().find(|(patterns, mask)| counts(mask) && matches(patterns))?;
         let mut mask = mask.clone();
         if let Mask::Hash(hash) = &mut mask {
             hash.length_max = length(column).unwrap_or(usize::MAX);
@@ -136,7 +146,7 @@ impl Mask {
             // Debezium cuts what is declared longer, or says no length.
             Self::Truncate(length_max) => length(column).is_none_or(|length| length > *length_max),
             Self::Stars(_) | Self::Hash(_) => {
-                column.sql_type.is_text()
+                (column.sql_type.is_text() && !column.is_json_text())
                     || matches!(column.sql_type, SqlType::Uuid | SqlType::Inet4 | SqlType::Inet6)
             }
         }

@@ -11,7 +11,7 @@ use api::{
 };
 
 use super::{Envelopes, Flavour, Moment, Origin, SourceBlock};
-use crate::mysql::shape::{ColumnDefault, ColumnShape, SqlType, TableId, TableShape};
+use crate::mysql::shape::{ColumnDefault, ColumnShape, JSON, SqlType, TableId, TableShape};
 
 /// What happened to one table.
 #[derive(Debug, Clone)]
@@ -193,7 +193,7 @@ fn column_values(column: &ColumnShape, position: i32, comments: bool) -> Vec<Val
         Value::Null,
         Value::from(type_name.clone()),
         Value::from(type_name),
-        Value::from(column.charset.clone().filter(|_| column.sql_type.is_text())),
+        Value::from(column.charset.clone().filter(|_| column.sql_type.is_text() && !column.is_json_text())),
         number(length(column)),
         number(column.scale),
         Value::Int32(position),
@@ -231,6 +231,7 @@ pub(super) fn length(column: &ColumnShape) -> Option<u32> {
 fn written_type(column: &ColumnShape) -> Option<i32> {
     match column.written.as_deref()? {
         "NUMERIC" => Some(2),
+        JSON => Some(1111),
         "NCHAR" | "NATIONAL CHAR" => Some(-15),
         "NVARCHAR" | "NATIONAL VARCHAR" => Some(-9),
         _ => None,

@@ -65,14 +65,31 @@ impl ChunkKey {
     #[must_use]
     pub fn of(shape: &TableShape) -> Option<Self> {
         let places = shape.key_columns();
-        let columns: Vec<_> =
-            places.iter().map(|place| key_column(*place, &shape.columns[*place])).collect::<Option<_>>()?;
         let index = if shape.primary_key.is_empty() {
             let used = shape.unique_keys.iter().find(|unique| unique.columns == places);
             used.map(|unique| unique.name.clone())
         } else {
             Some(Text::from_static("PRIMARY"))
         };
+        Self::with(shape, places, index)
+    }
+
+    /// As [`ChunkKey::of`], else any unique index without NULL that will do: a snapshot goes along whatever tells rows apart.
+    #[must_use]
+    pub fn of_rows(shape: &TableShape) -> Option<Self> {
+        let unique = || {
+            let required = shape
+                .unique_keys
+                .iter()
+                .filter(|key| key.columns.iter().all(|place| !shape.columns[*place].optional));
+            required.into_iter().find_map(|key| Self::with(shape, &key.columns, Some(key.name.clone())))
+        };
+        Self::of(shape).or_else(unique)
+    }
+
+    fn with(shape: &TableShape, places: &[usize], index: Option<Text>) -> Option<Self> {
+        let columns: Vec<_> =
+            places.iter().map(|place| key_column(*place, &shape.columns[*place])).collect::<Option<_>>()?;
         (!columns.is_empty()).then_some(Self { columns, index })
     }
 
@@ -245,6 +262,23 @@ mod tests {
         let cells = [None, Some(Bytes::from_static(b"q")), Some(Bytes::from_static(b"-7"))];
         assert_eq!(key.values(&cells).unwrap(), ["q", "-7"]);
         assert_eq!(key.force_index(), " FORCE INDEX (`PRIMARY`)");
+    }
+
+    #[test]
+    fn rows_without_a_key_that_will_do_go_along_another_unique_index() {
+        let mut shape = shape(&[("e", SqlType::Enum), ("a", SqlType::Int), ("b", SqlType::Int)], &[0]);
+        shape.columns[1].optional = true;
+        let unique =
+            |name: &'static str, place| UniqueKey { name: Text::from_static(name), columns: vec![place] };
+        shape.unique_keys = vec![unique("with_null", 1), unique("will_do", 2)];
+        assert_eq!(ChunkKey::of(&shape), None);
+        let key = ChunkKey::of_rows(&shape).unwrap();
+        assert_eq!(
+            (key.after(&["5".to_owned()]), key.force_index()),
+            ("`b` > 5".to_owned(), " FORCE INDEX (`will_do`)".to_owned())
+        );
+        shape.unique_keys.pop();
+        assert_eq!(ChunkKey::of_rows(&shape), None);
     }
 
     #[test]

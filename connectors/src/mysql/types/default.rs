@@ -53,10 +53,10 @@ fn literal(column: &ColumnShape, target: &Target, text: &str, options: &TypeOpti
         | Target::Enum(_)
         | Target::Set(_)
         | Target::Json
-        | Target::Uuid
+        | Target::JsonText
         | Target::Inet4
         | Target::Inet6 => Some(Value::from(text)),
-        Target::Point | Target::Geometry | Target::Vector => None,
+        Target::Point | Target::Geometry | Target::Vector | Target::Uuid => None,
     }
 }
 

@@ -26,15 +26,32 @@ pub(crate) enum Target {
     Float32,
     Float64,
     Decimal(DecimalForm),
-    Bits { bits: u32 },
-    Year { adjust: bool },
-    Date { form: DateForm, adjust: bool },
+    Bits {
+        bits: u32,
+    },
+    Year {
+        adjust: bool,
+    },
+    Date {
+        form: DateForm,
+        adjust: bool,
+    },
     Time(TimeForm),
-    DateTime { form: DateTimeForm, adjust: bool },
-    Timestamp { digits: u32 },
+    DateTime {
+        form: DateTimeForm,
+        adjust: bool,
+    },
+    Timestamp {
+        digits: u32,
+    },
     Text(Charset),
-    Binary { handling: BinaryHandling, length: usize },
+    Binary {
+        handling: BinaryHandling,
+        length: usize,
+    },
     Json,
+    /// MariaDB's JSON, which is a text.
+    JsonText,
     Enum(Arc<[Text]>),
     Set(Arc<[Text]>),
     Point,
@@ -88,6 +105,7 @@ impl Target {
         let words = || column.enum_values.iter().map(escaped).collect();
         match column.sql_type {
             SqlType::Json => Self::Json,
+            _ if column.is_json_text() => Self::JsonText,
             SqlType::Enum => Self::Enum(words()),
             SqlType::Set => Self::Set(words()),
             SqlType::Point => Self::Point,
@@ -129,10 +147,11 @@ impl Target {
             Self::DateTime { form, .. } => form.schema(),
             Self::Timestamp { .. } => named(SchemaType::String, "io.debezium.time.ZonedTimestamp"),
             Self::Binary { handling: BinaryHandling::Bytes, .. } => Schema::builder(SchemaType::Bytes),
-            Self::Text(_) | Self::Binary { .. } | Self::Uuid | Self::Inet4 | Self::Inet6 => {
+            Self::Text(_) | Self::Binary { .. } | Self::Inet4 | Self::Inet6 => {
                 Schema::builder(SchemaType::String)
             }
-            Self::Json => named(SchemaType::String, "io.debezium.data.Json"),
+            Self::Uuid => named(SchemaType::String, "io.debezium.data.Uuid"),
+            Self::Json | Self::JsonText => named(SchemaType::String, "io.debezium.data.Json"),
             Self::Enum(words) => words_schema("io.debezium.data.Enum", words),
             Self::Set(words) => words_schema("io.debezium.data.EnumSet", words),
             Self::Point => POINT.to_builder(),
@@ -160,7 +179,7 @@ impl Target {
             Self::DateTime { form, .. } => form.value(EPOCH).unwrap_or_default(),
             Self::Timestamp { .. } => Value::from_static("1970-01-01T00:00:00Z"),
             Self::Binary { handling, .. } => binary(*handling, Bytes::new()),
-            Self::Json => Value::from_static("{}"),
+            Self::Json | Self::JsonText => Value::from_static("{}"),
             Self::Vector => Value::Array(Vec::new()),
             Self::Point => geometry(&POINT, EMPTY_GEOMETRY).unwrap_or_default(),
             Self::Geometry => geometry(&GEOMETRY, EMPTY_GEOMETRY).unwrap_or_default(),

@@ -201,6 +201,8 @@ fn one_of(sql: &str, index: usize) -> Option<String> {
         "DROP TABLES IF EXISTS ",
         "DROP TABLE ",
         "DROP TABLES ",
+        "RENAME TABLE IF EXISTS ",
+        "RENAME TABLES IF EXISTS ",
         "RENAME TABLE ",
         "RENAME TABLES ",
     ]

@@ -61,16 +61,30 @@ impl Follower {
         if self.tables.is_known(number, body) {
             return Ok(());
         }
-        let map = TableMap::parse(body)?;
+        let map = if self.server.mariadb { TableMap::parse_mariadb(body)? } else { TableMap::parse(body)? };
         if self.tables.captured.len() > TABLES_MAX {
             self.tables.captured.clear();
         }
         let captured = &mut self.tables.captured;
         let captured =
             *captured.entry(map.table.clone()).or_insert_with(|| reader.filter.captures(&map.table));
+        let captured = captured && !self.is_sequence(reader, &map).await?;
         let table = if captured { self.prepare_or_pass_over(reader, &map).await? } else { None };
         self.tables.insert(number, Known { body: body.clone(), table });
         Ok(())
+    }
+
+    /// Whether it is a sequence, whose values stand in the binlog as rows. One that was dropped since is known by its columns alone.
+    async fn is_sequence(&self, reader: &Reader, map: &TableMap) -> Result<bool> {
+        if !self.server.mariadb || !map.is_like_sequence() || self.shapes.table(&map.table).is_some() {
+            return Ok(false);
+        }
+        let mut conn = server::connect(&reader.config).await?;
+        let definition = server::create_table_text(&mut conn, &map.table).await?;
+        if let Err(error) = conn.disconnect().await {
+            tracing::debug!(%error, "closing the session that asked for a sequence");
+        }
+        Ok(definition.is_none_or(|sql| sql.contains(" SEQUENCE=1")))
     }
 
     /// The table; `None` when its definition is not known and `inconsistent.schema.handling.mode` lets its rows be left out.
