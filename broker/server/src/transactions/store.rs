@@ -42,9 +42,13 @@ pub(super) fn append(
     Ok((log, appended.last_offset + 1))
 }
 
-/// Writes a state; it is on disk when this returns. Blocks on the disk; only for threads that may.
+/// Writes a state; it is on disk when this returns. Blocks on the disk; only for threads that may. Syncs on this thread unless another one
+/// is at it: nobody has to be woken for that.
 pub(super) fn write(topics: &Topics, id: &str, transaction: Option<&Transaction>) -> Result<(), StoreError> {
-    let (log, end) = append(topics, id, transaction)?;
+    let log = state_log(topics)?;
+    let turn = log.take_flush_turn();
+    let (_, end) = append(topics, id, transaction)?;
+    drop(turn);
     Ok(Handle::current().block_on(log.durable(end))?)
 }
 
