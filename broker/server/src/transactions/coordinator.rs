@@ -240,6 +240,14 @@ impl Transactions {
         known.check_write(producer, partition)
     }
 
+    /// Whether a partition can join the id's transaction at once. What comes in between makes it wait all the same, for as long as the disk takes.
+    pub(crate) fn is_prompt(&self, id: &str) -> bool {
+        let is_prompt = |entry: Arc<Entry>| {
+            entry.is_free() && entry.transaction().is_some_and(|transaction| transaction.joins_by_records())
+        };
+        self.find(id).is_some_and(is_prompt)
+    }
+
     /// Lets a producer append records to a partition of its transaction, as long as it holds the permit.
     pub(crate) fn admit(
         state: &State,
