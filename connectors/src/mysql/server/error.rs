@@ -42,6 +42,11 @@ pub fn sorted(error: MySqlError) -> Error {
         MySqlError::Driver(DriverError::ConnectionClosed) => {
             Error::retriable("the connection to MySQL was closed")
         }
+        MySqlError::Driver(
+            DriverError::UnknownAuthPlugin { .. }
+            | DriverError::MysqlOldPasswordDisabled
+            | DriverError::CleartextPluginDisabled,
+        ) => Error::bad_config(UNSUPPORTED_PLUGIN),
         MySqlError::Driver(_) => Error::fatal("MySQL's answer was not understood"),
         MySqlError::Server(server) => of_server(server.code, &server.message),
         MySqlError::Url(_) | MySqlError::Other(_) => Error::fatal("MySQL cannot be asked"),
@@ -55,11 +60,13 @@ pub fn sorted(error: MySqlError) -> Error {
     }
 }
 
+const UNSUPPORTED_PLUGIN: &str = "the user's authentication plugin is not supported";
+
 fn of_server(code: u16, message: &str) -> Error {
     match code {
         1045 | 1698 => Error::bad_config("MySQL refuses database.user or database.password"),
         1227 | 1044 | 1142 | 1370 => Error::bad_config(privilege(message)),
-        1251 | 1524 | 2059 => Error::bad_config("the user's authentication plugin is not supported"),
+        1251 | 1524 | 2059 => Error::bad_config(UNSUPPORTED_PLUGIN),
         1236 => of_dump(message),
         // Too many connections, shutdown, out of resources, aborted, killed, lock waits, deadlock, table altered in the snapshot,
         // host blocked, read-only and starting servers.
