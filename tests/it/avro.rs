@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -14,6 +13,7 @@ use harness::registry::Registry;
 use harness::shop::Shop;
 use harness::{arrivals, pipeline, places, wait};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const CLASS: &str = "io.confluent.connect.avro.AvroConverter";
@@ -186,24 +186,24 @@ async fn what_the_registry_refuses_fails_the_task_with_what_to_do() {
     assert!(!log.contains("secret-2") && !log.contains("dXNlcjpzZWNyZXQt"), "a secret is in no log");
 }
 
-fn python(millrace: &Millrace, registry: &Registry, step: &str) {
+async fn python(millrace: &Millrace, registry: &Registry, step: &str) {
     let ready = places::servers().join("python/ready-avro");
     assert!(ready.exists(), "run `tests/servers/provide python-clients` (`make test` does)");
     let mut command = Command::new(places::servers().join("python/bin/python"));
     command.arg(places::repository().join("tests/it/clients/avro_client.py"));
-    let output = command.args([&millrace.bootstrap_servers(), &registry.url(), step]).output().unwrap();
+    let output = command.args([&millrace.bootstrap_servers(), &registry.url(), step]).output().await.unwrap();
     assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn confluents_client_for_python_reads_what_we_write_and_we_what_it_writes() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::start().await.unwrap();
     let receiver = Receiver::start().await.unwrap();
     let millrace = Millrace::standalone(folder.path(), &[]).await.unwrap();
     millrace.create("orders", with_avro(orders("orders", 500), &registry.url())).await.unwrap();
-    tokio::task::block_in_place(|| python(&millrace, &registry, "read"));
-    tokio::task::block_in_place(|| python(&millrace, &registry, "write"));
+    python(&millrace, &registry, "read").await;
+    python(&millrace, &registry, "write").await;
     let sink = with_avro(http_sink("readings", &receiver.url()), &registry.url());
     millrace.create("readings", sink).await.unwrap();
     arrived(&receiver, 500, folder.path()).await;
