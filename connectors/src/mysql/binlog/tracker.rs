@@ -94,8 +94,15 @@ impl Tracker {
         }
         self.end = self.end_of(raw);
         self.start = self.end.saturating_sub(u64::from(raw.size));
-        if !self.in_transaction {
-            (self.restart.file, self.restart.pos) = (self.file.clone(), self.end);
+        self.rest_at(self.end);
+    }
+
+    /// Between transactions a restart begins behind what was read. A dump by GTIDs starts at the head of a file: that is not a step back.
+    fn rest_at(&mut self, pos: u64) {
+        let is_behind =
+            self.restart.gtids.is_some() && self.restart.file == self.file && pos < self.restart.pos;
+        if !self.in_transaction && !is_behind {
+            (self.restart.file, self.restart.pos) = (self.file.clone(), pos);
         }
     }
 
@@ -116,9 +123,7 @@ impl Tracker {
     pub fn rotate(&mut self, file: Text, pos: u64) {
         self.file = file;
         (self.start, self.end) = (pos, pos);
-        if !self.in_transaction {
-            (self.restart.file, self.restart.pos) = (self.file.clone(), pos);
-        }
+        self.rest_at(pos);
     }
 
     /// A transaction of MySQL is announced. `commit_us` is when it was committed first, 0 if that is not known.

@@ -26,7 +26,6 @@ CREATE TABLE corpus.made (id INT PRIMARY KEY, txt VARCHAR(10), at TIMESTAMP NOT 
 INSERT INTO corpus.made (id, txt, old) VALUES (1, '€', 'é'), (2, '😀', NULL);;
 ALTER TABLE corpus.made ADD COLUMN `quoted col` VARCHAR(3) DEFAULT 'q' COMMENT 'it''s';;
 INSERT INTO corpus.made (id, txt) VALUES (3, 'c');;
-FLUSH BINARY LOGS;;
 UPDATE corpus.made SET id = id + 100 WHERE id < 3;;
 CREATE TABLE corpus._t_gho LIKE corpus.t;;
 ALTER TABLE corpus._t_gho ADD COLUMN score INT NOT NULL DEFAULT 3, ADD UNIQUE KEY s (score, id);;
