@@ -3,7 +3,7 @@
 //! The shortest way of the hot path. Most rows go from the binlog to a converter that writes them down and to nobody else; those are never
 //! made: an event's records are two pointers and a number each. It takes rows in which nothing can be wrong (every column is there, and
 //! any bytes of its length are a value) and which are written as they are (no mask, no column left out). Who looks all the same gets
-//! what [`EventRows::decode`] makes. Invariant: what is shown of a row is what decoding makes of it.
+//! what `EventRows::decode` makes. Invariant: what is shown of a row is what decoding makes of it.
 
 use std::sync::{Arc, OnceLock};
 
