@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use broker_protocol::ErrorCode;
 use bytes::Bytes;
 
+mod disk;
+
+use self::disk::{Appended, Dice, Entry};
 use super::{
     decide::{End, Ended, Initialize, Initialized, ProducerIdentity},
     records,
@@ -17,96 +20,6 @@ const SEEDS: u64 = 2_000;
 const STEPS: usize = 120;
 const PRODUCERS: usize = 3;
 const PARTITIONS: i32 = 3;
-
-/// xorshift: the same seed is the same story.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
-    Data { producer: ProducerIdentity, transaction: usize },
-    Marker { producer: ProducerIdentity, commit: bool },
-}
-
-/// A file: what is appended is there at once, but only what was synced outlives a power failure for sure.
-#[derive(Debug)]
-struct Appended<T> {
-    entries: Vec<T>,
-    synced: usize,
-}
-
-impl<T> Default for Appended<T> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), synced: 0 }
-    }
-}
-
-impl<T> Appended<T> {
-    fn sync(&mut self) {
-        self.synced = self.entries.len();
-    }
-
-    /// Loses part of what was not synced. What is left is found by the start, which syncs it.
-    fn fail(&mut self, dice: &mut Dice) {
-        let left = dice.below((self.entries.len() - self.synced + 1) as u64);
-        self.entries.truncate(self.synced + usize::try_from(left).unwrap());
-        self.sync();
-    }
-}
-
-impl Appended<Entry> {
-    /// Transactions that are open, by their producer: its epoch, and their numbers.
-    fn open(&self) -> HashMap<i64, (i16, Vec<usize>)> {
-        let mut open: HashMap<i64, (i16, Vec<usize>)> = HashMap::new();
-        for entry in &self.entries {
-            match *entry {
-                Entry::Data { producer, transaction } => {
-                    let (epoch, numbers) = open.entry(producer.id).or_default();
-                    *epoch = producer.epoch;
-                    numbers.push(transaction);
-                }
-                Entry::Marker { producer, .. } => drop(open.remove(&producer.id)),
-            }
-        }
-        open
-    }
-
-    fn known_epoch(&self, id: i64) -> Option<i16> {
-        let producers = self.entries.iter().map(|entry| match entry {
-            Entry::Data { producer, .. } | Entry::Marker { producer, .. } => producer,
-        });
-        producers.filter(|producer| producer.id == id).map(|producer| producer.epoch).max()
-    }
-
-    /// What a reader of committed records has been through: all before the first record that is undecided or not on disk. A marker counts
-    /// although it is not on disk.
-    fn seen(&self) -> Vec<Entry> {
-        let behind =
-            self.entries[self.synced..].iter().take_while(|entry| matches!(entry, Entry::Marker { .. }));
-        let visible = self.synced + behind.count();
-        let is_open = |at: usize, producer: &ProducerIdentity| {
-            let mut later = self.entries[at..visible].iter();
-            !later.any(|entry| matches!(entry, Entry::Marker { producer: of, .. } if of.id == producer.id))
-        };
-        let undecided = self.entries[..visible].iter().enumerate().find(|(at, entry)| match entry {
-            Entry::Data { producer, .. } => is_open(*at, producer),
-            Entry::Marker { .. } => false,
-        });
-        self.entries[..undecided.map_or(visible, |(at, _)| at)].to_vec()
-    }
-}
 
 /// What became of a state that was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
