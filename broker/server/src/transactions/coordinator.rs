@@ -16,7 +16,6 @@ use super::{
     decide::{End, Ended, Initialize, Initialized, ProducerIdentity},
     ending,
     entry::{AppendPermit, Entry, Step},
-    recovery::Found,
     store,
     timer::Alarm,
     transaction::{TopicPartition, Transaction, TransactionState, VERSION_EPOCH_BUMP},
@@ -34,7 +33,6 @@ const BUSY_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Transactions {
     entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
     pub(super) alarm: Alarm,
-    pub(super) found: Found,
     failure: Option<String>,
 }
 
@@ -64,7 +62,7 @@ impl Transactions {
             (Arc::clone(&entry.id), entry)
         };
         let entries = RwLock::new(loaded.into_iter().map(entry).collect());
-        Self { entries, alarm: Alarm::default(), found: Found::scan(topics), failure }
+        Self { entries, alarm: Alarm::default(), failure }
     }
 
     /// Why transactions are not served, if they are not.
@@ -192,37 +190,19 @@ impl Transactions {
         Ok(producer)
     }
 
-    /// Partitions join a transaction before they are written to: on disk when this returns.
+    /// Partitions join a transaction.
     pub(crate) fn add_partitions(
         state: &State,
         id: &str,
         producer: ProducerIdentity,
         partitions: &BTreeSet<TopicPartition>,
+        client_version: i16,
     ) -> Result<(), ErrorCode> {
         state.transactions.check_served(id)?;
         let entry = state.transactions.find(id).ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
         let step = entry.step().ok_or(ErrorCode::CONCURRENT_TRANSACTIONS)?;
         let old = step.transaction().ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
-        match old.add_partitions(producer, partitions, 0, now_ms())? {
-            Some(transaction) => Self::put(state, &step, transaction),
-            None => Ok(()),
-        }
-    }
-
-    /// Partitions join a transaction by being written to. If a start can tell that from their records, nothing else is written.
-    fn join(
-        state: &State,
-        entry: &Entry,
-        producer: ProducerIdentity,
-        partitions: &BTreeSet<TopicPartition>,
-    ) -> Result<(), ErrorCode> {
-        let step = entry.step().ok_or(ErrorCode::CONCURRENT_TRANSACTIONS)?;
-        let old = step.transaction().ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
-        match old.add_partitions(producer, partitions, VERSION_EPOCH_BUMP, now_ms())? {
-            Some(transaction) if old.joins_by_records() => {
-                state.transactions.alarm.set(step.show(transaction));
-                Ok(())
-            }
+        match old.add_partitions(producer, partitions, client_version, now_ms())? {
             Some(transaction) => Self::put(state, &step, transaction),
             None => Ok(()),
         }
@@ -238,14 +218,6 @@ impl Transactions {
         self.check_served(id)?;
         let known = self.describe(id).ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
         known.check_write(producer, partition)
-    }
-
-    /// Whether a partition can join the id's transaction at once. What comes in between makes it wait all the same, for as long as the disk takes.
-    pub(crate) fn is_prompt(&self, id: &str) -> bool {
-        let is_prompt = |entry: Arc<Entry>| {
-            entry.is_free() && entry.transaction().is_some_and(|transaction| transaction.joins_by_records())
-        };
-        self.find(id).is_some_and(is_prompt)
     }
 
     /// Lets a producer append records to a partition of its transaction, as long as it holds the permit.
@@ -264,7 +236,7 @@ impl Transactions {
             (Err(ErrorCode::INVALID_TXN_STATE | ErrorCode::CONCURRENT_TRANSACTIONS), Some(joining)) => {
                 let mut joining = joining.clone();
                 joining.insert(partition.clone());
-                Self::join(state, &entry, claim.producer, &joining)
+                Self::add_partitions(state, id, claim.producer, &joining, VERSION_EPOCH_BUMP)
                     .and_then(|()| entry.admit(claim.producer, partition))
             }
             (admitted, _) => admitted,

@@ -1,22 +1,15 @@
 //! How a transaction ends: the outcome on disk, then a marker in every partition, then Complete.
 //!
-//! A crash anywhere leaves a Prepare record as the newest of its id, or Complete. After the first, the next start writes the markers once more, before
-//! anyone reads. Complete is appended only when the markers are on disk, and need not be waited for itself: what the id has written down
-//! next lies behind it in the same log.
-//!
-//! What the id does *not* write down is that partitions join by being written to (see [`recovery`](super::recovery)), so the next transaction's records may
-//! be on disk when Complete is not. A second marker would end that one. It is told from the first by the epoch: such an end raised it, so a partition
-//! that knows the raised epoch has the marker, or records that came after it, and gets no second one.
-//!
-//! Readers see a marker before it is on disk: if a power failure takes it, the outcome is still there, and nothing lies behind the marker that anyone
-//! has seen, so that the next start writes it in the same place.
+//! A crash anywhere leaves a Prepare record as the newest of its id, or Complete. After the first, the next start writes all markers once more: a second
+//! marker ends nothing, as no transaction of this id can have begun in between. Complete need not be waited for: whatever the id does next
+//! is appended behind it in the same log, so it is never on disk without it; and it is appended only when the markers are on disk.
 
 use std::sync::Arc;
 
 use broker_protocol::ErrorCode;
 use tokio::runtime::Handle;
 
-use super::{coordinator::Transactions, entry::Step, recovery, store, transaction::Transaction};
+use super::{coordinator::Transactions, entry::Step, store, transaction::Transaction};
 use crate::{
     broker::{State, now_ms},
     log::{LogError, Marker, PartitionLog},
@@ -47,7 +40,6 @@ pub(super) fn finish(state: &State, step: &Step<'_>) -> Result<(), ErrorCode> {
     match done {
         Ok(_) => {
             state.transactions.alarm.set(step.show(completed));
-            recovery::take_in(state, step);
             Ok(())
         }
         Err(error) => {
@@ -69,33 +61,28 @@ fn write_markers(state: &State, prepared: &Transaction, commit: bool) -> Result<
         coordinator_epoch: COORDINATOR_EPOCH,
         commit,
     };
-    let mut ends = Vec::with_capacity(prepared.partitions.len());
+    let mut appended = Vec::with_capacity(prepared.partitions.len());
     let mut has_offsets = false;
     for partition in &prepared.partitions {
-        has_offsets |= partition.topic == OFFSETS_TOPIC;
         let Some(log) = state.topics.partition(&partition.topic, partition.partition) else { continue };
-        if prepared.is_marked_by(log.producer_epoch(marker.producer_id)) {
-            ends.push((Arc::clone(&log), log.offsets().end));
-            continue;
-        }
-        match log.append_recorded_marker(marker, now_ms()) {
-            Ok(marker) => ends.push((log, marker.last_offset + 1)),
+        match log.append_marker(marker, now_ms()) {
+            Ok(marker) => appended.push((log, marker.last_offset + 1)),
             Err(LogError::Deleted { .. }) => {}
             Err(error) => return Err(error),
         }
+        has_offsets |= partition.topic == OFFSETS_TOPIC;
     }
-    // What a group has committed counts once the outcome is on disk, as for any reader.
+    for (log, end) in appended {
+        await_marker(&log, end)?;
+    }
     if has_offsets {
         state.groups.end_transaction(prepared.producer_id, commit);
-    }
-    for (log, end) in ends {
-        await_marker(&log, end)?;
     }
     Ok(())
 }
 
 fn await_marker(log: &Arc<PartitionLog>, end: i64) -> Result<(), LogError> {
-    match Handle::current().block_on(log.synced(end)) {
+    match Handle::current().block_on(log.durable(end)) {
         Err(LogError::Deleted { .. }) => Ok(()),
         other => other,
     }

@@ -111,11 +111,6 @@ impl Entry {
         Some(Step { entry: self, _turn: self.step.try_lock()? })
     }
 
-    /// Whether nobody is changing it.
-    pub(super) fn is_free(&self) -> bool {
-        self.step.try_lock().is_some() && !self.shown.lock().closing
-    }
-
     /// Lets a producer write to a partition of its transaction. Blocks while an end is being decided.
     pub(super) fn admit(
         self: &Arc<Self>,

@@ -19,9 +19,8 @@ use broker_protocol::{
 };
 use bytes::Bytes;
 
-use crate::{
-    client::{Client, TestError, TestResult, batch, fetch_request, produce_request, start, start_in, values},
-    kill::spawn,
+use crate::client::{
+    Client, TestError, TestResult, batch, fetch_request, produce_request, start, start_in, values,
 };
 
 /// A version in which partitions join by being written to, and each transaction has an epoch of its own.
@@ -268,47 +267,6 @@ async fn the_next_transaction_may_begin_as_soon_as_the_end_of_the_one_before_is_
         );
         one.end(&mut client, number % 2 == 0).await?;
     }
-    broker.shutdown().await?;
-    Ok(())
-}
-
-/// Partitions that join by being written to are not written down: after a kill, and after a clean stop, a start finds the records, and the
-/// transaction goes on, ends, and is followed by another.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_only_its_records_know_of_outlives_a_kill_and_a_restart() -> TestResult {
-    let folder = tempfile::tempdir()?;
-    let mut killed = spawn(folder.path())?;
-    let mut client = Client::to(&killed.address).await?;
-    client.create("t", 1, &[]).await?;
-    let mut one = Producer::init(&mut client, "one").await?;
-    for (committed, value) in [(true, "first"), (false, "aborted"), (true, "second")] {
-        one.send(&mut client, &[value]).await?;
-        one.end(&mut client, committed).await?;
-    }
-    one.send(&mut client, &["third"]).await?;
-    killed.kill()?;
-
-    let broker = start_in(folder.path(), |_| ()).await?;
-    assert_eq!(broker.metrics().transactions, 1, "the transaction is open");
-    let mut client = Client::connect(&broker).await?;
-    let (mut seen, _) = fetched(&mut client, committed(0, Duration::ZERO)).await?;
-    seen.retain(|value| !value.starts_with('\0'));
-    assert_eq!(seen, ["first", "aborted", "second"], "clients drop what is aborted; the third is undecided");
-    one.sequence -= 1;
-    assert_eq!(one.send(&mut client, &["third"]).await?.base_offset, 6, "it was there already");
-    drop(client);
-    broker.shutdown().await?;
-
-    let broker = start_in(folder.path(), |_| ()).await?;
-    let mut client = Client::connect(&broker).await?;
-    one.end(&mut client, true).await?;
-    one.send(&mut client, &["fourth"]).await?;
-    let (mut seen, partition) = fetched(&mut client, committed(6, Duration::ZERO)).await?;
-    seen.retain(|value| !value.starts_with('\0'));
-    assert_eq!((seen, partition.last_stable_offset), (vec!["third".to_owned()], 8));
-    // A successor aborts what a start found, as any other transaction.
-    Producer::init(&mut client, "one").await?;
-    assert_eq!(described(&mut client, "t").await?.active_producers[0].current_txn_start_offset, -1);
     broker.shutdown().await?;
     Ok(())
 }

@@ -25,13 +25,6 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// Whether nothing has to be waited for before the records can be appended: no transaction before that is being ended, nothing that the
-    /// coordinator has to write down first.
-    pub(super) fn is_prompt(state: &State, request: &ProduceRequest, version: i16) -> bool {
-        let joins = version >= VERSION_JOINS;
-        request.transactional_id.as_ref().is_none_or(|id| joins && state.transactions.is_prompt(id))
-    }
-
     pub(super) fn of(state: &State, request: &ProduceRequest, version: i16) -> Self {
         let transactional_id = request.transactional_id.as_ref().map(ToString::to_string);
         let mut joining = BTreeSet::new();

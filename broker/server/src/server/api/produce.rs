@@ -89,9 +89,10 @@ pub(in crate::server) async fn append(
 ) -> Pending {
     let (acks, timeout_ms) = (request.acks, request.timeout_ms);
     let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    // A transaction may first have to be written down by its coordinator, which only threads that may block can do.
     if pace == Pace::Alone
         && acks == ACKS_ALL
-        && Membership::is_prompt(&state, &request, version)
+        && request.transactional_id.is_none()
         && let Ok(_one_thread) = state.threads_to_block.try_acquire()
     {
         let topics = append_durably(&state, request, version);
