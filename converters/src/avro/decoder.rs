@@ -6,6 +6,8 @@
 
 mod compile;
 
+use std::num::TryFromIntError;
+
 use api::{Bytes, SchemaRef, Struct, Text, Value};
 
 use super::anything;
@@ -90,18 +92,18 @@ impl Read {
     }
 
     fn read_other(&self, cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
-        let number_of = |bits: u32, number: i32| {
-            Fault::new(format!("{number} has more than the {bits} bits of its schema"))
+        let too_large = |bits: u32, number: i32, cause: TryFromIntError| {
+            Fault::new(format!("{number} has more than the {bits} bits of its schema: {cause}"))
         };
         Ok(match self {
             Self::Boolean => Value::Boolean(cursor.boolean()?),
             Self::Int8 => {
                 let number = cursor.int()?;
-                Value::Int8(i8::try_from(number).map_err(|_range| number_of(8, number))?)
+                Value::Int8(i8::try_from(number).map_err(|cause| too_large(8, number, cause))?)
             }
             Self::Int16 => {
                 let number = cursor.int()?;
-                Value::Int16(i16::try_from(number).map_err(|_range| number_of(16, number))?)
+                Value::Int16(i16::try_from(number).map_err(|cause| too_large(16, number, cause))?)
             }
             Self::IntegerAsFloat => Value::Float32(nearest_f32(cursor.long()?)),
             Self::IntegerAsDouble => Value::Float64(nearest_f64(cursor.long()?)),

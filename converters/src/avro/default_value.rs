@@ -58,7 +58,7 @@ pub(super) fn value_of(schema: &Schema, avro: &Avro, default: &Json) -> Result<V
             Value::Bytes(bytes(default.as_str().ok_or_else(unfit)?).ok_or_else(unfit)?)
         }
         Kind::Array(items) => {
-            let schema = part(schema.value_schema()).map_err(|_none| unfit())?;
+            let schema = part(schema.value_schema())?;
             let values = default.as_array().ok_or_else(unfit)?.iter();
             Value::Array(values.map(|value| value_of(schema, items, value)).collect::<Result<_, _>>()?)
         }

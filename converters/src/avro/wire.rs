@@ -96,7 +96,8 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn int(&mut self) -> Result<i32, Fault> {
         let number = self.long()?;
-        i32::try_from(number).map_err(|_range| Fault::new(format!("the int {number} has more than 32 bits")))
+        i32::try_from(number)
+            .map_err(|cause| Fault::new(format!("the int {number} has more than 32 bits: {cause}")))
     }
 
     /// True or false.

@@ -155,7 +155,8 @@ impl Writer {
             Asked::Asking(flight) => return Err(Obstacle::Asking(flight)),
         };
         let until = match choice {
-            Choice::Latest { .. } => common.latest_ttl.map(|ttl| Instant::now() + ttl),
+            // A time that no clock reaches is for ever.
+            Choice::Latest { .. } => common.latest_ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             _ => None,
         };
         let encoder = match is_strict {
