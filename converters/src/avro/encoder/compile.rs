@@ -75,7 +75,7 @@ impl Compiler {
             (is_field && !self.options.ignore_default_for_nullables, schema.default_value())
         {
             let mut bytes = Vec::new();
-            node.write(default, &mut bytes)?;
+            node.write(default.borrowed(), &mut bytes)?;
             node.null = Ok(bytes.into());
         }
         Ok(node)
@@ -187,7 +187,7 @@ impl Compiler {
         if let Some(name) = places.keys().min() {
             return Err(Fault::new(format!("the record {} has no field {name}", record.name.full())));
         }
-        Ok(StructNode { schema: SchemaRef::clone(schema), fields: fields.into(), shared: None })
+        Ok(StructNode::new(SchemaRef::clone(schema), fields))
     }
 }
 

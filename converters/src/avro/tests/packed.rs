@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use api::{
-    PackedStructs, Result, Schema, SchemaType, SharedFields, ShowFields, Struct, StructRef, VARYING_MAX, Value,
-    ValueRef,
+    PackedStructs, Result, Schema, SchemaType, SharedFields, ShowFields, Struct, StructRef, VARYING_MAX,
+    Value, ValueRef,
 };
 
 use super::*;
@@ -78,8 +78,10 @@ impl PackedStructs for Packed {
         if self.form == Form::Each {
             return viewer(StructRef::Each(&Shown(&self.row)));
         }
-        let rows: Vec<_> = self.shared.varying().iter().map(|place| shown(&self.row.values()[*place])).collect();
-        let own: Vec<_> = rows.iter().map(|(value, row)| borrowed(*value, row.as_ref())).collect();
+        let values = self.row.values();
+        let rows: Vec<_> =
+            self.shared.varying().iter().filter_map(|place| values.get(*place)).map(shown).collect();
+        let own: Vec<_> = rows.iter().map(|(value, row)| borrowed(value, row.as_ref())).collect();
         viewer(StructRef::Sharing(&self.shared, &own));
     }
 }
