@@ -13,6 +13,8 @@ mod decoder;
 mod default_value;
 mod encoder;
 mod from_connect;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod marks;
 mod names;
 mod options;

@@ -146,7 +146,9 @@ impl Read {
                 Value::Map(entries)
             }
             Self::InUnion(schema, place, inner) => {
+                let start = cursor.position();
                 let value = inner.read(cursor)?;
+                count_spare(cursor, start, schema.fields().len())?;
                 let mut values = vec![Value::Null; schema.fields().len()];
                 if let Some(slot) = values.get_mut(*place) {
                     *slot = value;
@@ -182,10 +184,7 @@ impl ReadStruct {
                 values
             }
         };
-        if cursor.position() == start {
-            // Such structs cost nothing in the data; they shall not cost memory without end here.
-            cursor.count_empty(values.len())?;
-        }
+        count_spare(cursor, start, values.len())?;
         structure(&self.schema, values)
     }
 
@@ -193,6 +192,11 @@ impl ReadStruct {
         let field = place.and_then(|place| self.schema.fields().get(place));
         fault.inside(field.map_or("(a field that is passed over)", |field| &field.name))
     }
+}
+
+/// Counts the values of a struct for which the data has no bytes: they cost nothing there, and shall not cost memory without end here.
+fn count_spare(cursor: &mut Cursor<'_>, start: usize, values: usize) -> Result<(), Fault> {
+    cursor.count_empty(values.saturating_sub(cursor.position() - start))
 }
 
 fn structure(schema: &SchemaRef, values: Vec<Value>) -> Result<Value, Fault> {
