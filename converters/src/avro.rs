@@ -20,6 +20,7 @@ mod names;
 mod options;
 mod parse;
 mod reading;
+mod refused;
 mod registry;
 mod schema;
 mod subject;
