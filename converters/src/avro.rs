@@ -13,7 +13,7 @@ mod decoder;
 mod default_value;
 mod encoder;
 mod from_connect;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod marks;
 mod names;

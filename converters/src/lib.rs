@@ -15,7 +15,7 @@ mod values;
 
 use api::Plugin;
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub use avro::fuzzing;
 
 /// Every converter and header converter of this crate.

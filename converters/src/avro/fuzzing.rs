@@ -1,5 +1,6 @@
 //! What the fuzz target of Avro calls: schemas as a registry may give them, and data of them as a topic may hold it. Only there with the
-//! feature `fuzzing`. Errors are fine; what can be read must be written again, to the same bytes each time.
+//! feature `fuzzing`, and in tests, which go over its seeds. Errors are fine; what can be read must be written again, to the same bytes
+//! each time.
 
 use api::{Bytes, SchemaAndValue, SchemaRef};
 
@@ -9,20 +10,27 @@ use super::schema::AvroRef;
 use super::{compatibility, decoder, encoder, from_connect, parse, text, to_connect};
 use crate::json::fault::Fault;
 
-/// The input is a byte of options, the schema that the data was written with, the schema that it is read as (none is the same) and the
-/// data, with zero bytes between them.
-pub fn avro(input: &[u8]) {
-    let mut parts = input.splitn(4, |byte| *byte == 0);
+/// Reads and writes; whether the data was a value. The input is a byte of options, then the schema that the data was written with, the schema that it is read as (none is the same)
+/// and the data, with zero bytes between these.
+///
+/// # Panics
+/// When what was written cannot be read again, or is something else on the second time.
+pub fn avro(input: &[u8]) -> bool {
+    let Some((bits, rest)) = input.split_first() else { return false };
+    let options = options(*bits);
+    let mut parts = rest.splitn(3, |byte| *byte == 0);
     let mut part = || parts.next().unwrap_or_default();
-    let options = options(part().first().copied().unwrap_or_default());
     let (writer, reader, data) = (part(), part(), Bytes::copy_from_slice(part()));
-    let (Ok(writer), Ok(reader)) = (std::str::from_utf8(writer), std::str::from_utf8(reader)) else { return };
-    let Ok(written) = parse::parse(writer, &[]) else { return };
+    let (Ok(writer), Ok(reader)) = (std::str::from_utf8(writer), std::str::from_utf8(reader)) else {
+        return false;
+    };
+    let Ok(written) = parse::parse(writer, &[]) else { return false };
     let read = if reader.is_empty() { Ok(AvroRef::clone(&written)) } else { parse::parse(reader, &[]) };
-    let Ok(read) = read else { return };
-    if let Ok(datum) = decode(&written, &read, data, options) {
-        write_again(&datum, &read, options);
-    }
+    let Ok(datum) = read.and_then(|read| Ok((decode(&written, &read, data, options)?, read))) else {
+        return false;
+    };
+    write_again(&datum.0, &datum.1, options);
+    true
 }
 
 fn options(bits: u8) -> DataOptions {
@@ -62,9 +70,6 @@ fn encode(
 }
 
 /// With the schema that it was read as, as `use.latest.version` does, and with the one that is made of its own.
-///
-/// # Panics
-/// When what was written is something else on the second time.
 fn write_again(datum: &SchemaAndValue, theirs: &AvroRef, options: DataOptions) {
     let schema = datum.schema.as_ref();
     let own =
@@ -85,4 +90,23 @@ fn write_again(datum: &SchemaAndValue, theirs: &AvroRef, options: DataOptions) {
     };
     let again = encode(&back, back.schema.as_ref(), &own, options);
     assert_eq!(again.ok().flatten(), Some(bytes), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_are_read_and_written_again() {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/avro");
+        let mut read = 0;
+        for seed in std::fs::read_dir(seeds).unwrap() {
+            let path = seed.unwrap().path();
+            let is_value = avro(&std::fs::read(&path).unwrap());
+            // Connect has no schemas within themselves.
+            assert_eq!(is_value, !path.ends_with("recursive"), "{}", path.display());
+            read += 1;
+        }
+        assert!(read >= 9, "{read} seeds in {seeds}");
+    }
 }

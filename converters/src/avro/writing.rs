@@ -176,10 +176,11 @@ impl Writer {
         is_strict: bool,
         common: &Common,
     ) -> Result<Encoder, Obstacle> {
+        // Read first: what is too much to be walked is told here.
+        let theirs = parse::parse(&answer.text, &answer.references)?;
         if is_strict {
             compatibility::check(own_text, answer)?;
         }
-        let theirs = parse::parse(&answer.text, &answer.references)?;
         let theirs = if *theirs == **own { AvroRef::clone(own) } else { theirs };
         Ok(encoder::compile(self.schema.as_ref(), &theirs, common.options)?)
     }
