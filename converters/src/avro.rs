@@ -13,11 +13,14 @@ mod decoder;
 mod default_value;
 mod encoder;
 mod from_connect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod marks;
 mod names;
 mod options;
 mod parse;
 mod reading;
+mod refused;
 mod registry;
 mod schema;
 mod subject;

@@ -15,6 +15,9 @@ mod values;
 
 use api::Plugin;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use avro::fuzzing;
+
 /// Every converter and header converter of this crate.
 pub static ALL: &[&Plugin] = &[
     &json::PLUGIN,

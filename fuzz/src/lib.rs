@@ -1,5 +1,5 @@
 //! What is done with hostile bytes, one function per target: anything that comes in from a socket or lies on a disk is read as
-//! the broker reads it. A panic, an endless loop or memory beyond the limit is a finding; what reads well must also write well.
+//! we read it. A panic, an endless loop or memory beyond the limit is a finding; what reads well must also write well.
 //!
 //! `make fuzz` runs each target; `fuzz/run` says how. A finding becomes a regression test beside the code that it was found in.
 
@@ -18,6 +18,7 @@ use broker_protocol::{
 use bytes::{Bytes, BytesMut};
 
 pub use self::log::{internal_topics, log_recovery};
+pub use converters::fuzzing::avro;
 
 /// Largest frame that is taken, bytes.
 const FRAME_BYTES_MAX: usize = 1 << 20;

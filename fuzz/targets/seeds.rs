@@ -43,7 +43,39 @@ fn piece(kind: u8, contents: &[u8]) -> Vec<u8> {
     [&[kind, length[0], length[1]], contents].concat()
 }
 
+/// Schemas that data is written with and read as, and data of them.
+fn avro() -> io::Result<()> {
+    let all = r#"{"type":"record","name":"a.R","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"],"default":null},
+        {"name":"small","type":{"type":"int","connect.type":"int8"}},{"name":"ok","type":"boolean"},{"name":"f","type":"float"},{"name":"d","type":"double"},
+        {"name":"amount","type":{"type":"bytes","logicalType":"decimal","scale":2,"precision":10}},{"name":"kind","type":{"type":"enum","name":"K","symbols":["A","B"]}},
+        {"name":"hash","type":{"type":"fixed","name":"F","size":2}},{"name":"tags","type":{"type":"array","items":"string"}},
+        {"name":"sizes","type":{"type":"map","values":["null","int"]}},{"name":"either","type":["int","string","F"]}]}"#;
+    let data = b"\x02\x02\x02a\x02\x01\0\0\x80\x3f\0\0\0\0\0\0\xf0\x3f\x04\x01\x02\x02xy\x02\x02t\0\x02\x02k\x02\x06\0\x02\x02s";
+    let entries = r#"{"type":"array","items":{"type":"record","name":"MapEntry","namespace":"io.confluent.connect.avro","fields":[{"name":"key","type":"int"},
+        {"name":"value","type":{"type":"long","logicalType":"timestamp-millis","connect.name":"org.apache.kafka.connect.data.Timestamp","connect.version":1}}]}}"#;
+    let narrow = r#"{"type":"record","name":"a.R","fields":[{"name":"gone","type":{"type":"array","items":"int"}},{"name":"n","type":"int"}]}"#;
+    let wide = r#"{"type":"record","name":"a.R","fields":[{"name":"new","type":["null","string"],"default":null},{"name":"n","type":["null","double"]},
+        {"name":"at","type":{"type":"record","name":"P","fields":[{"name":"x","type":"float","default":2}]},"default":{}}]}"#;
+    let anything = r#"{"type":"record","name":"io.confluent.connect.avro.Anything","fields":[]}"#;
+    for (name, options, writer, reader, data) in [
+        ("record", 0, all, "", &data[..]),
+        ("record-enhanced", 1, all, "", data),
+        ("record-generalized", 2, all, "", data),
+        ("entries", 0, entries, "", b"\x02\x0e\x10\0"),
+        ("resolved", 0, narrow, wide, b"\x02\x02\0\x08"),
+        ("blocks", 0, r#"{"type":"array","items":"boolean"}"#, "", b"\x03\x04\0\x01\x02\0\0"),
+        ("anything", 0, anything, "", b"\0\0\0\0\x02\x0e\0\0\0\0"),
+        ("bytes", 0, r#"{"type":"bytes"}"#, "", b"raw"),
+        ("recursive", 0, r#"{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]}]}"#, "", b"\x02\0"),
+    ] {
+        let parts = [writer.as_bytes(), reader.as_bytes(), data].join(&0);
+        write("avro", name, &[&[options], &parts[..]].concat())?;
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Failure> {
+    avro()?;
     for (name, request, response) in fuzzing::seeds() {
         write("request", &name, &request)?;
         write("response", &name, &response)?;

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use api::Value;
+use api::{Value, ValueRef};
 
 use super::schema::{ANYTHING, Avro, AvroRef, Kind, Name};
 use super::wire::{Cursor, put_bytes, put_length, put_long};
@@ -44,26 +44,26 @@ const FIELDS: usize = 9;
 ///
 /// # Errors
 /// When it is too deep, or has a struct in it, which says its schema.
-pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn write(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     write_at(value, out, 0)
 }
 
-fn write_at(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
+fn write_at(value: ValueRef<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     if depth > DEPTH_MAX {
         return Err(Fault::new(format!("a value without a schema is more than {DEPTH_MAX} levels deep")));
     }
     let field = match value {
-        Value::Null => FIELDS,
-        Value::Boolean(_) => 0,
-        Value::Bytes(_) => 1,
-        Value::Float64(_) => 2,
-        Value::Float32(_) => 3,
-        Value::Int8(_) | Value::Int16(_) | Value::Int32(_) => 4,
-        Value::Int64(_) => 5,
-        Value::String(_) => 6,
-        Value::Array(_) => 7,
-        Value::Map(_) => 8,
-        Value::Struct(_) => return Err(Fault::new("Unknown type for schemaless data: STRUCT")),
+        ValueRef::Null => FIELDS,
+        ValueRef::Boolean(_) => 0,
+        ValueRef::Bytes(_) => 1,
+        ValueRef::Float64(_) => 2,
+        ValueRef::Float32(_) => 3,
+        ValueRef::Int8(_) | ValueRef::Int16(_) | ValueRef::Int32(_) => 4,
+        ValueRef::Int64(_) => 5,
+        ValueRef::String(_) => 6,
+        ValueRef::Array(_) => 7,
+        ValueRef::Map(_) => 8,
+        ValueRef::Struct(_) => return Err(Fault::new("Unknown type for schemaless data: STRUCT")),
     };
     // Null is the first member of each field's union, the value the second.
     out.resize(out.len() + field, 0);
@@ -72,27 +72,32 @@ fn write_at(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault>
     }
     out.push(2);
     match value {
-        Value::Boolean(truth) => out.push(u8::from(*truth)),
-        Value::Bytes(bytes) => put_bytes(bytes, out),
-        Value::Float64(number) => out.extend_from_slice(&number.to_le_bytes()),
-        Value::Float32(number) => out.extend_from_slice(&number.to_le_bytes()),
-        Value::String(text) => put_bytes(text.as_bytes(), out),
-        Value::Array(values) => {
+        ValueRef::Boolean(truth) => out.push(u8::from(truth)),
+        ValueRef::Bytes(bytes) => put_bytes(bytes, out),
+        ValueRef::Int8(number) => put_long(number.into(), out),
+        ValueRef::Int16(number) => put_long(number.into(), out),
+        ValueRef::Int32(number) => put_long(number.into(), out),
+        ValueRef::Int64(number) => put_long(number, out),
+        ValueRef::Float64(number) => out.extend_from_slice(&number.to_le_bytes()),
+        ValueRef::Float32(number) => out.extend_from_slice(&number.to_le_bytes()),
+        ValueRef::String(text) => put_bytes(text.as_bytes(), out),
+        ValueRef::Array(values) => {
             put_count(values.len(), out);
             for value in values {
-                write_at(value, out, depth + 1)?;
+                write_at(value.borrowed(), out, depth + 1)?;
             }
             put_end(values.len(), out);
         }
-        Value::Map(entries) => {
+        ValueRef::Map(entries) => {
             put_count(entries.len(), out);
             for (key, value) in entries {
-                write_at(key, out, depth + 1)?;
-                write_at(value, out, depth + 1)?;
+                write_at(key.borrowed(), out, depth + 1)?;
+                write_at(value.borrowed(), out, depth + 1)?;
             }
             put_end(entries.len(), out);
         }
-        number => put_long(number.as_i64().unwrap_or_default(), out),
+        // Dealt with above.
+        ValueRef::Null | ValueRef::Struct(_) => {}
     }
     out.resize(out.len() + FIELDS - field - 1, 0);
     Ok(())

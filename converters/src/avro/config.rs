@@ -45,6 +45,10 @@ api::configs::config! {
         bearer_auth_source: Option<String> = optional("bearer.auth.credentials.source").alias("schema.registry.bearer.auth.credentials.source").importance(Medium).check(one_of(&["STATIC_TOKEN"])).group("Schema registry");
         /// The token for the registry (RFC 6750).
         bearer_auth_token: Option<Password> = optional("bearer.auth.token").alias("schema.registry.bearer.auth.token").importance(Medium).group("Schema registry");
+        /// The host of a proxy (HTTP) by which the registry is asked; without it none is used, whatever the environment says.
+        proxy_host: Option<String> = optional("proxy.host").importance(Low).group("Schema registry");
+        /// The port of that proxy.
+        proxy_port: i32 = default("proxy.port", -1).importance(Low).check(range(-1, 65_535)).group("Schema registry");
         /// How long connecting to the registry may take, in milliseconds.
         connect_timeout: Duration = default("http.connect.timeout.ms", 60_000).importance(Low).check(at_least(1)).group("Schema registry");
         /// How long the registry may take to answer, in milliseconds.
@@ -112,6 +116,9 @@ api::configs::config! {
         keystore_key: Option<Password> = optional("schema.registry.ssl.keystore.key").importance(Medium).group("TLS");
         /// The form of the keystore: only PEM is supported.
         keystore_type: String = default("schema.registry.ssl.keystore.type", "PEM").importance(Low).check(one_of_ignoring_case(&["PEM"])).group("TLS");
+        /// `https`: the registry's certificate must be made out to the name in the URL. Empty: any certificate of those that are trusted
+        /// will do; that needs a truststore.
+        endpoint_identification: String = default("schema.registry.ssl.endpoint.identification.algorithm", "https").importance(Low).check(one_of_ignoring_case(&["https", ""])).group("TLS");
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod compile;
 
+use std::num::TryFromIntError;
+
 use api::{Bytes, SchemaRef, Struct, Text, Value};
 
 use super::anything;
@@ -90,18 +92,18 @@ impl Read {
     }
 
     fn read_other(&self, cursor: &mut Cursor<'_>) -> Result<Value, Fault> {
-        let number_of = |bits: u32, number: i32| {
-            Fault::new(format!("{number} has more than the {bits} bits of its schema"))
+        let too_large = |bits: u32, number: i32, cause: TryFromIntError| {
+            Fault::new(format!("{number} has more than the {bits} bits of its schema: {cause}"))
         };
         Ok(match self {
             Self::Boolean => Value::Boolean(cursor.boolean()?),
             Self::Int8 => {
                 let number = cursor.int()?;
-                Value::Int8(i8::try_from(number).map_err(|_range| number_of(8, number))?)
+                Value::Int8(i8::try_from(number).map_err(|cause| too_large(8, number, cause))?)
             }
             Self::Int16 => {
                 let number = cursor.int()?;
-                Value::Int16(i16::try_from(number).map_err(|_range| number_of(16, number))?)
+                Value::Int16(i16::try_from(number).map_err(|cause| too_large(16, number, cause))?)
             }
             Self::IntegerAsFloat => Value::Float32(nearest_f32(cursor.long()?)),
             Self::IntegerAsDouble => Value::Float64(nearest_f64(cursor.long()?)),
@@ -144,7 +146,9 @@ impl Read {
                 Value::Map(entries)
             }
             Self::InUnion(schema, place, inner) => {
+                let start = cursor.position();
                 let value = inner.read(cursor)?;
+                count_spare(cursor, start, schema.fields().len())?;
                 let mut values = vec![Value::Null; schema.fields().len()];
                 if let Some(slot) = values.get_mut(*place) {
                     *slot = value;
@@ -180,10 +184,7 @@ impl ReadStruct {
                 values
             }
         };
-        if cursor.position() == start {
-            // Such structs cost nothing in the data; they shall not cost memory without end here.
-            cursor.count_empty(values.len())?;
-        }
+        count_spare(cursor, start, values.len())?;
         structure(&self.schema, values)
     }
 
@@ -191,6 +192,11 @@ impl ReadStruct {
         let field = place.and_then(|place| self.schema.fields().get(place));
         fault.inside(field.map_or("(a field that is passed over)", |field| &field.name))
     }
+}
+
+/// Counts the values of a struct for which the data has no bytes: they cost nothing there, and shall not cost memory without end here.
+fn count_spare(cursor: &mut Cursor<'_>, start: usize, values: usize) -> Result<(), Fault> {
+    cursor.count_empty(values.saturating_sub(cursor.position() - start))
 }
 
 fn structure(schema: &SchemaRef, values: Vec<Value>) -> Result<Value, Fault> {

@@ -37,6 +37,37 @@ pub(super) fn is_valid(avro: &Avro, default: &Json) -> bool {
     }
 }
 
+/// How many types and values whoever looks at a default looks at, up to a limit: a default of few letters may stand for very many
+/// values, since what it leaves out of a record is that field's own default.
+pub(super) fn weight(avro: &Avro, default: &Json, limit: usize) -> usize {
+    let mut left = limit.saturating_add(1);
+    weigh(avro, default, &mut left);
+    limit + 1 - left
+}
+
+fn weigh(avro: &Avro, default: &Json, left: &mut usize) {
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        return;
+    }
+    match (&avro.kind, default) {
+        (Kind::Array(items), Json::Array(values)) => {
+            values.iter().for_each(|value| weigh(items, value, left))
+        }
+        (Kind::Map(items), Json::Object(entries)) => {
+            entries.values().for_each(|value| weigh(items, value, left))
+        }
+        (Kind::Record(record), Json::Object(object)) => {
+            for field in &record.fields {
+                let value = object.get(&field.name).or(field.default.as_ref()).unwrap_or(&Json::Null);
+                weigh(&field.schema, value, left);
+            }
+        }
+        (Kind::Union(members), _) => members.iter().for_each(|member| weigh(member, default, left)),
+        _ => {}
+    }
+}
+
 /// A default of an Avro schema as a value of the Connect schema that was made of it.
 ///
 /// # Errors
@@ -58,7 +89,7 @@ pub(super) fn value_of(schema: &Schema, avro: &Avro, default: &Json) -> Result<V
             Value::Bytes(bytes(default.as_str().ok_or_else(unfit)?).ok_or_else(unfit)?)
         }
         Kind::Array(items) => {
-            let schema = part(schema.value_schema()).map_err(|_none| unfit())?;
+            let schema = part(schema.value_schema())?;
             let values = default.as_array().ok_or_else(unfit)?.iter();
             Value::Array(values.map(|value| value_of(schema, items, value)).collect::<Result<_, _>>()?)
         }

@@ -2,21 +2,22 @@
 //!
 //! On the hot path: nothing is looked up per record, nothing allocated. Which member of a union a value is, where its field stands and what
 //! null becomes is decided when the schemas are compiled. The Avro schema is usually the one that `from_connect` made of the Connect
-//! schema; with `use.latest.version` it is another, and fields are matched by name. Invariant: an encoder holds its schema's
-//! `Arc`, so a struct with the same pointer fits without a look at its fields.
+//! schema; with `use.latest.version` it is another, and fields are matched by name. Invariant: what is written of a struct does not depend on
+//! how its values lie.
 
 mod compile;
 mod shared;
+mod structure;
 
 use std::collections::HashMap;
 
-use api::{SchemaRef, SchemaType, Struct, Value, same_schema};
+use api::{SchemaType, Value, ValueRef};
 
 use super::anything;
 use super::wire::{put_bytes, put_length, put_long};
 use crate::json::fault::Fault;
 pub(super) use compile::compile;
-use shared::SharedBytes;
+use structure::{FieldNode, StructNode, UnionNode};
 
 /// Writes the values of one schema.
 #[derive(Debug)]
@@ -61,30 +62,6 @@ enum Kind {
     Anything,
 }
 
-#[derive(Debug)]
-struct StructNode {
-    schema: SchemaRef,
-    /// In the order of the Avro record.
-    fields: Box<[FieldNode]>,
-    shared: Option<SharedBytes>,
-}
-
-#[derive(Debug)]
-enum FieldNode {
-    /// The field at this place of the struct.
-    Of(usize, Node),
-    /// A field that only Avro has: its default.
-    Constant(Box<[u8]>),
-}
-
-#[derive(Debug)]
-struct UnionNode {
-    schema: SchemaRef,
-    /// One for each field.
-    members: Box<[Node]>,
-    null: Result<Box<[u8]>, Fault>,
-}
-
 impl Encoder {
     /// Appends the value as a datum. `false` when it is null: then there is no datum at all.
     pub(super) fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<bool, Fault> {
@@ -94,7 +71,7 @@ impl Encoder {
                 return Ok(false);
             }
             Value::Bytes(bytes) if self.is_raw => out.extend_from_slice(bytes),
-            _ => self.root.write(value, out)?,
+            _ => self.root.write(value.borrowed(), out)?,
         }
         Ok(true)
     }
@@ -103,8 +80,8 @@ impl Encoder {
 impl Node {
     /// Appends one value. What rows are mostly made of comes first.
     #[inline]
-    fn write(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if value.is_null() {
+    fn write(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if matches!(value, ValueRef::Null) {
             out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?);
             return Ok(());
         }
@@ -112,48 +89,52 @@ impl Node {
             out.push(member);
         }
         match (&mut self.kind, value) {
-            (Kind::Text, Value::String(text)) => put_bytes(text.as_bytes(), out),
-            (Kind::Integer(SchemaType::Int64), Value::Int64(number)) => put_long(*number, out),
-            (Kind::Integer(SchemaType::Int32), Value::Int32(number)) => put_long(i64::from(*number), out),
-            (Kind::Struct(node), Value::Struct(row)) => return node.write(row, out),
+            (Kind::Text, ValueRef::String(text)) => put_bytes(text.as_bytes(), out),
+            (Kind::Integer(SchemaType::Int64), ValueRef::Int64(number)) => put_long(number, out),
+            (Kind::Integer(SchemaType::Int32), ValueRef::Int32(number)) => put_long(i64::from(number), out),
+            (Kind::Struct(node), ValueRef::Struct(row)) => return node.write(row, out),
             _ => return self.write_other(value, out),
         }
         Ok(())
     }
 
-    fn write_other(&mut self, value: &Value, out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn write_other(&mut self, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (&mut self.kind, value) {
-            (Kind::Integer(SchemaType::Int16), Value::Int16(number)) => put_long(i64::from(*number), out),
-            (Kind::Integer(SchemaType::Int8), Value::Int8(number)) => put_long(i64::from(*number), out),
-            (Kind::Boolean, Value::Boolean(truth)) => out.push(u8::from(*truth)),
-            (Kind::Float, Value::Float32(number)) => out.extend_from_slice(&number.to_le_bytes()),
-            (Kind::Double, Value::Float64(number)) => out.extend_from_slice(&number.to_le_bytes()),
-            (Kind::FloatAsDouble, Value::Float32(number)) => {
-                out.extend_from_slice(&f64::from(*number).to_le_bytes());
+            (Kind::Integer(SchemaType::Int16), ValueRef::Int16(number)) => put_long(i64::from(number), out),
+            (Kind::Integer(SchemaType::Int8), ValueRef::Int8(number)) => put_long(i64::from(number), out),
+            (Kind::Boolean, ValueRef::Boolean(truth)) => out.push(u8::from(truth)),
+            (Kind::Float, ValueRef::Float32(number)) => out.extend_from_slice(&number.to_le_bytes()),
+            (Kind::Double, ValueRef::Float64(number)) => out.extend_from_slice(&number.to_le_bytes()),
+            (Kind::FloatAsDouble, ValueRef::Float32(number)) => {
+                out.extend_from_slice(&f64::from(number).to_le_bytes());
             }
-            (Kind::Bytes, Value::Bytes(bytes)) => put_bytes(bytes, out),
-            (Kind::Fixed(size), Value::Bytes(bytes)) if bytes.len() == *size => out.extend_from_slice(bytes),
-            (Kind::Fixed(size), Value::Bytes(bytes)) => {
+            (Kind::Bytes, ValueRef::Bytes(bytes)) => put_bytes(bytes, out),
+            (Kind::Fixed(size), ValueRef::Bytes(bytes)) if bytes.len() == *size => {
+                out.extend_from_slice(bytes)
+            }
+            (Kind::Fixed(size), ValueRef::Bytes(bytes)) => {
                 return Err(Fault::new(format!("{} bytes where a fixed has {size}", bytes.len())));
             }
-            (Kind::Enum(symbols), Value::String(symbol)) => match symbols.get(&**symbol) {
+            (Kind::Enum(symbols), ValueRef::String(symbol)) => match symbols.get(symbol) {
                 Some(index) => put_long(*index, out),
                 None => return Err(Fault::new(format!("\"{symbol}\" is no symbol of the enum"))),
             },
-            (Kind::Array(items), Value::Array(values)) => {
-                write_items(values, out, |value, out| items.write(value, out))?
+            (Kind::Array(items), ValueRef::Array(values)) => {
+                write_items(values, out, |value, out| items.write(value.borrowed(), out))?
             }
-            (Kind::Map(values), Value::Map(entries)) => write_items(entries, out, |(key, value), out| {
+            (Kind::Map(values), ValueRef::Map(entries)) => write_items(entries, out, |(key, value), out| {
                 let unfit = || Fault::new(format!("Invalid type for STRING: {}", key.kind_name()));
                 let key = key.as_str().ok_or_else(unfit)?;
                 put_bytes(key.as_bytes(), out);
-                values.write(value, out).map_err(|fault| fault.inside(key))
+                values.write(value.borrowed(), out).map_err(|fault| fault.inside(key))
             })?,
-            (Kind::Entries(nodes), Value::Map(entries)) => write_items(entries, out, |(key, value), out| {
-                nodes.0.write(key, out)?;
-                nodes.1.write(value, out)
-            })?,
-            (Kind::Union(node), Value::Struct(row)) => node.write(row, out)?,
+            (Kind::Entries(nodes), ValueRef::Map(entries)) => {
+                write_items(entries, out, |(key, value), out| {
+                    nodes.0.write(key.borrowed(), out)?;
+                    nodes.1.write(value.borrowed(), out)
+                })?
+            }
+            (Kind::Union(node), ValueRef::Struct(row)) => node.write(row, out)?,
             (Kind::Anything, value) => anything::write(value, out)?,
             (kind, value) => {
                 return Err(Fault::new(format!("Invalid type for {}: {}", kind.name(), value.kind_name())));
@@ -194,48 +175,4 @@ fn write_items<T>(
     }
     out.push(0);
     Ok(())
-}
-
-impl StructNode {
-    fn write(&mut self, row: &Struct, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if !same_schema(row.schema(), &self.schema) {
-            return Err(Fault::new("Mismatching struct schema"));
-        }
-        if let Some((shared, own)) = row.shared() {
-            if !self.shared.as_ref().is_some_and(|bytes| bytes.is_of(shared)) {
-                self.shared = SharedBytes::new(shared, &mut self.fields).ok();
-            }
-            if let Some(bytes) = &self.shared {
-                return bytes.write(own, &mut self.fields, out);
-            }
-        }
-        let values = row.values();
-        for field in &mut self.fields {
-            match field {
-                FieldNode::Of(place, node) => node.write(&values[*place], out).map_err(|fault| {
-                    let field = self.schema.fields().get(*place);
-                    fault.inside(field.map_or("", |field| &field.name))
-                })?,
-                FieldNode::Constant(bytes) => out.extend_from_slice(bytes),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl UnionNode {
-    /// The first field that is not null is the value.
-    fn write(&mut self, row: &Struct, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if !same_schema(row.schema(), &self.schema) {
-            return Err(Fault::new("Mismatching struct schema"));
-        }
-        let mut fields = self.members.iter_mut().zip(row.values());
-        match fields.find(|(_, value)| !value.is_null()) {
-            Some((member, value)) => member.write(value, out),
-            None => {
-                out.extend_from_slice(self.null.as_ref().map_err(Fault::clone)?);
-                Ok(())
-            }
-        }
-    }
 }

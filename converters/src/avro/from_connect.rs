@@ -3,6 +3,8 @@
 //! Off the hot path: once a schema. Invariant: what Avro cannot say stands in properties (`connect.*`), from which `to_connect` makes
 //! the same Connect schema again.
 
+use std::collections::HashSet;
+
 use api::{Schema, SchemaRef, SchemaType, logical};
 use serde_json::Value as Json;
 
@@ -196,10 +198,21 @@ impl Maker {
         if schema.is_optional() {
             members.push(Avro::plain(Kind::Null).into());
         }
+        let mut known = HashSet::new();
         for field in schema.fields() {
-            members.push(
-                self.schema(&required(&field.schema), true).map_err(|fault| fault.inside(&field.name))?,
-            );
+            let member =
+                self.schema(&required(&field.schema), true).map_err(|fault| fault.inside(&field.name))?;
+            // Avro tells members by their types, or by the names of those that have one.
+            let is_other =
+                known.insert(member.name().map_or_else(|| member.type_name().to_owned(), Name::full));
+            if !is_other || matches!(member.kind, Kind::Union(_)) {
+                return Err(Fault::new(format!(
+                    "{} twice in a union, or a union in a union",
+                    member.shown()
+                ))
+                .inside(&field.name));
+            }
+            members.push(member);
         }
         Ok(Avro::plain(Kind::Union(members)).into())
     }

@@ -2,6 +2,8 @@
 //!
 //! They are Confluent's, and whoever reads topics of its converter finds them in the schemas. Both directions go by them.
 
+use std::fmt::Display;
+
 use api::{Schema, SchemaType};
 
 use crate::json::fault::Fault;
@@ -65,8 +67,14 @@ pub(super) fn is_fixed(schema: &Schema) -> bool {
 /// When the parameter is no such number.
 pub(super) fn fixed_size(schema: &Schema) -> Result<usize, Fault> {
     let text = schema.parameter(FIXED_SIZE).unwrap_or_default();
-    let size = text.parse().ok().filter(|size| *size <= FIXED_BYTES_MAX);
-    size.ok_or_else(|| {
-        Fault::new(format!("the parameter {FIXED_SIZE} is {text:?}, not a number up to {FIXED_BYTES_MAX}"))
-    })
+    let wrong = |what: &dyn Display| {
+        Fault::new(format!(
+            "the parameter {FIXED_SIZE} is {text:?}, not a number up to {FIXED_BYTES_MAX}: {what}"
+        ))
+    };
+    match text.parse::<usize>() {
+        Ok(size) if size <= FIXED_BYTES_MAX => Ok(size),
+        Ok(_) => Err(wrong(&"it is more")),
+        Err(cause) => Err(wrong(&cause)),
+    }
 }

@@ -2,12 +2,14 @@
 //!
 //! Untrusted: a registry is somebody else's machine. Limits hold before anything grows: the text's length, how deep it goes and how much
 //! it says once every name is replaced by what it stands for (a few names, each used twice in the next, stand for more
-//! than memory holds). Invariant: whoever walks a schema from here walks at most [`NODES_MAX`] types, [`DEPTH_MAX`] deep.
+//! than memory holds). Invariants: whoever walks a schema from here walks at most [`PARTS_MAX`] types, symbols, properties and parts of
+//! defaults, [`DEPTH_MAX`] levels deep; no list in it is so long that looking for each in all takes time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json};
 
+use super::default_value;
 use super::from_connect::DEPTH_MAX;
 use super::marks::FIXED_BYTES_MAX;
 use super::schema::{Avro, AvroRef, Enum, Field, Fixed, Kind, Name, Record};
@@ -15,8 +17,10 @@ use crate::json::fault::Fault;
 
 /// How long a schema's text may be.
 pub(super) const TEXT_BYTES_MAX: usize = 4 << 20;
-/// How many types a schema may have, a named one counted each time that it is used.
-const NODES_MAX: usize = 100_000;
+/// How many types, symbols, properties and parts of defaults a schema may have, all of a named type counted each time that it is used.
+const PARTS_MAX: usize = 250_000;
+/// How many fields a record, members a union, symbols an enum and entries a property may have.
+const ENTRIES_MAX: usize = 10_000;
 
 /// What stands beside a type and is no property.
 const RESERVED: [&str; 10] =
@@ -27,7 +31,7 @@ const RESERVED: [&str; 10] =
 /// # Errors
 /// What is wrong with the text.
 pub(super) fn parse(text: &str, references: &[String]) -> Result<AvroRef, Fault> {
-    let mut parser = Parser { names: HashMap::new(), nodes: 0, depth: 0, space: None };
+    let mut parser = Parser { names: HashMap::new(), parts: 0, depth: 0, space: None };
     for reference in references {
         parser.text(reference).map_err(|fault| fault.inside("(a referenced schema)"))?;
     }
@@ -41,12 +45,12 @@ type Parsed = (AvroRef, usize);
 #[derive(Clone)]
 struct Named {
     avro: Option<Parsed>,
-    nodes: usize,
+    parts: usize,
 }
 
 struct Parser {
     names: HashMap<String, Named>,
-    nodes: usize,
+    parts: usize,
     depth: usize,
     space: Option<String>,
 }
@@ -85,12 +89,38 @@ impl Parser {
         Ok(())
     }
 
-    fn count(&mut self, nodes: usize) -> Result<(), Fault> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > NODES_MAX {
-            return Err(Fault::new(format!("the schema stands for more than {NODES_MAX} types")));
+    fn count(&mut self, parts: usize) -> Result<(), Fault> {
+        self.parts = self.parts.saturating_add(parts);
+        if self.parts > PARTS_MAX {
+            return Err(Fault::new(format!(
+                "the schema stands for more than {PARTS_MAX} types, symbols, properties and parts of defaults"
+            )));
         }
         Ok(())
+    }
+
+    /// Counts what a list has, each of which is looked for among the others.
+    fn count_entries(&mut self, what: &str, entries: usize) -> Result<(), Fault> {
+        if entries > ENTRIES_MAX {
+            return Err(Fault::new(format!("{entries} {what} in one type, more than {ENTRIES_MAX}")));
+        }
+        self.count(entries)
+    }
+
+    /// Counts what whoever looks at a default of a type looks at.
+    fn count_default(&mut self, avro: &Avro, default: Option<&Json>) -> Result<(), Fault> {
+        default.map_or(Ok(()), |default| self.count(default_value::weight(avro, default, PARTS_MAX)))
+    }
+
+    /// The properties of a type.
+    fn props(&mut self, object: &Map<String, Json>, is_enum: bool) -> Result<Vec<(String, Json)>, Fault> {
+        let props = props(object, is_enum);
+        self.count_entries("properties", props.len())?;
+        for (_, value) in &props {
+            let entries = value.as_object().map_or(0, Map::len) + value.as_array().map_or(0, Vec::len);
+            self.count_entries("entries of a property", entries)?;
+        }
+        Ok(props)
     }
 
     fn word(&mut self, word: &str) -> Result<Parsed, Fault> {
@@ -107,12 +137,13 @@ impl Parser {
         let Some((avro, levels)) = named.avro else {
             return Ok((Avro::plain(Kind::Recursive(Name::of_full(&full))).into(), 1));
         };
-        self.count(named.nodes)?;
+        self.count(named.parts)?;
         self.check_depth(levels)?;
         Ok((avro, levels))
     }
 
     fn union(&mut self, members: &[Json]) -> Result<Parsed, Fault> {
+        self.count_entries("members", members.len())?;
         let (mut parsed, mut levels) = (Vec::with_capacity(members.len()), 0);
         for member in members {
             let (member, below) = self.schema(member)?;
@@ -127,7 +158,10 @@ impl Parser {
         let Some(word) = kind.as_str() else { return self.schema(kind) };
         let is_enum = word == "enum";
         let (kind, levels) = match word {
-            "record" | "error" | "enum" | "fixed" => return self.named(word, object, props(object, is_enum)),
+            "record" | "error" | "enum" | "fixed" => {
+                let props = self.props(object, is_enum)?;
+                return self.named(word, object, props);
+            }
             "array" => self.part(object, "items", Kind::Array)?,
             "map" => self.part(object, "values", Kind::Map)?,
             _ => match primitive(word) {
@@ -135,7 +169,9 @@ impl Parser {
                 None => return self.word(word),
             },
         };
-        Ok((Avro { kind, props: props(object, false) }.into(), levels))
+        let avro = Avro { kind, props: self.props(object, false)? };
+        self.count_default(&avro, avro.prop("connect.default"))?;
+        Ok((avro.into(), levels))
     }
 
     fn part(
@@ -157,8 +193,8 @@ impl Parser {
         props: Vec<(String, Json)>,
     ) -> Result<Parsed, Fault> {
         let name = self.name(object)?;
-        let (full, before) = (name.full(), self.nodes);
-        if self.names.insert(full.clone(), Named { avro: None, nodes: 0 }).is_some() {
+        let (full, before) = (name.full(), self.parts);
+        if self.names.insert(full.clone(), Named { avro: None, parts: 0 }).is_some() {
             return Err(Fault::new(format!("Can't redefine: {full}")));
         }
         let doc = text(object, "doc");
@@ -166,6 +202,7 @@ impl Parser {
             "enum" => {
                 let symbols = strings(object.get("symbols"))
                     .ok_or_else(|| Fault::new(format!("the enum {full} has no list of symbols")))?;
+                self.count_entries("symbols", symbols.len())?;
                 (Kind::Enum(Enum { name, doc, symbols, default: text(object, "default") }), 1)
             }
             "fixed" => {
@@ -179,8 +216,9 @@ impl Parser {
             _ => self.record(name, doc, object)?,
         };
         let avro = AvroRef::new(Avro { kind, props });
-        let nodes = self.nodes - before;
-        self.names.insert(full, Named { avro: Some((AvroRef::clone(&avro), levels)), nodes });
+        self.count_default(&avro, avro.prop("connect.default"))?;
+        let parts = self.parts - before;
+        self.names.insert(full, Named { avro: Some((AvroRef::clone(&avro), levels)), parts });
         Ok((avro, levels))
     }
 
@@ -203,13 +241,12 @@ impl Parser {
         let listed = object.get("fields").and_then(Json::as_array);
         let listed =
             listed.ok_or_else(|| Fault::new(format!("the record {} has no list of fields", name.full())))?;
+        self.count_entries("fields", listed.len())?;
         let outer = std::mem::replace(&mut self.space, name.space.clone());
-        let (mut fields, mut levels) = (Vec::with_capacity(listed.len()), 0);
+        let (mut fields, mut names, mut levels) = (Vec::with_capacity(listed.len()), HashSet::new(), 0);
         for field in listed {
             let (field, below) = self.field(field)?;
-            if fields.iter().any(|known: &Field| known.name == field.name)
-                && listed.len() < FIELDS_COMPARED_MAX
-            {
+            if !names.insert(field.name.clone()) {
                 return Err(Fault::new(format!("the record {} has two fields {}", name.full(), field.name)));
             }
             levels = levels.max(below);
@@ -225,15 +262,11 @@ impl Parser {
         let schema = object.get("type").ok_or_else(|| Fault::new("a field without \"type\""));
         let parsed = schema.and_then(|schema| self.schema(schema)).map_err(|fault| fault.inside(&name));
         let (schema, levels) = parsed?;
-        Ok((
-            Field { name, schema, doc: text(object, "doc"), default: object.get("default").cloned() },
-            levels,
-        ))
+        let default = object.get("default").cloned();
+        self.count_default(&schema, default.as_ref())?;
+        Ok((Field { name, schema, doc: text(object, "doc"), default }, levels))
     }
 }
-
-/// Records with more fields than this are not searched for two of a name: it would take too long. Connect's struct then says it.
-const FIELDS_COMPARED_MAX: usize = 5_000;
 
 fn primitive(word: &str) -> Option<Kind> {
     Some(match word {

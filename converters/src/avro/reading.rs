@@ -89,7 +89,8 @@ impl Reading {
         let schema = ToConnect::new(options).schema(&reader, version).map_err(|fault| within(id, fault))?;
         let decoder = decoder::compile(&writer, &reader, schema.as_ref(), options)
             .map_err(|fault| within(id, fault))?;
-        let until = latest_ttl.filter(|_| use_latest).map(|ttl| Instant::now() + ttl);
+        // A time that no clock reaches is for ever.
+        let until = latest_ttl.filter(|_| use_latest).and_then(|ttl| Instant::now().checked_add(ttl));
         Ok(Reader { topic: topic.into(), schema, decoder, until })
     }
 

@@ -9,6 +9,7 @@
 mod failure;
 mod http;
 mod settings;
+mod unanswered;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -202,3 +203,6 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod golden;
 mod marked;
+mod packed;
 mod properties;
 mod resolution;
 mod untrusted;
@@ -34,6 +35,11 @@ fn written(datum: &SchemaAndValue, options: DataOptions) -> Result<Option<Vec<u8
     let first = std::mem::take(&mut out);
     let is_datum = encoder.write(&datum.value, &mut out)?;
     assert_eq!(first, out);
+    for form in packed::FORMS {
+        out.clear();
+        encoder.write(&packed::packed(&datum.value, form), &mut out)?;
+        assert_eq!(first, out, "however its structs lie: {form:?}");
+    }
     Ok(is_datum.then_some(out))
 }
 

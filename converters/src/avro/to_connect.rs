@@ -3,6 +3,8 @@
 //! Off the hot path: once a schema id. Invariant: of a schema that `from_connect` made, the Connect schema that it was made of comes back.
 //! Schemas within themselves are refused: Connect's schemas are trees here.
 
+use std::collections::HashSet;
+
 use api::{Schema, SchemaBuilder, SchemaRef, SchemaType, logical};
 use serde_json::Value as Json;
 
@@ -167,13 +169,14 @@ impl ToConnect {
             }
             false => Schema::structure().name(marks::UNION),
         };
+        let mut names = HashSet::new();
         for (index, member) in members.iter().enumerate() {
             if matches!(member.kind, Kind::Null) {
                 builder = builder.optional();
                 continue;
             }
             let name = member_name(member, index, self.options);
-            if builder.clone().build().field(&name).is_some() {
+            if !names.insert(name.clone()) {
                 return Err(Fault::new(format!(
                     "Multiple union schemas map to the Connect union field name {name}"
                 )));

@@ -7,8 +7,8 @@ use api::{Bytes, Text};
 
 use crate::json::fault::Fault;
 
-/// How many items without bytes a datum may have.
-const EMPTY_ITEMS_MAX: usize = 100_000;
+/// How many values without bytes a datum may have: items of lists, and fields that the data does not have.
+const EMPTY_VALUES_MAX: usize = 1_000_000;
 
 /// Appends a number: the nearer to zero, the shorter.
 #[inline]
@@ -45,13 +45,13 @@ pub(super) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 pub(super) struct Cursor<'a> {
     bytes: &'a Bytes,
     at: usize,
-    empty_items: usize,
+    empty_values: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at a place in the bytes.
     pub(super) const fn new(bytes: &'a Bytes, at: usize) -> Self {
-        Self { bytes, at, empty_items: 0 }
+        Self { bytes, at, empty_values: 0 }
     }
 
     /// How many bytes are left.
@@ -85,9 +85,9 @@ impl<'a> Cursor<'a> {
 
     /// Counts values that took no bytes.
     pub(super) fn count_empty(&mut self, count: usize) -> Result<(), Fault> {
-        self.empty_items += count;
-        if self.empty_items > EMPTY_ITEMS_MAX {
-            return Err(Fault::new(format!("more than {EMPTY_ITEMS_MAX} items that take no bytes")));
+        self.empty_values = self.empty_values.saturating_add(count);
+        if self.empty_values > EMPTY_VALUES_MAX {
+            return Err(Fault::new(format!("more than {EMPTY_VALUES_MAX} values that take no bytes")));
         }
         Ok(())
     }
@@ -96,7 +96,8 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn int(&mut self) -> Result<i32, Fault> {
         let number = self.long()?;
-        i32::try_from(number).map_err(|_range| Fault::new(format!("the int {number} has more than 32 bits")))
+        i32::try_from(number)
+            .map_err(|cause| Fault::new(format!("the int {number} has more than 32 bits: {cause}")))
     }
 
     /// True or false.
@@ -218,6 +219,6 @@ mod tests {
         assert!(told(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").contains("64 bits"));
         let bytes = Bytes::from_static(endless);
         let error = Cursor::new(&bytes, 0).blocks(|_| Ok(())).unwrap_err().into_error().to_string();
-        assert!(error.contains("items that take no bytes"), "{error}");
+        assert!(error.contains("values that take no bytes"), "{error}");
     }
 }

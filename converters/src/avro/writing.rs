@@ -155,7 +155,8 @@ impl Writer {
             Asked::Asking(flight) => return Err(Obstacle::Asking(flight)),
         };
         let until = match choice {
-            Choice::Latest { .. } => common.latest_ttl.map(|ttl| Instant::now() + ttl),
+            // A time that no clock reaches is for ever.
+            Choice::Latest { .. } => common.latest_ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
             _ => None,
         };
         let encoder = match is_strict {
@@ -175,10 +176,11 @@ impl Writer {
         is_strict: bool,
         common: &Common,
     ) -> Result<Encoder, Obstacle> {
+        // Read first: what is too much to be walked is told here.
+        let theirs = parse::parse(&answer.text, &answer.references)?;
         if is_strict {
             compatibility::check(own_text, answer)?;
         }
-        let theirs = parse::parse(&answer.text, &answer.references)?;
         let theirs = if *theirs == **own { AvroRef::clone(own) } else { theirs };
         Ok(encoder::compile(self.schema.as_ref(), &theirs, common.options)?)
     }

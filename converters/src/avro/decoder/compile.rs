@@ -3,7 +3,7 @@
 //! Avro's resolution: fields and symbols by name, numbers widen, what the data lacks has its default, what the reader lacks is passed over.
 //! A member of a union that cannot be read is an error of the datum that has it, not of the schema. Off the hot path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use api::{SchemaRef, SchemaType, Text, Value};
 
@@ -180,9 +180,9 @@ impl Compiler {
 }
 
 fn symbols(writer: &Enum, reader: &Enum) -> Read {
+    let known: HashSet<_> = reader.symbols.iter().collect();
     let symbol = |symbol: &String| {
-        let is_known = reader.symbols.contains(symbol);
-        let read = if is_known { Some(symbol) } else { reader.default.as_ref() };
+        let read = if known.contains(symbol) { Some(symbol) } else { reader.default.as_ref() };
         let unknown =
             || Fault::new(format!("the enum {} has no symbol {symbol} and no default", reader.name.full()));
         read.map(|symbol| Text::from(symbol.as_str())).ok_or_else(unknown)

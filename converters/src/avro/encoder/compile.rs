@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::{Encoder, FieldNode, Kind, Node, StructNode, UnionNode};
 use crate::avro::default_value;
 use crate::avro::from_connect::has_text_keys;
-use crate::avro::marks::{is_fixed, is_union};
+use crate::avro::marks::{is_enum, is_fixed, is_union};
 use crate::avro::names::{field_name, name_of};
 use crate::avro::options::DataOptions;
 use crate::avro::schema::{Avro, AvroRef, DEFAULT_NAME, Kind as AvroKind, NAMESPACE, Name, Record};
@@ -75,7 +75,7 @@ impl Compiler {
             (is_field && !self.options.ignore_default_for_nullables, schema.default_value())
         {
             let mut bytes = Vec::new();
-            node.write(default, &mut bytes)?;
+            node.write(default.borrowed(), &mut bytes)?;
             node.null = Ok(bytes.into());
         }
         Ok(node)
@@ -98,7 +98,7 @@ impl Compiler {
             (SchemaType::Float32, AvroKind::Float) | (SchemaType::Float64, AvroKind::Double) => true,
             (SchemaType::Float32, AvroKind::Double) => !by_name,
             (SchemaType::Boolean, AvroKind::Boolean) => true,
-            (SchemaType::String, AvroKind::String) => true,
+            (SchemaType::String, AvroKind::String) => !by_name || !is_enum(schema),
             (SchemaType::String, AvroKind::Enum(symbols)) => {
                 let said = |mark: &str| schema.parameter(mark) == Some(&*symbols.name.full());
                 !by_name || said(crate::avro::marks::ENUM) || said(crate::avro::marks::GENERAL_ENUM)
@@ -187,7 +187,7 @@ impl Compiler {
         if let Some(name) = places.keys().min() {
             return Err(Fault::new(format!("the record {} has no field {name}", record.name.full())));
         }
-        Ok(StructNode { schema: SchemaRef::clone(schema), fields: fields.into(), shared: None })
+        Ok(StructNode::new(SchemaRef::clone(schema), fields))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use api::{SharedFields, Value};
+use api::{SharedFields, Value, ValueRef};
 
 use super::FieldNode;
 use crate::json::fault::Fault;
@@ -41,7 +41,9 @@ impl SharedBytes {
                     match fields.varying().iter().position(|varying| varying == place) {
                         Some(slot) => gaps.push(Gap { at: bytes.len(), node: index, slot }),
                         None => {
-                            node.write(fields.values().get(*place).unwrap_or(&Value::Null), &mut bytes)?
+                            let name = || &fields.schema().fields()[*place].name;
+                            let value = fields.values().get(*place).unwrap_or(&Value::Null);
+                            node.write(value.borrowed(), &mut bytes).map_err(|fault| fault.inside(name()))?;
                         }
                     }
                 }
@@ -58,19 +60,20 @@ impl SharedBytes {
     /// Appends a struct with these values where its fields vary.
     pub(super) fn write(
         &self,
-        own: &[Value],
+        own: &[ValueRef<'_>],
         nodes: &mut [FieldNode],
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let mut written = 0;
         for gap in &self.gaps {
             out.extend_from_slice(&self.bytes[written..gap.at]);
-            if let (Some(FieldNode::Of(place, node)), Some(value)) =
+            let (Some(FieldNode::Of(place, node)), Some(value)) =
                 (nodes.get_mut(gap.node), own.get(gap.slot))
-            {
-                let name = || &self.fields.schema().fields()[*place].name;
-                node.write(value, out).map_err(|fault| fault.inside(name()))?;
-            }
+            else {
+                return Err(Fault::new("a struct lacks a value where its fields vary"));
+            };
+            let name = || &self.fields.schema().fields()[*place].name;
+            node.write(*value, out).map_err(|fault| fault.inside(name()))?;
             written = gap.at;
         }
         out.extend_from_slice(&self.bytes[written..]);

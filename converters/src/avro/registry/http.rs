@@ -4,15 +4,16 @@
 //! has at most [`ANSWER_BYTES_MAX`]; a request ends within its timeouts; what may pass is asked again, of the next URL first.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use api::Error;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use reqwest::{Certificate, Client, Identity, Method, Response, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use reqwest::{Certificate, Client, Identity, Method, Proxy, Response, Url};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
 use super::failure::refusal;
+use super::settings::Endpoint;
+use super::unanswered::unanswered;
 use super::{Answer, Failure, Question, Settings};
 use crate::avro::parse::TEXT_BYTES_MAX;
 
@@ -42,6 +43,15 @@ struct Body {
     #[serde(rename = "schemaType")]
     schema_type: Option<String>,
     references: Option<Vec<Reference>>,
+    #[serde(rename = "ruleSet")]
+    rules: Option<Map<String, Json>>,
+}
+
+/// The name of a rule that is to be applied to data of the schema, if there is one.
+fn rule(body: &Body) -> Option<String> {
+    let lists = body.rules.iter().flat_map(Map::values).filter_map(Json::as_array);
+    let rule = lists.flatten().find(|rule| rule["disabled"] != true)?;
+    Some(rule["name"].as_str().map(printable).unwrap_or_default())
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -102,10 +112,17 @@ impl Http {
             .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tls_danger_accept_invalid_hostnames(settings.takes_any_name)
             .referer(false)
             .default_headers(settings.headers.clone())
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.connect_timeout + settings.read_timeout);
+        if let Some(url) = &settings.proxy {
+            let proxy = Proxy::all(url.clone()).map_err(|cause| {
+                Error::bad_config("proxy.host: cannot be used as a proxy").with_source(cause)
+            })?;
+            builder = builder.proxy(proxy);
+        }
         let unusable = |option: &str, cause: reqwest::Error| {
             Error::bad_config(format!("{option}: cannot be used as PEM certificates")).with_source(cause)
         };
@@ -182,6 +199,11 @@ impl Http {
             return Err(nonsense(format!("is a schema of type {other}; the Avro converter reads AVRO")));
         }
         let missing = |name: &str| nonsense(format!("has no {name}"));
+        if let Some(rule) = rule(&body) {
+            return Err(nonsense(format!(
+                "is a schema with the rule {rule:?}; rules are not applied here: disable it, or use another schema"
+            )));
+        }
         let id = match question {
             Question::Schema { id, .. } => *id,
             _ => body.id.ok_or_else(|| missing("id"))?,
@@ -261,13 +283,11 @@ impl Http {
 
     /// Asks each URL, from the one that answered last, until one does.
     async fn round(&self, request: &Request<'_>, question: &Question) -> Result<Body, Failure> {
-        let (urls, first) = (&self.settings.urls, self.preferred.load(Relaxed));
+        let (endpoints, first) = (&self.settings.endpoints, self.preferred.load(Relaxed));
         let mut failure = Failure::away("no URL of a schema registry is said".to_owned(), None);
-        for step in 0..urls.len() {
-            let place = (first + step) % urls.len();
-            let url = request.url(&urls[place]);
-            let asked = format!("the schema registry, asked {} {url},", request.method);
-            match self.send(request, url, question, &asked).await {
+        for step in 0..endpoints.len() {
+            let place = (first + step) % endpoints.len();
+            match self.send(request, &endpoints[place], question).await {
                 Err(passing) if matches!(passing.kind, api::ErrorKind::Retriable { .. }) => failure = passing,
                 settled => {
                     self.preferred.store(place, Relaxed);
@@ -281,15 +301,19 @@ impl Http {
     async fn send(
         &self,
         request: &Request<'_>,
-        url: Url,
+        endpoint: &Endpoint,
         question: &Question,
-        asked: &str,
     ) -> Result<Body, Failure> {
+        let url = request.url(&endpoint.url);
+        let asked = &*format!("the schema registry, asked {} {url},", request.method);
         let mut builder = self.client.request(request.method.clone(), url).header(ACCEPT, MEDIA_TYPE);
+        if let Some(authorization) = &endpoint.authorization {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, MEDIA_TYPE).body(body.clone());
         }
-        let response = builder.send().await.map_err(|error| self.unanswered(asked, error))?;
+        let response = builder.send().await.map_err(|error| unanswered(asked, error, &self.settings))?;
         let status = response.status();
         let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
         let bytes = self.read(response, asked).await?;
@@ -309,7 +333,9 @@ impl Http {
 
     async fn read(&self, mut response: Response, asked: &str) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(asked, error))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| unanswered(asked, error, &self.settings))?
+        {
             if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(Failure::nonsense(format!(
                     "{asked} gave an answer of more than {ANSWER_BYTES_MAX} bytes"
@@ -319,31 +345,6 @@ impl Http {
         }
         Ok(bytes)
     }
-
-    fn unanswered(&self, asked: &str, error: reqwest::Error) -> Failure {
-        let within = |duration: Duration| format!("within {} ms", duration.as_millis());
-        let reason = match (error.is_timeout(), error.is_connect()) {
-            (true, true) => format!("could not be reached {}", within(self.settings.connect_timeout)),
-            (true, false) => format!(
-                "did not answer {}",
-                within(self.settings.connect_timeout + self.settings.read_timeout)
-            ),
-            (false, true) => "cannot be reached; is it running, and is schema.registry.url right?".to_owned(),
-            (false, false) => "did not answer".to_owned(),
-        };
-        Failure::away(format!("{asked} {reason}"), Some(chain(&error.without_url())))
-    }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn printable(text: &str) -> String {

@@ -12,6 +12,7 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::avro::config::{AvroConverterConfig, BasicAuthSource, HEADERS};
+use crate::avro::refused;
 
 /// How large a PEM file may be.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -19,13 +20,16 @@ const PEM_BYTES_MAX: u64 = 1 << 20;
 /// Everything that requests need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::avro) struct Settings {
-    /// Without credentials.
-    pub(super) urls: Vec<Url>,
+    pub(super) endpoints: Vec<Endpoint>,
+    /// By which proxy the registry is asked.
+    pub(super) proxy: Option<Url>,
     /// For every request; those with secrets are marked sensitive, so that they print as such.
     pub(super) headers: HeaderMap,
     pub(super) trusted: Option<String>,
     /// Certificates and key.
     pub(super) identity: Option<Pem>,
+    /// Whether the registry's certificate may be made out to another name.
+    pub(super) takes_any_name: bool,
     pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Duration,
     pub(super) retries_max: usize,
@@ -33,6 +37,15 @@ pub(in crate::avro) struct Settings {
     pub(super) retries_wait_max: Duration,
     /// How long the latest version of a subject is believed.
     pub(super) latest_ttl: Option<Duration>,
+}
+
+/// One of the URLs of a registry, and who we are there: credentials in a URL are for that one alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// Without credentials.
+    pub(super) url: Url,
+    /// Marked sensitive.
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// PEM with a key in it.
@@ -52,34 +65,32 @@ impl Settings {
     /// All that does not fit together.
     pub(in crate::avro) fn new(config: &AvroConverterConfig, props: &Props) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
-        let mut urls = Vec::new();
-        let mut user_info = None;
+        refused::check(props, &mut errors);
+        let headers = keep(read_headers(props), &mut errors).unwrap_or_default();
+        // Once for all URLs, so that what is wrong with it is told once.
+        let is_sound = keep(authorization(config, None), &mut errors).is_some();
+        let mut endpoints = Vec::new();
         for text in &config.urls {
-            match read_url(text) {
-                Ok((url, found)) => {
-                    urls.push(url);
-                    user_info = user_info.or(found);
-                }
-                Err(error) => errors.push(error),
-            }
+            let endpoint = endpoint(text, config, is_sound && !headers.contains_key(AUTHORIZATION));
+            endpoints.extend(keep(endpoint, &mut errors));
         }
-        let mut headers = keep(read_headers(props), &mut errors).unwrap_or_default();
-        match keep(authorization(config, user_info), &mut errors).flatten() {
-            Some(value) if !headers.contains_key(AUTHORIZATION) => {
-                headers.insert(AUTHORIZATION, value);
-            }
-            _ => {}
-        }
+        let proxy = keep(proxy(config), &mut errors).flatten();
         let trusted = keep(trusted(config), &mut errors).flatten();
         let identity = keep(identity(config), &mut errors).flatten();
+        let takes_any_name = config.endpoint_identification.is_empty();
+        if takes_any_name && trusted.is_none() {
+            errors.push(ConfigError::other(ANY_NAME, format!("{ANY_NAME} can be empty only with schema.registry.ssl.truststore.location or .certificates")));
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         Ok(Self {
-            urls,
+            endpoints,
+            proxy,
             headers,
             trusted,
             identity,
+            takes_any_name,
             connect_timeout: config.connect_timeout,
             read_timeout: config.read_timeout,
             retries_max: config.retries_max,
@@ -95,6 +106,32 @@ fn keep<T>(result: Result<T, ConfigError>, errors: &mut ConfigErrors) -> Option<
 }
 
 const URL: &str = "schema.registry.url";
+const ANY_NAME: &str = "schema.registry.ssl.endpoint.identification.algorithm";
+
+/// One of the URLs; without credentials if they are not to be sent.
+fn endpoint(
+    text: &str,
+    config: &AvroConverterConfig,
+    with_credentials: bool,
+) -> Result<Endpoint, ConfigError> {
+    let (url, user_info) = read_url(text)?;
+    let authorization = if with_credentials { authorization(config, user_info)? } else { None };
+    Ok(Endpoint { url, authorization })
+}
+
+fn proxy(config: &AvroConverterConfig) -> Result<Option<Url>, ConfigError> {
+    let (option, port) = ("proxy.host", config.proxy_port);
+    let Some(host) = config.proxy_host.as_deref().filter(|host| !host.is_empty()) else { return Ok(None) };
+    if port <= 0 {
+        return Err(ConfigError::other(
+            "proxy.port",
+            "proxy.port is missing, which proxy.host needs".to_owned(),
+        ));
+    }
+    let url = Url::parse(&format!("http://{host}:{port}"));
+    url.map(Some)
+        .map_err(|error| ConfigError::other(option, format!("{option}: {host:?} is no host: {error}")))
+}
 
 /// A URL without its credentials, and those.
 fn read_url(text: &str) -> Result<(Url, Option<String>), ConfigError> {

@@ -84,3 +84,15 @@ fn general_unions_have_numbered_fields() {
     assert_eq!(payload, expected);
     assert_eq!(written(&back, general).unwrap(), Some(b"\x02\x02s".to_vec()), "and are unions again");
 }
+
+#[test]
+fn what_avro_cannot_tell_apart_in_a_union_is_refused() {
+    // An enum is text here, and the union has text already.
+    let union = r#"["string",{"type":"enum","name":"E","symbols":["A"]}]"#;
+    let datum = read(union, b"\x02\0".to_vec(), DataOptions::default()).unwrap();
+    let error = written(&datum, DataOptions::default()).unwrap_err().into_error().to_string();
+    assert!(error.contains("string twice in a union") && error.contains("(field \"E\")"), "{error}");
+    let enhanced = DataOptions { enhanced: true, ..DataOptions::default() };
+    let datum = read(union, b"\x02\0".to_vec(), enhanced).unwrap();
+    assert_eq!(written(&datum, enhanced).unwrap(), Some(b"\x02\0".to_vec()));
+}

@@ -39,6 +39,37 @@ fn items_without_bytes_end() {
     assert!(refused(fixed, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01").contains("take no bytes"));
 }
 
+/// Many names in a list, each made of its number.
+fn listed(count: usize, one: impl Fn(usize) -> String) -> String {
+    (0..count).map(one).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn values_that_the_data_has_no_bytes_for_end() {
+    // A byte of the data is a struct of a thousand fields, as a union and by the defaults of the reader's schema.
+    let members = listed(1_000, |number| format!(r#"{{"type":"record","name":"R{number}","fields":[]}}"#));
+    let unions = format!(r#"{{"type":"array","items":[{members}]}}"#);
+    let narrow =
+        r#"{"type":"array","items":{"type":"record","name":"R","fields":[{"name":"n","type":"boolean"}]}}"#;
+    let fields = listed(1_000, |number| format!(r#"{{"name":"f{number}","type":"int","default":7}}"#));
+    let wide = format!(r#"{{"type":"array","items":{{"type":"record","name":"R","fields":[{fields}]}}}}"#);
+    let data = |items: usize| {
+        let mut data = Vec::new();
+        crate::avro::wire::put_length(items, &mut data);
+        data.resize(data.len() + items + 1, 0);
+        Bytes::from(data)
+    };
+    for (writer, reader) in [(&*unions, &*unions), (narrow, &*wide)] {
+        let (writer, reader) = (parse::parse(writer, &[]).unwrap(), parse::parse(reader, &[]).unwrap());
+        let options = DataOptions::default();
+        let schema = to_connect::ToConnect::new(options).schema(&reader, None).unwrap();
+        let decoder = decoder::compile(&writer, &reader, schema.as_ref(), options).unwrap();
+        assert!(decoder.read(&data(900), 0).is_ok());
+        let error = decoder.read(&data(2_000), 0).unwrap_err().into_error().to_string();
+        assert!(error.contains("values that take no bytes"), "{error}");
+    }
+}
+
 #[test]
 fn schemas_that_are_none_or_too_much_are_refused() {
     let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(100), "}".repeat(100));
@@ -50,7 +81,30 @@ fn schemas_that_are_none_or_too_much_are_refused() {
         let fields = format!(r#"{{"name":"a","type":{bomb}}},{{"name":"b","type":"R{}"}}"#, level - 1);
         bomb = record(&format!("R{level}"), &fields);
     }
+    let zeros = listed(1_000, |number| format!(r#"{{"name":"f{number}","type":"int","default":0}}"#));
+    let defaults = format!(
+        r#"{{"name":"a","type":{{"type":"array","items":{}}},"default":[{}]}}"#,
+        record("P", &zeros),
+        listed(1_000, |_| "{}".to_owned())
+    );
+    let symbols = listed(10_001, |number| format!(r#""S{number}""#));
+    let properties = listed(10_001, |number| format!(r#""p{number}":"""#));
     for (text, reason) in [
+        (&*record("R", &defaults), "parts of defaults"),
+        (
+            &*format!(
+                r#"{{"type":"array","items":{},"connect.default":[{}]}}"#,
+                record("P", &zeros),
+                listed(1_000, |_| "{}".to_owned())
+            ),
+            "parts of defaults",
+        ),
+        (&*format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}]}}"#), "10001 symbols in one type"),
+        (
+            &*format!(r#"{{"type":"int","connect.parameters":{{{properties}}}}}"#),
+            "10001 entries of a property",
+        ),
+        (&*format!("[{}]", listed(10_001, |_| "\"int\"".to_owned())), "10001 members in one type"),
         ("", "not JSON"),
         ("7", "no Avro schema"),
         ("\"nobody\"", "not a defined name"),
