@@ -1,23 +1,25 @@
 //! A batch on its way into the producer: which record is next, how far it got, and how one record is appended.
 //!
-//! The hot path of the source loop; no I/O. Invariant: a record's position is noted when it is taken, dropped or not, so the offset
-//! of a batch is that of its last record.
+//! The hot path of the source loop; no I/O. Invariants: a record's position is noted when it is taken, dropped or not, so the offset
+//! of a batch is that of its last record; records of one topic are appended in their order. Those whose topic is not ready are put aside
+//! until the end of the batch, so that all topics that a batch needs are got ready at once.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Error, FlatMap, Pending, Record, SourceOffset, SourceRecord};
+use api::{Error, FlatMap, Pending, Record, SourceOffset, SourceRecord, Text};
 use broker_client::{Delivery, Producer, ProducerRecord, RecordHeaders};
 
 use super::{count, now_ms};
-use crate::worker::pipeline::{Pipeline, StageFailure};
+use crate::worker::pipeline::{AFTER_CHAIN, Pipeline, StageFailure};
 use crate::worker::tolerance::Stage;
 
 /// What to do before the next record can be appended.
 pub(super) enum Step {
     /// Nothing: the batch is done.
     Done,
-    /// Get its topic ready.
+    /// Get the topics ready of the records that are put aside.
     Prepare,
     /// Wait for room.
     Full,
@@ -34,6 +36,12 @@ pub(crate) struct Work {
     rest: std::vec::IntoIter<SourceRecord>,
     /// The record at hand, and the transform to go on at.
     pub(super) current: Option<(usize, Record)>,
+    /// Records whose topics are not ready, behind all transforms.
+    aside: VecDeque<Record>,
+    /// The topics of those.
+    unprepared: HashSet<Text>,
+    /// Records that were put aside, whose topics are ready now.
+    ready: VecDeque<Record>,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) positions: Vec<Position>,
     pub(crate) written: u64,
@@ -54,6 +62,9 @@ impl Work {
         Self {
             rest: batch.into_iter(),
             current: None,
+            aside: VecDeque::new(),
+            unprepared: HashSet::new(),
+            ready: VecDeque::new(),
             delivery: Delivery::new(),
             positions: Vec::new(),
             written: 0,
@@ -66,6 +77,9 @@ impl Work {
     pub(super) fn take(&mut self) -> Option<(usize, Record)> {
         if let Some(current) = self.current.take() {
             return Some(current);
+        }
+        if let Some(ready) = self.ready.pop_front() {
+            return Some((AFTER_CHAIN, ready));
         }
         let next = self.rest.next()?;
         let same = |position: &&mut Position| Arc::ptr_eq(&position.partition, &next.source_partition);
@@ -81,6 +95,39 @@ impl Work {
             }),
         }
         Some((0, next.record))
+    }
+
+    /// Puts a record aside if its topic waits to be got ready; else the record comes back.
+    pub(super) fn wait_behind(&mut self, record: Record) -> Option<Record> {
+        if self.unprepared.is_empty() || !self.unprepared.contains(&record.topic) {
+            return Some(record);
+        }
+        self.aside.push_back(record);
+        None
+    }
+
+    /// Puts a record aside until its topic is ready.
+    pub(super) fn put_aside(&mut self, record: Record) {
+        self.unprepared.insert(record.topic.clone());
+        self.aside.push_back(record);
+    }
+
+    /// The topics of what is put aside, in the order in which they came.
+    pub(super) fn unprepared(&self) -> Vec<Text> {
+        let mut seen = HashSet::with_capacity(self.unprepared.len());
+        let topics = self.aside.iter().map(|record| &record.topic);
+        topics.filter(|topic| seen.insert(*topic)).cloned().collect()
+    }
+
+    /// What is put aside comes next: its topics are ready.
+    pub(super) fn prepared(&mut self) {
+        self.unprepared.clear();
+        self.ready.append(&mut self.aside);
+    }
+
+    /// Whether a record was taken that could not be appended yet.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.current.is_some() || !self.aside.is_empty()
     }
 }
 
