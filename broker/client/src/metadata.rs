@@ -179,7 +179,10 @@ mod tests {
             laid_over(&known, &all_without, false).leader("t", 0).is_ok(),
             "the answer was about other topics"
         );
-        assert!(matches!(laid_over(&known, &all_without, true).leader("t", 0), Err(Error::UnknownTopic { .. })));
+        assert!(matches!(
+            laid_over(&known, &all_without, true).leader("t", 0),
+            Err(Error::UnknownTopic { .. })
+        ));
         let refused = laid_over(&known, &answer(7, 1, 0, ErrorCode::TOPIC_AUTHORIZATION_FAILED), false);
         assert!(matches!(refused.leader("t", 0), Err(Error::UnknownTopic { .. })));
         let leaderless = laid_over(&known, &answer(7, -1, 1, ErrorCode::NONE), false);

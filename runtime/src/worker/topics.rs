@@ -88,8 +88,8 @@ impl TaskTopics {
     /// Makes those topics that are not there and that a rule is for.
     async fn create(&self, topics: &[&str]) -> Result<()> {
         let counts = self.client.partition_counts(topics, false).await;
-        let counts =
-            counts.map_err(|error| broker_error(format!("cannot see whether {} exists", shown(topics)), error))?;
+        let counts = counts
+            .map_err(|error| broker_error(format!("cannot see whether {} exists", shown(topics)), error))?;
         let missing = topics.iter().zip(counts).filter(|(_, count)| count.is_none());
         let wanted = missing.filter_map(|(topic, _)| {
             let rule = self.rules.iter().find(|rule| rule.matches(topic))?;
@@ -173,3 +173,6 @@ fn shown(topics: &[&str]) -> String {
         [] => "no topic".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,8 @@ impl Client {
     pub async fn partition_counts(&self, topics: &[&str], create: bool) -> Result<Vec<Option<i32>>> {
         self.retrying(|| async move {
             let response = self.refresh(Some(topics), create).await?;
-            let codes = response.topics.iter().filter_map(|topic| Some((&**topic.name.as_ref()?, topic.error_code)));
+            let codes =
+                response.topics.iter().filter_map(|topic| Some((&**topic.name.as_ref()?, topic.error_code)));
             let codes: HashMap<&str, ErrorCode> = codes.collect();
             let metadata = self.metadata();
             let mut counts = Vec::with_capacity(topics.len());
@@ -87,7 +88,13 @@ impl Client {
                     None if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !create => counts.push(None),
                     None => {
                         let connection = self.any().await?;
-                        return Err(refused(&connection, ApiKey::Metadata, format!("topic {topic}"), code, None));
+                        return Err(refused(
+                            &connection,
+                            ApiKey::Metadata,
+                            format!("topic {topic}"),
+                            code,
+                            None,
+                        ));
                     }
                 }
             }

@@ -336,7 +336,7 @@ fn sweep(directory: &Path, topics: &[TopicRecord]) -> Result<(), LogError> {
 }
 
 /// Does something that waits for the disk for every item, on several threads; the results are in the order of the items.
-fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     /// File systems and disks merge what several threads have them write at once.
     const THREADS: usize = 16;
     let mut chunks: Vec<Vec<R>> = Vec::new();

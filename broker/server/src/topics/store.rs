@@ -80,9 +80,8 @@ impl TopicStore {
         });
         for (topic, written) in topics.iter().zip(&mut written) {
             let path = self.path(&topic.name, "topic");
-            let placed = std::mem::replace(written, Ok(())).and_then(|()| {
-                put_in_place(&path).map_err(|error| LogError::io("rename", path, error))
-            });
+            let placed = std::mem::replace(written, Ok(()))
+                .and_then(|()| put_in_place(&path).map_err(|error| LogError::io("rename", path, error)));
             *written = placed;
         }
         let Err(error) = sync_folder(&self.folder) else { return written };

@@ -178,3 +178,45 @@ fn produce_error(record: &Record, error: broker_client::Error) -> Error {
         false => Error::bad_record(message).with_source(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(topic: &'static str, number: i64) -> SourceRecord {
+        let partition: Arc<FlatMap> = Arc::default();
+        SourceRecord {
+            record: Record { topic: Text::from_static(topic), timestamp: Some(number), ..Record::default() },
+            source_offset: SourceOffset::with_counter(Arc::clone(&partition), "n", number),
+            source_partition: partition,
+        }
+    }
+
+    /// What becomes of the next record when these topics are ready.
+    fn step(work: &mut Work, ready: &[&str], out: &mut Vec<(String, i64)>) -> bool {
+        let Some((_, record)) = work.take() else { return false };
+        let Some(record) = work.wait_behind(record) else { return true };
+        match ready.contains(&&*record.topic) {
+            true => out.push((record.topic.to_string(), record.timestamp.unwrap_or(-1))),
+            false => work.put_aside(record),
+        }
+        true
+    }
+
+    #[test]
+    fn records_wait_for_their_topics_together_and_stay_in_order_by_topic() {
+        let topics = ["a", "new", "b", "new", "other", "a", "new"];
+        let batch = topics.iter().zip(0..).map(|(topic, number)| record(topic, number)).collect();
+        let (mut work, mut out) = (Work::new(batch), Vec::new());
+        while step(&mut work, &["a", "b"], &mut out) {}
+        let places = |out: &[(String, i64)]| out.iter().map(|(_, number)| *number).collect::<Vec<_>>();
+        assert_eq!(places(&out), [0, 2, 5]);
+        assert!(work.is_held_up(), "the batch is not done");
+        assert_eq!(work.unprepared(), ["new", "other"].map(Text::from_static), "asked for at once");
+        assert_eq!(work.positions.iter().map(|position| position.records).sum::<u64>(), 7);
+        work.prepared();
+        while step(&mut work, &["a", "b", "new", "other"], &mut out) {}
+        assert_eq!(places(&out), [0, 2, 5, 1, 3, 4, 6]);
+        assert!(!work.is_held_up());
+    }
+}

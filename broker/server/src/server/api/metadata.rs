@@ -60,9 +60,8 @@ pub(in crate::server) async fn metadata(
 
 /// Makes the topics that are not there, all at once; says which could not be made.
 async fn create_missing(state: &Arc<State>, wanted: &[MetadataRequestTopic]) -> HashMap<Text, ErrorCode> {
-    let is_missing = |name: &&Text| {
-        state.topics.get(name).is_none() && check_name(name).is_ok() && !is_internal(name)
-    };
+    let is_missing =
+        |name: &&Text| state.topics.get(name).is_none() && check_name(name).is_ok() && !is_internal(name);
     let missing: Vec<Text> =
         wanted.iter().filter_map(|topic| topic.name.as_ref()).filter(is_missing).cloned().collect();
     if missing.is_empty() {

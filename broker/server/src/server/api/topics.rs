@@ -89,11 +89,7 @@ fn topic_failure(error: &TopicError) -> Failure {
     (topic_error_code(error), explain(error))
 }
 
-fn answer(
-    state: &State,
-    topic: &CreatableTopic,
-    outcome: Result<Created, Failure>,
-) -> CreatableTopicResult {
+fn answer(state: &State, topic: &CreatableTopic, outcome: Result<Created, Failure>) -> CreatableTopicResult {
     match outcome {
         Ok((topic_id, partitions, own)) => {
             let configs = configs::entries(state, &own).into_iter().map(|entry| CreatableTopicConfigs {
