@@ -147,7 +147,7 @@ mod tests {
             let columns: Arc<[Column]> = Arc::new([text(), text()]);
             let row = |show: &str| {
                 let table = show.trim_start_matches("SHOW CREATE TABLE ");
-                let cells = [table, &format!("definition of {table}")].map(|text| Value::from(text));
+                let cells = [table, &format!("definition of {table}")].map(Value::from);
                 vec![mysql_common::row::new_row(cells.into(), Arc::clone(&columns))]
             };
             Ok(statement.split(';').map(row).collect())
