@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use api::{SourceRecord, Value};
 use mysql_async::prelude::Queryable;
-use mysql_support::{Kind, Run, Server, Worker, brief, source};
+use mysql_support::{Kind, Run, Server, Worker, after, brief, source};
 
 /// What a topic of rows tells: every record must fit what the ones before it left.
 #[derive(Debug, Default)]
@@ -211,6 +211,42 @@ async fn several_sessions_read_in_the_order_of_one() {
         }
         assert!(orders[0] == orders[1], "{kind:?}");
     }
+}
+
+/// How often the server was asked for a table's definition.
+async fn definitions_asked(server: &Server) -> u64 {
+    let mut session = server.session().await;
+    let status: Option<(String, u64)> =
+        session.query_first("SHOW GLOBAL STATUS LIKE 'Com_show_create_table'").await.unwrap();
+    status.unwrap().1
+}
+
+#[tokio::test]
+async fn hundreds_of_definitions_are_read_once_while_nothing_is_committed() {
+    // More than one session alone reads.
+    const TABLES: usize = 520;
+    let Some(server) = Server::start(Kind::MySql, &[]).await else { return };
+    let fast = ["SET GLOBAL innodb_flush_log_at_trx_commit = 0", "SET GLOBAL sync_binlog = 0"];
+    let create = (0..TABLES)
+        .map(|number| format!("CREATE TABLE many.t{number:03} (id INT PRIMARY KEY, c{number} INT)"));
+    let statements =
+        fast.map(str::to_owned).into_iter().chain(["CREATE DATABASE many".to_owned()]).chain(create);
+    server.run_in_one_session(&statements.collect::<Vec<_>>()).await;
+    let last = TABLES - 1;
+    server
+        .run(&["INSERT INTO many.t000 VALUES (1, 10)", &format!("INSERT INTO many.t{last} VALUES (2, 20)")])
+        .await;
+    let before = definitions_asked(&server).await;
+    let worker = Arc::new(Worker::default());
+    let config = server.config(&[("database.include.list", "many"), ("snapshot.mode", "initial_only")]);
+    let mut run = Run::start(&server, &worker, config).await;
+    let records = run.take(2).await;
+    assert_eq!(definitions_asked(&server).await - before, u64::try_from(TABLES).unwrap());
+    for (record, (table, value)) in records.iter().zip([(0, 10), (last, 20)]) {
+        assert_eq!(record.record.topic.rsplit_once('.').unwrap().1, format!("t{table:03}"));
+        assert_eq!(after(record, &format!("c{table}")), Value::Int32(value), "its own definition");
+    }
+    run.stop().await;
 }
 
 #[tokio::test]

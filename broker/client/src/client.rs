@@ -120,8 +120,8 @@ impl Client {
         };
         let connection = self.any().await?;
         let response = connection.call(&request, i16::MAX, None).await?;
-        let mut metadata = self.shared.metadata.write();
-        *metadata = Arc::new(metadata.merged(&response, topics.is_none()));
+        // A copy only if somebody is looking at it right now: with many topics that is much work.
+        Arc::make_mut(&mut *self.shared.metadata.write()).merge(&response, topics.is_none());
         Ok(response)
     }
 

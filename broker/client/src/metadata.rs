@@ -1,4 +1,4 @@
-//! What is known of the cluster: brokers, topics, leaders. Immutable snapshots, merged with each answer of a broker.
+//! What is known of the cluster: brokers, topics, leaders. Each answer of a broker is laid over it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,31 +35,29 @@ pub(crate) struct PartitionMetadata {
 }
 
 impl Metadata {
-    /// This knowledge with a response laid over it. `all` says that the response names every topic there is.
-    pub(crate) fn merged(&self, response: &MetadataResponse, all: bool) -> Self {
-        let brokers = response.brokers.iter().map(|broker| {
-            let (id, host, port) = (broker.node_id, broker.host.to_string(), broker.port);
-            (id, BrokerDescription { id, host, port })
-        });
-        let mut topics = if all { HashMap::new() } else { self.topics.clone() };
+    /// Lays a response over this knowledge. `all` says that the response names every topic there is. What it costs does not depend on how
+    /// many other topics are known.
+    pub(crate) fn merge(&mut self, response: &MetadataResponse, all: bool) {
+        let before = if all { std::mem::take(&mut self.topics) } else { HashMap::new() };
         for topic in &response.topics {
             let Some(name) = topic.name.clone() else { continue };
             if topic.error_code.is_ok() {
                 // An older leader epoch than the known one comes from a broker that lags: it must not bring back an old leader.
                 // A topic of another id is another topic.
-                let known = self.topics.get(&name).filter(|known| known.id == topic.topic_id);
-                let merged = merged_topic(topic, known);
-                topics.insert(name, merged);
+                let known = if all { before.get(&name) } else { self.topics.get(&name) };
+                let merged = merged_topic(topic, known.filter(|known| known.id == topic.topic_id));
+                self.topics.insert(name, merged);
             } else if !topic.error_code.is_retriable() || topic.partitions.is_empty() {
-                topics.remove(&name);
+                self.topics.remove(&name);
             }
         }
-        Self {
-            cluster_id: response.cluster_id.as_ref().map(ToString::to_string),
-            controller: response.controller_id,
-            brokers: brokers.collect(),
-            topics,
-        }
+        let brokers = response.brokers.iter().map(|broker| {
+            let (id, host, port) = (broker.node_id, broker.host.to_string(), broker.port);
+            (id, BrokerDescription { id, host, port })
+        });
+        self.brokers = brokers.collect();
+        self.cluster_id = response.cluster_id.as_ref().map(ToString::to_string);
+        self.controller = response.controller_id;
     }
 
     /// `host:port` of a broker.
@@ -155,29 +153,39 @@ mod tests {
         MetadataResponse { brokers: vec![broker(1), broker(2)], topics: vec![topic], ..Default::default() }
     }
 
+    fn laid_over(known: &Metadata, response: &MetadataResponse, all: bool) -> Metadata {
+        let mut known = known.clone();
+        known.merge(response, all);
+        known
+    }
+
     #[test]
     fn an_older_epoch_does_not_bring_back_an_old_leader() {
-        let known = Metadata::default().merged(&answer(7, 2, 5, ErrorCode::NONE), false);
+        let merged = |known: &Metadata, response: &MetadataResponse| laid_over(known, response, false);
+        let known = merged(&Metadata::default(), &answer(7, 2, 5, ErrorCode::NONE));
         assert_eq!(known.leader("t", 0).unwrap(), (2, "h:9094".to_owned()));
-        let lagging = known.merged(&answer(7, 1, 4, ErrorCode::NONE), false);
+        let lagging = merged(&known, &answer(7, 1, 4, ErrorCode::NONE));
         assert_eq!(lagging.leader("t", 0).unwrap().0, 2);
         // A topic that was deleted and created again starts at epoch 0, and has another id.
-        let recreated = known.merged(&answer(8, 1, 0, ErrorCode::NONE), false);
+        let recreated = merged(&known, &answer(8, 1, 0, ErrorCode::NONE));
         assert_eq!(recreated.leader("t", 0).unwrap().0, 1);
     }
 
     #[test]
     fn what_is_gone_is_forgotten() {
-        let known = Metadata::default().merged(&answer(7, 1, 0, ErrorCode::NONE), false);
+        let known = laid_over(&Metadata::default(), &answer(7, 1, 0, ErrorCode::NONE), false);
         let all_without = MetadataResponse { topics: Vec::new(), ..answer(7, 1, 0, ErrorCode::NONE) };
         assert!(
-            known.merged(&all_without, false).leader("t", 0).is_ok(),
+            laid_over(&known, &all_without, false).leader("t", 0).is_ok(),
             "the answer was about other topics"
         );
-        assert!(matches!(known.merged(&all_without, true).leader("t", 0), Err(Error::UnknownTopic { .. })));
-        let refused = known.merged(&answer(7, 1, 0, ErrorCode::TOPIC_AUTHORIZATION_FAILED), false);
+        assert!(matches!(
+            laid_over(&known, &all_without, true).leader("t", 0),
+            Err(Error::UnknownTopic { .. })
+        ));
+        let refused = laid_over(&known, &answer(7, 1, 0, ErrorCode::TOPIC_AUTHORIZATION_FAILED), false);
         assert!(matches!(refused.leader("t", 0), Err(Error::UnknownTopic { .. })));
-        let leaderless = known.merged(&answer(7, -1, 1, ErrorCode::NONE), false);
+        let leaderless = laid_over(&known, &answer(7, -1, 1, ErrorCode::NONE), false);
         assert!(matches!(leaderless.leader("t", 0), Err(Error::NoLeader { .. })));
         assert!(matches!(known.leader("t", 1), Err(Error::NoLeader { partition: 1, .. })));
     }

@@ -8,7 +8,7 @@
 pub mod debezium;
 mod version;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use api::{Error, History, Result};
@@ -165,8 +165,8 @@ impl Shapes {
             let version = Version { since: since.clone(), shape: Some(Arc::clone(&shape)) };
             self.versions.insert(shape.id.clone(), vec![version]);
         }
-        let keys: Vec<_> = self.versions.keys().map(version::key).collect();
-        for gone in stored.iter().filter(|key| version::is_key(key) && !keys.contains(key)) {
+        let keys: HashSet<_> = self.versions.keys().map(version::key).collect();
+        for gone in stored.iter().filter(|key| version::is_key(key) && !keys.contains(*key)) {
             self.history.put(gone, None).await?;
         }
         self.history.put(ORIGIN, Some("snapshot")).await?;
@@ -227,7 +227,7 @@ impl Shapes {
     }
 
     async fn store(&self, ids: &[TableId]) -> Result<()> {
-        const WRITES_MAX: usize = 64;
+        const WRITES_MAX: usize = 256;
         for some in ids.chunks(WRITES_MAX) {
             let puts = some.iter().map(|id| async move {
                 let (key, text) = (version::key(id), version::text(id, self.versions.get(id)));

@@ -198,32 +198,32 @@ pub async fn create_table_text(conn: &mut impl Session, id: &TableId) -> Result<
     }
 }
 
-/// The texts of `SHOW CREATE TABLE` of many tables, in their order; tables that are gone are left out. Asked for in bundles: with
-/// very many tables a round trip for each would take longer than the server does.
+/// So many tables [`create_table_texts`] asks about at once: with very many tables a round trip for each would take longer than the
+/// server does.
+pub const BUNDLE: usize = 64;
+
+/// The texts of `SHOW CREATE TABLE` of at most [`BUNDLE`] tables, in their order; tables that are gone are left out.
 ///
 /// # Errors
 /// As [`rows`].
 pub async fn create_table_texts(
     conn: &mut impl Session,
-    ids: Vec<TableId>,
+    bundle: &[TableId],
 ) -> Result<Vec<(TableId, String)>> {
-    const BUNDLE: usize = 64;
-    let mut found = Vec::with_capacity(ids.len());
-    for bundle in ids.chunks(BUNDLE) {
-        match bundle_of_texts(conn, bundle).await {
-            Ok(texts) if texts.len() == bundle.len() => found.extend(bundle.iter().cloned().zip(texts)),
-            Err(error) if error_code(&error).is_none() => {
-                return Err(sorted(error).context("reading the definitions of tables"));
+    match bundle_of_texts(conn, bundle).await {
+        Ok(texts) if texts.len() == bundle.len() => Ok(bundle.iter().cloned().zip(texts).collect()),
+        Err(error) if error_code(&error).is_none() => {
+            Err(sorted(error).context("reading the definitions of tables"))
+        }
+        // One of them is gone, or what stands between us and the server takes one statement at a time.
+        _ => {
+            let mut found = Vec::with_capacity(bundle.len());
+            for id in bundle {
+                found.extend(create_table_text(conn, id).await?.map(|text| (id.clone(), text)));
             }
-            // One of them is gone, or what stands between us and the server takes one statement at a time.
-            _ => {
-                for id in bundle {
-                    found.extend(create_table_text(conn, id).await?.map(|text| (id.clone(), text)));
-                }
-            }
+            Ok(found)
         }
     }
-    Ok(found)
 }
 
 async fn bundle_of_texts(conn: &mut impl Session, ids: &[TableId]) -> mysql_async::Result<Vec<String>> {

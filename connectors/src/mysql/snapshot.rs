@@ -20,6 +20,7 @@
 //!
 //! Rows are streamed: memory does not grow with the table.
 
+mod definitions;
 mod emit;
 pub mod keys;
 mod locks;
@@ -36,9 +37,10 @@ use std::time::Instant;
 
 use api::{History, Result, Text};
 
+pub use definitions::captured;
 pub use progress::Meter;
 pub use row_batch::RowBatch;
-pub use view::{View, captured, open, view_position};
+pub use view::{View, open, view_position};
 
 use self::emit::Emitter;
 use self::keys::ChunkKey;

@@ -193,10 +193,11 @@ impl SourceLoop {
             match step? {
                 Step::Done => break,
                 Step::Prepare => {
-                    let topic =
-                        work.current.as_ref().map(|(_, record)| record.topic.clone()).unwrap_or_default();
-                    let prepared = self.topics.prepare(&self.producer, &topic);
-                    self.life.unless_stopped(prepared).await.transpose()?;
+                    let topics = work.unprepared();
+                    let prepared = self.topics.prepare(&self.producer, &topics);
+                    if self.life.unless_stopped(prepared).await.transpose()?.is_some() {
+                        work.prepared();
+                    }
                 }
                 Step::Full => self.wait_for_room().await?,
                 Step::Wait(delay) => self.life.sleep(delay).await,
@@ -207,7 +208,7 @@ impl SourceLoop {
                 }
                 Step::Broken(error) => return Err(cause(&self.producer, error).await),
             }
-            if self.life.is_stopping() && work.current.is_some() {
+            if self.life.is_stopping() && work.is_held_up() {
                 self.progress.tear();
                 return Ok(false);
             }
@@ -270,6 +271,7 @@ impl SourceLoop {
                 }
             };
             self.topics.check(&record.topic)?;
+            let Some(record) = work.wait_behind(record) else { continue };
             match append(&mut self.pipeline, &self.producer, &record, work) {
                 Ok(bytes) => {
                     self.tolerance.succeeded();
@@ -277,10 +279,7 @@ impl SourceLoop {
                     work.written_bytes += bytes;
                     self.topics.using(&record.topic);
                 }
-                Err(Refusal::NotPrepared) => {
-                    work.current = Some((AFTER_CHAIN, record));
-                    return Ok(Step::Prepare);
-                }
+                Err(Refusal::NotPrepared) => work.put_aside(record),
                 Err(Refusal::Full) => {
                     work.current = Some((AFTER_CHAIN, record));
                     return Ok(Step::Full);
@@ -298,7 +297,7 @@ impl SourceLoop {
                 }
             }
         }
-        Ok(Step::Done)
+        Ok(if work.is_held_up() { Step::Prepare } else { Step::Done })
     }
 
     /// What becomes of a record that failed: tried again after the delay, passed over (`None`), or the end of the task.

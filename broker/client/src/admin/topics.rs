@@ -1,5 +1,7 @@
 //! The cluster, its topics and their settings.
 
+use std::collections::HashMap;
+
 use broker_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use broker_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use broker_protocol::messages::describe_cluster::DescribeClusterRequest;
@@ -61,22 +63,44 @@ impl Client {
     /// How many partitions a topic has. With `create` the broker may create it (if its settings allow), else a topic that is
     /// not there is [`Error::UnknownTopic`] at once.
     pub async fn partitions_for(&self, topic: &str, create: bool) -> Result<i32> {
-        let found = self
-            .retrying(|| async move {
-                let response = self.refresh(Some(&[topic]), create).await?;
-                if let Some(count) = self.metadata().partition_count(topic).filter(|count| *count > 0) {
-                    return Ok(Some(count));
+        let unknown = || Error::UnknownTopic { topic: topic.to_owned() };
+        let counts = self.partition_counts(&[topic], create).await?;
+        counts.first().copied().flatten().ok_or_else(unknown)
+    }
+
+    /// How many partitions each of some topics has, asked for all at once. With `create` the broker may create what is missing (if its
+    /// settings allow), else a topic that is not there has none.
+    ///
+    /// # Errors
+    /// About the first topic that cannot be told of.
+    pub async fn partition_counts(&self, topics: &[&str], create: bool) -> Result<Vec<Option<i32>>> {
+        self.retrying(|| async move {
+            let response = self.refresh(Some(topics), create).await?;
+            let codes =
+                response.topics.iter().filter_map(|topic| Some((&**topic.name.as_ref()?, topic.error_code)));
+            let codes: HashMap<&str, ErrorCode> = codes.collect();
+            let metadata = self.metadata();
+            let mut counts = Vec::with_capacity(topics.len());
+            for topic in topics {
+                let code = codes.get(topic).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                match metadata.partition_count(topic).filter(|count| *count > 0) {
+                    Some(count) => counts.push(Some(count)),
+                    None if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !create => counts.push(None),
+                    None => {
+                        let connection = self.any().await?;
+                        return Err(refused(
+                            &connection,
+                            ApiKey::Metadata,
+                            format!("topic {topic}"),
+                            code,
+                            None,
+                        ));
+                    }
                 }
-                let code =
-                    response.topics.first().map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |it| it.error_code);
-                if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && !create {
-                    return Ok(None);
-                }
-                let connection = self.any().await?;
-                Err(refused(&connection, ApiKey::Metadata, format!("topic {topic}"), code, None))
-            })
-            .await?;
-        found.ok_or_else(|| Error::UnknownTopic { topic: topic.to_owned() })
+            }
+            Ok(counts)
+        })
+        .await
     }
 
     /// A topic with its partitions, replicas and leaders. A topic that is not there is [`Error::UnknownTopic`] at once.

@@ -79,9 +79,17 @@ impl Producer {
 
     /// Learns a topic's partitions; the broker creates the topic if it does such things. Cancel-safe.
     pub async fn prepare(&self, topic: &str) -> Result<()> {
-        let partitions = self.client.partitions_for(topic, true).await?;
-        let partitions = usize::try_from(partitions).unwrap_or_default();
-        self.shared.accumulator.lock().prepare(&topic.into(), partitions);
+        self.prepare_all(&[topic]).await
+    }
+
+    /// Learns the partitions of topics, all at once, as [`Self::prepare`]. Cancel-safe.
+    pub async fn prepare_all(&self, topics: &[&str]) -> Result<()> {
+        let counts = self.client.partition_counts(topics, true).await?;
+        let mut accumulator = self.shared.accumulator.lock();
+        for (topic, count) in topics.iter().zip(counts) {
+            let partitions = count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+            accumulator.prepare(&(*topic).into(), partitions);
+        }
         Ok(())
     }
 

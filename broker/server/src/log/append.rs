@@ -170,6 +170,22 @@ impl PartitionLog {
         self.directory.write_at(&file, &path, &slices, active.size).inspect_err(|_| active.torn = true)
     }
 
+    /// Makes the folder and the first file of a partition that was never written to, as its first append would; an append tells what is in
+    /// the way. Several at once share the disk, one after another each waits for it three times.
+    pub(crate) fn prepare_first_append(&self) {
+        let mut inner = self.inner.lock();
+        if self.check_alive().is_ok()
+            && let Err(error) = self.active_file(&mut inner)
+        {
+            tracing::debug!(log = self.name, "cannot get a partition ready: {error}");
+        }
+    }
+
+    /// Whether there is a file to append to.
+    pub(crate) fn has_file(&self) -> bool {
+        self.inner.lock().active.file.is_some()
+    }
+
     fn active_file(&self, inner: &mut Inner) -> Result<Arc<File>, LogError> {
         if let Some(file) = &inner.active.file {
             return Ok(Arc::clone(file));

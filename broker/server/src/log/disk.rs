@@ -57,12 +57,25 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Replaces a small file so that a reader, also after a power loss, sees the old contents or the new, never a mixture.
 pub(crate) fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    write_aside(path, contents)?;
+    put_in_place(path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// The first step of [`replace_file`]: the new contents on disk, beside the file.
+pub(crate) fn write_aside(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = File::create(aside(path))?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+/// The second step, after which the folder is to be synced, once for all files that were put in place.
+pub(crate) fn put_in_place(path: &Path) -> io::Result<()> {
+    fs::rename(aside(path), path)
+}
+
+fn aside(path: &Path) -> std::path::PathBuf {
+    path.with_added_extension("tmp")
 }
 
 /// Reads `length` bytes at `position`, fewer at the end of the file.

@@ -48,7 +48,7 @@ pub use self::{
     producers::ProducerView,
 };
 pub(crate) use self::{
-    disk::{SystemDisk, replace_file, sync_folder},
+    disk::{SystemDisk, put_in_place, replace_file, sync_folder, write_aside},
     flusher::{FlushQueue, Flusher},
     open::belongs_to,
     partition::{is_half_removed, remove_folder},

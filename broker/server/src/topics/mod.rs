@@ -2,6 +2,7 @@
 //!
 //! All changes go through one lock and block on the disk; lookups do not wait for them.
 
+mod create;
 mod defaults;
 mod name;
 pub(crate) mod options;
@@ -21,10 +22,12 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 pub(crate) use self::{
+    create::NewTopic,
     defaults::{Defaults, Scope, option_of_broker},
     name::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, check_name, is_internal},
 };
 use self::{
+    name::metric_name,
     options::{TopicConfigs, check_configs, log_config},
     store::{TopicRecord, TopicStore},
 };
@@ -99,6 +102,8 @@ pub(crate) struct Topics {
     store: Mutex<TopicStore>,
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     ids: RwLock<HashMap<Uuid, Arc<Topic>>>,
+    /// The names as metrics spell them: two topics of one such name collide.
+    metric_names: RwLock<HashMap<String, Arc<str>>>,
     /// Grows whenever topics or partitions come or go.
     version: AtomicU64,
 }
@@ -119,6 +124,7 @@ impl Topics {
             store: Mutex::new(store),
             topics: RwLock::default(),
             ids: RwLock::default(),
+            metric_names: RwLock::default(),
             version: AtomicU64::new(1),
         };
         sweep(topics.directory.path(), &stored.topics)?;
@@ -160,6 +166,7 @@ impl Topics {
             configs: RwLock::new(Arc::new(record.configs)),
             partitions: RwLock::new(partitions.into()),
         });
+        self.metric_names.write().insert(metric_name(&name), Arc::clone(&name));
         self.topics.write().insert(name, Arc::clone(&topic));
         self.ids.write().insert(record.id, Arc::clone(&topic));
         self.version.fetch_add(1, Ordering::Release);
@@ -213,66 +220,13 @@ impl Topics {
         topics
     }
 
-    /// Says what would keep a topic from being created.
-    pub(crate) fn check_new(
-        &self,
-        name: &str,
-        partitions: i32,
-        configs: &TopicConfigs,
-    ) -> Result<(), TopicError> {
-        check_name(name).map_err(TopicError::InvalidName)?;
-        let topics = self.topics.read();
-        if topics.contains_key(name) {
-            return Err(TopicError::Exists(name.to_owned()));
-        }
-        if let Some(other) = topics.keys().find(|other| name::collides(name, other)) {
-            let reason = format!("Topic '{name}' collides with existing topic: {other}");
-            return Err(TopicError::InvalidName(reason));
-        }
-        check_partitions(partitions)?;
-        check_configs(configs).map_err(TopicError::InvalidConfig)
-    }
-
-    /// Creates a topic; it is durable when this returns. Blocks on the disk.
-    pub(crate) fn create(
-        &self,
-        name: &str,
-        partitions: i32,
-        configs: TopicConfigs,
-    ) -> Result<Arc<Topic>, TopicError> {
-        let store = self.store.lock();
-        self.check_new(name, partitions, &configs)?;
-        self.directory.check()?;
-        let record = TopicRecord { name: name.to_owned(), id: Uuid::new_v4(), partitions, configs };
-        check_folders_are_free(self.directory.path(), &record)?;
-        store.write(&record)?;
-        tracing::info!(topic = name, partitions, "created topic");
-        let partitions = self.open_all_partitions(&record)?;
-        Ok(self.add(record, partitions))
-    }
-
-    /// The topic of that name, created if it is not there. Blocks on the disk.
-    pub(crate) fn get_or_create(
-        &self,
-        name: &str,
-        partitions: i32,
-        configs: TopicConfigs,
-    ) -> Result<Arc<Topic>, TopicError> {
-        if let Some(topic) = self.get(name) {
-            return Ok(topic);
-        }
-        match self.create(name, partitions, configs) {
-            Err(TopicError::Exists(_)) => self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned())),
-            other => other,
-        }
-    }
-
     /// Deletes a topic and its records. Blocks on the disk.
     pub(crate) fn delete(&self, name: &str) -> Result<(), TopicError> {
         let store = self.store.lock();
         let topic = self.get(name).ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
         store.mark_deleted(name)?;
         self.topics.write().remove(name);
+        self.metric_names.write().remove(&metric_name(name));
         self.ids.write().remove(&topic.id);
         self.version.fetch_add(1, Ordering::Release);
         for log in topic.partitions().iter() {
@@ -382,7 +336,7 @@ fn sweep(directory: &Path, topics: &[TopicRecord]) -> Result<(), LogError> {
 }
 
 /// Does something that waits for the disk for every item, on several threads; the results are in the order of the items.
-fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     /// File systems and disks merge what several threads have them write at once.
     const THREADS: usize = 16;
     let mut chunks: Vec<Vec<R>> = Vec::new();
@@ -408,20 +362,6 @@ fn check_partitions(partitions: i32) -> Result<(), TopicError> {
     }
     let reason = format!("Number of partitions must be between 1 and {PARTITIONS_MAX}, found {partitions}");
     Err(TopicError::InvalidPartitions(reason))
-}
-
-/// A folder without a topic is somebody's records: it is neither taken over nor removed.
-fn check_folders_are_free(directory: &Path, record: &TopicRecord) -> Result<(), TopicError> {
-    let folders =
-        (0..record.partitions).map(|partition| directory.join(format!("{}-{partition}", record.name)));
-    match folders.into_iter().find(|folder| folder.exists()) {
-        None => Ok(()),
-        Some(folder) => Err(TopicError::Log(LogError::Corrupt {
-            path: folder,
-            position: 0,
-            reason: "a folder without a topic is in the way; move it elsewhere".to_owned(),
-        })),
-    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::options::TopicConfigs;
+use super::{options::TopicConfigs, side_by_side};
 use crate::{
     Error,
-    log::{LogError, replace_file, sync_folder},
+    log::{LogError, put_in_place, replace_file, sync_folder, write_aside},
 };
 
 const FOLDER: &str = ".topics";
@@ -68,6 +68,27 @@ impl TopicStore {
     pub(crate) fn write(&self, topic: &TopicRecord) -> Result<(), LogError> {
         let path = self.path(&topic.name, "topic");
         replace_file(&path, encode(topic).as_bytes()).map_err(|error| LogError::io("write", path, error))
+    }
+
+    /// Writes new topics. As many fsyncs as topics, side by side, and one of the folder; each topic is there or not, whatever became of
+    /// the others.
+    pub(crate) fn write_all(&self, topics: &[&TopicRecord]) -> Vec<Result<(), LogError>> {
+        let [_, _, ..] = topics else { return topics.iter().map(|topic| self.write(topic)).collect() };
+        let mut written = side_by_side(topics, |topic| {
+            let path = self.path(&topic.name, "topic");
+            write_aside(&path, encode(topic).as_bytes()).map_err(|error| LogError::io("write", path, error))
+        });
+        for (topic, written) in topics.iter().zip(&mut written) {
+            let path = self.path(&topic.name, "topic");
+            let placed = std::mem::replace(written, Ok(()))
+                .and_then(|()| put_in_place(&path).map_err(|error| LogError::io("rename", path, error)));
+            *written = placed;
+        }
+        let Err(error) = sync_folder(&self.folder) else { return written };
+        tracing::error!(folder = %self.folder.display(), "cannot sync: {error}");
+        let kind = error.kind();
+        let failed = |()| Err(LogError::io("sync", &self.folder, kind.into()));
+        written.into_iter().map(|written| written.and_then(failed)).collect()
     }
 
     /// Begins the deletion of a topic; it does not come back from here.

@@ -79,3 +79,41 @@ fn a_folder_of_another_topic_is_not_taken() {
     let error = Topics::open(directory, Arc::default(), TopicConfigs::new()).unwrap_err().to_string();
     assert!(error.contains("partition.metadata") && error.contains("belongs to topic id"), "{error}");
 }
+
+#[test]
+fn many_topics_are_made_at_once_and_each_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let topics = open(folder.path());
+    topics.create("there", 1, TopicConfigs::new()).unwrap();
+    fs::create_dir(folder.path().join("in.the.way-0")).unwrap();
+    let new = |name: &str| NewTopic { name: name.to_owned(), partitions: 2, configs: TopicConfigs::new() };
+    let many = (0..40).map(|number| new(&format!("t{number}")));
+    let bad = ["there", "t0", "t_0", "t.0", "a b", "in.the.way"];
+    let outcomes = topics.create_all(many.chain(bad.map(new)).collect());
+    let refused = |outcome: &Result<Arc<Topic>, TopicError>| match outcome {
+        Ok(topic) => format!("made {}", topic.name),
+        Err(TopicError::Exists(name)) => format!("{name} exists"),
+        Err(TopicError::InvalidName(reason)) => reason.clone(),
+        Err(error) => error.to_string(),
+    };
+    let told: Vec<String> = outcomes[40..].iter().map(refused).collect();
+    assert_eq!(told[..3], ["there exists", "t0 exists", "made t_0"]);
+    assert_eq!(told[3], "Topic 't.0' collides with existing topic: t_0");
+    assert!(told[4].contains("allowed are") && told[5].contains("in the way"), "{told:?}");
+    let made = |outcome: Result<Arc<Topic>, TopicError>| {
+        outcome.ok().map(|topic| (topic.name.to_string(), topic.id))
+    };
+    let made: Vec<_> = outcomes.into_iter().filter_map(made).collect();
+    drop(topics);
+    let topics = open(folder.path());
+    assert_eq!((topics.all().len(), made.len()), (42, 41));
+    for (number, (name, id)) in made.iter().enumerate().take(40) {
+        assert_eq!((name, topics.get(name).unwrap().id), (&format!("t{number}"), *id));
+    }
+    // What is gone is in nobody's way.
+    topics.delete("t_0").unwrap();
+    assert!(topics.create("t.0", 1, TopicConfigs::new()).is_ok());
+    let found = topics.get_or_create_all(["t1", "late", "a b", "t.0"].map(new).into());
+    assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(found[0].as_ref().unwrap().id, made[1].1);
+}

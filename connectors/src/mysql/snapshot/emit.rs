@@ -4,7 +4,7 @@
 //! offset never claims a row that was not handed out before it or with it; the snapshot's last record alone says that it is complete.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use api::{Result, SourceOffset, SourceRecord, Text, Value};
 
@@ -48,7 +48,12 @@ pub(super) struct Emitter<'a> {
     meter: Meter,
     current: Option<Current>,
     held: Option<Held>,
+    /// When rows were sent on last.
+    flushed: Instant,
 }
+
+/// Rows wait no longer than this for others: many small tables fill a batch slowly, and their topics can be made meanwhile.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 impl<'a> Emitter<'a> {
     pub(super) fn new(
@@ -59,8 +64,8 @@ impl<'a> Emitter<'a> {
         outbox: &'a mut Outbox,
         meter: Meter,
     ) -> Self {
-        let (current, held) = (None, None);
-        Self { setting, plan, position, timestamp_s, progress, others, outbox, meter, current, held }
+        let (current, held, flushed) = (None, None, Instant::now());
+        Self { setting, plan, position, timestamp_s, progress, others, outbox, meter, current, held, flushed }
     }
 
     fn details(&self, in_snapshot: bool) -> OffsetDetails {
@@ -134,10 +139,11 @@ impl<'a> Emitter<'a> {
         let (records, block) = (Arc::clone(&current.records), Arc::clone(&current.block));
         let table = Arc::clone(table);
         self.held = Some(Held { table, records, block, batch, first_of_table, last_of_table: false });
-        if self.outbox.is_full() {
+        if self.outbox.is_full() || self.flushed.elapsed() >= FLUSH_EVERY {
             let left = self.plan.tables.len().saturating_sub(self.progress.table);
             self.meter.show(self.progress.rows, left, Instant::now());
             self.outbox.flush().await?;
+            self.flushed = Instant::now();
         }
         Ok(())
     }

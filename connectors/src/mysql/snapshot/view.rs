@@ -1,8 +1,8 @@
 //! Opening a view of the data that belongs to a position of the binlog. The argument stands in the module above.
 //!
 //! Under the lock nothing is done but reading the position and opening the view, in all sessions at once: how long writers wait does
-//! not depend on how many tables there are. The tables' definitions are read before and after; if they differ, it is
-//! done over, and the last time under the lock.
+//! not depend on how many tables there are. The tables' definitions are read before and, unless the binlog has not grown since, after;
+//! if they differ, it is done over, and the last time under the lock.
 
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use futures::future::{join_all, try_join_all};
 use mysql_async::Conn;
 
 use super::Setting;
+use super::definitions::{Definitions, Readers, limit_waiting, same};
 use super::locks::{Lock, release, take_lock};
-use crate::mysql::filter::Filter;
 use crate::mysql::gtid::GtidSet;
 use crate::mysql::history::Shapes;
 use crate::mysql::position::Position;
@@ -37,9 +37,6 @@ pub struct View {
     pub lock: Option<Conn>,
 }
 
-/// The captured tables and their definitions, as the server prints them.
-type Definitions = Vec<(TableId, String)>;
-
 /// How often the definitions may differ before they are read under the lock.
 const TRIES: usize = 3;
 /// How often views are opened until all lie at one position, where there is no lock.
@@ -58,13 +55,15 @@ pub async fn open(
     let mut locker = server::connect(setting.config).await?;
     let opening = (0..sessions.max(1)).map(|_| server::connect_to_read(setting.config));
     let mut sessions = try_join_all(opening).await?;
-    let seconds = setting.settings.config.lock_timeout.as_secs().max(1);
-    execute(&mut locker, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+    let timeout = setting.settings.config.lock_timeout;
+    limit_waiting(&mut locker, timeout).await?;
     for conn in &mut sessions {
         execute(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        execute(conn, &format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+        limit_waiting(conn, timeout).await?;
     }
-    let mut before = definitions(&mut sessions[0], setting.filter).await?;
+    let mut readers = Readers::new(timeout);
+    let began = binlog_end(&mut sessions[0], server).await?;
+    let mut before = readers.read(setting.config, setting.filter, &mut sessions).await?;
     for attempt in 1..=TRIES {
         let tables: Vec<TableId> = before.iter().map(|(id, _)| id.clone()).collect();
         let lock = take_lock(setting, server, &mut locker, &tables).await?;
@@ -73,7 +72,7 @@ pub async fn open(
         let under_lock = attempt == TRIES && lock != Lock::None;
         let mut after = None;
         if under_lock && opened.is_ok() {
-            after = Some(definitions(&mut sessions[0], setting.filter).await);
+            after = Some(readers.read(setting.config, setting.filter, &mut sessions).await);
         }
         // Writers go on as soon as the position is known.
         let released = release(setting, lock, &mut locker).await;
@@ -81,11 +80,15 @@ pub async fn open(
         let (position, timestamp_s) = opened?;
         released?;
         setting.gauges.set("snapshot_lock_microseconds", i64::try_from(held.as_micros()).unwrap_or(i64::MAX));
+        // Where the binlog did not grow, nobody altered a table.
+        let is_idle = attempt == 1 && position == began;
         let after = match after {
             Some(after) => after?,
-            None => definitions(&mut sessions[0], setting.filter).await?,
+            None if is_idle => std::mem::take(&mut before),
+            None => readers.read(setting.config, setting.filter, &mut sessions).await?,
         };
-        if under_lock || same(&before, &after) {
+        if under_lock || is_idle || same(&before, &after) {
+            readers.close().await;
             tracing::info!(file = %position.file, pos = position.pos, lock = ?lock, held_us = held.as_micros(),
                 sessions = sessions.len(), "opened the snapshot's view");
             let shapes = parse(shapes, &after)?;
@@ -214,44 +217,6 @@ pub async fn view_position(conn: &mut impl Session, server: &ServerInfo) -> Resu
     Ok(Some(position))
 }
 
-/// The captured tables of the server, in the order of their names.
-///
-/// # Errors
-/// As [`server::tables`].
-pub async fn captured(conn: &mut impl Session, filter: &Filter) -> Result<Vec<TableId>> {
-    Ok(server::tables(conn).await?.into_iter().filter(|id| filter.captures(id)).collect())
-}
-
-async fn definitions(conn: &mut impl Session, filter: &Filter) -> Result<Definitions> {
-    let tables = captured(conn, filter).await?;
-    server::create_table_texts(conn, tables).await
-}
-
-/// Whether two readings found the same tables.
-fn same(one: &[(TableId, String)], other: &[(TableId, String)]) -> bool {
-    let alike = |((id, sql), (other_id, other_sql)): (&(TableId, String), &(TableId, String))| {
-        id == other_id && telling(sql).eq(telling(other_sql))
-    };
-    one.len() == other.len() && one.iter().zip(other).all(alike)
-}
-
-/// The bytes of a definition that say what the table is.
-fn telling(sql: &str) -> impl Iterator<Item = u8> {
-    let (before, behind) = without_counter(sql);
-    before.bytes().chain(behind.bytes())
-}
-
-/// A definition without the counter of its AUTO_INCREMENT column, which moves with every row: before it and behind it.
-fn without_counter(sql: &str) -> (&str, &str) {
-    const COUNTER: &str = " AUTO_INCREMENT=";
-    // Behind the columns only: the word may also stand in a comment.
-    let Some(start) = sql.rfind("\n)") else { return (sql, "") };
-    let (_, options) = sql.split_at(start);
-    let Some((head, rest)) = options.split_once(COUNTER) else { return (sql, "") };
-    let (before, _) = sql.split_at(start + head.len());
-    (before, rest.trim_start_matches(|c: char| c.is_ascii_digit()))
-}
-
 fn parse(shapes: &Shapes, definitions: &Definitions) -> Result<Vec<TableShape>> {
     definitions.iter().map(|(id, sql)| shapes.read_create_table(id, sql)).collect()
 }
@@ -259,27 +224,4 @@ fn parse(shapes: &Shapes, definitions: &Definitions) -> Result<Vec<TableShape>> 
 /// Whether an error says that a privilege is missing.
 pub(super) fn is_refusal(error: &Error) -> bool {
     error.kind() == ErrorKind::BadConfig
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_counter_is_left_out_of_a_definition() {
-        let sql = "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB AUTO_INCREMENT=17 CHARSET=utf8mb4";
-        let (before, behind) = (
-            "CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) ENGINE=InnoDB",
-            " CHARSET=utf8mb4",
-        );
-        assert_eq!(without_counter(sql), (before, behind));
-        assert_eq!(without_counter(before), (before, ""));
-        let alike = |other: &str| {
-            let id = TableId::new("s", "t");
-            same(&[(id.clone(), sql.to_owned())], &[(id, other.to_owned())])
-        };
-        assert!(alike(&sql.replace("=17", "=18")));
-        assert!(alike(&sql.replace(" AUTO_INCREMENT=17", "")), "it appears with the first row");
-        assert!(!alike(&sql.replace("=5", "=6")));
-    }
 }

@@ -1,6 +1,9 @@
 //! Metadata: which topics there are and who leads them (we do), creating topics that are asked for if the broker may.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use broker_protocol::{
     ErrorCode, Text, Uuid,
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     broker::State,
     server::connection::Session,
-    topics::{Topic, check_name, is_internal, options::TopicConfigs},
+    topics::{NewTopic, Topic, TopicError, check_name, is_internal, options::TopicConfigs},
 };
 
 /// Answers Metadata.
@@ -37,15 +40,12 @@ pub(in crate::server) async fn metadata(
     let topics = match request.topics {
         Some(wanted) if !all => {
             let create = request.allow_auto_topic_creation && state.config.auto_create_topics;
-            let (mut topics, mut seen) = (Vec::new(), HashSet::new());
-            for topic in wanted {
-                // As in Kafka, a topic that is named again is described once: a small request must not get a huge answer.
-                if !seen.insert((topic.topic_id, topic.name.clone())) {
-                    continue;
-                }
-                topics.push(describe_wanted(&state, topic, create).await);
-            }
-            topics
+            let mut seen = HashSet::new();
+            // As in Kafka, a topic that is named again is described once: a small request must not get a huge answer.
+            let once = |topic: &MetadataRequestTopic| seen.insert((topic.topic_id, topic.name.clone()));
+            let wanted: Vec<_> = wanted.into_iter().filter(once).collect();
+            let refused = if create { create_missing(&state, &wanted).await } else { HashMap::new() };
+            wanted.into_iter().map(|topic| describe_wanted(&state, topic, &refused)).collect()
         }
         _ => state.topics.all().iter().map(|topic| describe(&state, topic)).collect(),
     };
@@ -58,10 +58,39 @@ pub(in crate::server) async fn metadata(
     }
 }
 
-async fn describe_wanted(
-    state: &Arc<State>,
+/// Makes the topics that are not there, all at once; says which could not be made.
+async fn create_missing(state: &Arc<State>, wanted: &[MetadataRequestTopic]) -> HashMap<Text, ErrorCode> {
+    let is_missing =
+        |name: &&Text| state.topics.get(name).is_none() && check_name(name).is_ok() && !is_internal(name);
+    let missing: Vec<Text> =
+        wanted.iter().filter_map(|topic| topic.name.as_ref()).filter(is_missing).cloned().collect();
+    if missing.is_empty() {
+        return HashMap::new();
+    }
+    let partitions = state.config.partitions_default;
+    let new = |name: &Text| NewTopic { name: name.to_string(), partitions, configs: TopicConfigs::new() };
+    let (shared, new) = (Arc::clone(state), missing.iter().map(new).collect());
+    let created = tokio::task::spawn_blocking(move || shared.topics.get_or_create_all(new)).await;
+    let created = match created {
+        Ok(created) => created,
+        Err(error) => {
+            tracing::error!(%error, "creating topics panicked");
+            return missing.into_iter().map(|name| (name, ErrorCode::UNKNOWN_SERVER_ERROR)).collect();
+        }
+    };
+    let refusal = |(name, outcome): (Text, Result<Arc<Topic>, TopicError>)| {
+        let error = outcome.err()?;
+        tracing::warn!(topic = %name, "cannot create: {}", explain(&error));
+        Some((name, topic_error_code(&error)))
+    };
+    missing.into_iter().zip(created).filter_map(refusal).collect()
+}
+
+/// Describes a topic. `refused` tells why those could not be made that were not there.
+fn describe_wanted(
+    state: &State,
     wanted: MetadataRequestTopic,
-    create: bool,
+    refused: &HashMap<Text, ErrorCode>,
 ) -> MetadataResponseTopic {
     let Some(name) = wanted.name else {
         return match state.topics.by_id(uuid::Uuid::from_bytes(wanted.topic_id.0)) {
@@ -72,27 +101,13 @@ async fn describe_wanted(
     if let Some(topic) = state.topics.get(&name) {
         return describe(state, &topic);
     }
-    if check_name(&name).is_err() {
-        return failed(Some(name), Uuid::ZERO, ErrorCode::INVALID_TOPIC_EXCEPTION);
-    }
-    if !create || is_internal(&name) {
-        return failed(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-    }
-    let (shared, new) = (Arc::clone(state), name.clone());
-    let created = tokio::task::spawn_blocking(move || {
-        shared.topics.get_or_create(&new, shared.config.partitions_default, TopicConfigs::new())
-    });
-    match created.await {
-        Ok(Ok(topic)) => describe(state, &topic),
-        Ok(Err(error)) => {
-            tracing::warn!(topic = %name, "cannot create: {}", explain(&error));
-            failed(Some(name), Uuid::ZERO, topic_error_code(&error))
-        }
-        Err(error) => {
-            tracing::error!(topic = %name, %error, "creating panicked");
-            failed(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_SERVER_ERROR)
-        }
-    }
+    let is_legal = check_name(&name).is_ok();
+    let code = match refused.get(&name) {
+        Some(code) => *code,
+        None if is_legal => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        None => ErrorCode::INVALID_TOPIC_EXCEPTION,
+    };
+    failed(Some(name), Uuid::ZERO, code)
 }
 
 fn failed(name: Option<Text>, topic_id: Uuid, error_code: ErrorCode) -> MetadataResponseTopic {

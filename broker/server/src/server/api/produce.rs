@@ -23,7 +23,7 @@ use crate::{
     log::{Appended, LogConfig, LogError, PartitionLog},
     metrics::add,
     server::connection::Pace,
-    topics::Topic,
+    topics::{Topic, side_by_side},
 };
 
 /// The first version with record batches of the format that is kept.
@@ -128,6 +128,9 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
     let refused = check_request(&request, version);
     let transaction = Membership::of(state, &request, version);
     let terms = Terms { acks: request.acks, version, transaction };
+    if refused.is_none() {
+        prepare_new_partitions(state, &request);
+    }
     let mut answers = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = find_topic(state, &data.name, data.topic_id);
@@ -143,6 +146,22 @@ fn append_all(state: &State, request: ProduceRequest, version: i16) -> Vec<(Text
         answers.push((data.name, data.topic_id, parts));
     }
     answers
+}
+
+/// Who captures a database writes to hundreds of new partitions by one request: their folders are made side by side.
+fn prepare_new_partitions(state: &State, request: &ProduceRequest) {
+    let partitions = request.topic_data.iter().map(|data| data.partition_data.len()).sum::<usize>();
+    if partitions < 2 {
+        return;
+    }
+    let logs = request.topic_data.iter().flat_map(|data| {
+        let topic = find_topic(state, &data.name, data.topic_id).filter(|topic| !topic.is_internal());
+        data.partition_data.iter().filter_map(move |partition| topic.as_ref()?.partition(partition.index))
+    });
+    let new: Vec<_> = logs.filter(|log| !log.has_file()).collect();
+    if new.len() > 1 {
+        side_by_side(&new, |log| log.prepare_first_append());
+    }
 }
 
 fn check_request(request: &ProduceRequest, version: i16) -> Option<(ErrorCode, &'static str)> {

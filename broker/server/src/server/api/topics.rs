@@ -26,7 +26,7 @@ use super::{
 use crate::{
     broker::State,
     group::Coordinator,
-    topics::{TopicError, options::TopicConfigs},
+    topics::{NewTopic, TopicError, options::TopicConfigs},
 };
 
 /// Partitions that one request may create, as in Kafka.
@@ -51,13 +51,13 @@ pub(in crate::server) async fn create(
             *times.entry(topic.name.clone()).or_default() += 1;
         }
         let asked = request.topics.iter().map(|topic| topic_partitions(&state, topic)).sum::<usize>();
-        let create = |topic: &CreatableTopic| {
-            if asked > REQUEST_PARTITIONS_MAX {
-                return too_many(topic, asked);
-            }
-            create_one(&state, topic, times[&topic.name] > 1, request.validate_only)
-        };
-        request.topics.iter().map(create).collect()
+        if asked > REQUEST_PARTITIONS_MAX {
+            return request.topics.iter().map(|topic| too_many(topic, asked)).collect();
+        }
+        let wanted = request.topics.iter().map(|topic| new_topic(&state, topic, times[&topic.name] > 1));
+        let outcomes = create_all(&state, wanted.collect(), request.validate_only);
+        let answer = |(topic, outcome)| answer(&state, topic, outcome);
+        request.topics.iter().zip(outcomes).map(answer).collect()
     })
     .await;
     CreateTopicsResponse { topics, ..CreateTopicsResponse::default() }
@@ -81,13 +81,16 @@ fn too_many(topic: &CreatableTopic, asked: usize) -> CreatableTopicResult {
     }
 }
 
-fn create_one(
-    state: &State,
-    topic: &CreatableTopic,
-    repeated: bool,
-    validate_only: bool,
-) -> CreatableTopicResult {
-    match try_create(state, topic, repeated, validate_only) {
+type Failure = (ErrorCode, String);
+/// Its id, how many partitions it has, and its own configs.
+type Created = (Uuid, i32, TopicConfigs);
+
+fn topic_failure(error: &TopicError) -> Failure {
+    (topic_error_code(error), explain(error))
+}
+
+fn answer(state: &State, topic: &CreatableTopic, outcome: Result<Created, Failure>) -> CreatableTopicResult {
+    match outcome {
         Ok((topic_id, partitions, own)) => {
             let configs = configs::entries(state, &own).into_iter().map(|entry| CreatableTopicConfigs {
                 name: entry.name.into(),
@@ -114,23 +117,34 @@ fn create_one(
     }
 }
 
-type Failure = (ErrorCode, String);
-
-fn topic_failure(error: &TopicError) -> Failure {
-    (topic_error_code(error), explain(error))
+/// Makes all of a request's topics that can be made; the outcomes are in their order.
+fn create_all(
+    state: &State,
+    wanted: Vec<Result<NewTopic, Failure>>,
+    validate_only: bool,
+) -> Vec<Result<Created, Failure>> {
+    let sound: Vec<NewTopic> = wanted.iter().filter_map(|topic| topic.as_ref().ok().cloned()).collect();
+    let ids: Vec<Result<Uuid, TopicError>> = if validate_only {
+        sound.iter().map(|topic| state.topics.check_new(topic).map(|()| Uuid::ZERO)).collect()
+    } else {
+        state.topics.create_all(sound).into_iter().map(|made| made.map(|topic| wire_id(&topic))).collect()
+    };
+    let mut ids = ids.into_iter();
+    let outcome = |topic: Result<NewTopic, Failure>| {
+        let NewTopic { name, partitions, configs } = topic?;
+        let id = ids.next().unwrap_or(Err(TopicError::Unknown(name)));
+        id.map(|id| (id, partitions, configs)).map_err(|error| topic_failure(&error))
+    };
+    wanted.into_iter().map(outcome).collect()
 }
 
-fn try_create(
-    state: &State,
-    topic: &CreatableTopic,
-    repeated: bool,
-    validate_only: bool,
-) -> Result<(Uuid, i32, TopicConfigs), Failure> {
+/// What a request wants, unless that makes no sense.
+fn new_topic(state: &State, topic: &CreatableTopic, repeated: bool) -> Result<NewTopic, Failure> {
     if repeated {
         return Err((ErrorCode::INVALID_REQUEST, "The request names this topic more than once.".to_owned()));
     }
     let partitions = partition_count(state, topic)?;
-    let mut own = TopicConfigs::new();
+    let mut configs = TopicConfigs::new();
     for config in &topic.configs {
         let Some(value) = &config.value else {
             return Err((
@@ -138,15 +152,9 @@ fn try_create(
                 format!("Null value not supported for topic configs: {}", config.name),
             ));
         };
-        own.insert(config.name.to_string(), value.to_string());
+        configs.insert(config.name.to_string(), value.to_string());
     }
-    if validate_only {
-        state.topics.check_new(&topic.name, partitions, &own).map_err(|error| topic_failure(&error))?;
-        return Ok((Uuid::ZERO, partitions, own));
-    }
-    let created = state.topics.create(&topic.name, partitions, own.clone());
-    let created = created.map_err(|error| topic_failure(&error))?;
-    Ok((wire_id(&created), partitions, own))
+    Ok(NewTopic { name: topic.name.to_string(), partitions, configs })
 }
 
 /// How many partitions the topic gets, by number or by assignment to this broker.
