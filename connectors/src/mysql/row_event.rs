@@ -85,7 +85,8 @@ impl EventRows {
     /// Where the images of a row begin; the second one only means something in an update.
     pub(super) fn starts_of(&self, row: usize) -> Option<[u32; 2]> {
         if self.kind == RowsKind::Update {
-            return self.starts.get(row * 2..row * 2 + 2)?.try_into().ok();
+            let (pairs, _without_an_after) = self.starts.as_chunks::<2>();
+            return pairs.get(row).copied();
         }
         self.starts.get(row).map(|start| [*start; 2])
     }
@@ -95,13 +96,13 @@ impl EventRows {
         let Some([first, second]) = self.starts_of(row) else { return Ok(()) };
         let decoder = &self.table.decoder;
         let number = number_of(row)?;
-        let values = decoder.decode_at(&self.columns[0], &self.images, first)?;
+        let row = decoder.decode_at(&self.columns[0], &self.images, first)?;
         match self.kind {
-            RowsKind::Insert => changes.create(values, number),
-            RowsKind::Delete => changes.delete(values, number),
+            RowsKind::Insert => changes.create(row, number),
+            RowsKind::Delete => changes.delete(row, number),
             RowsKind::Update => {
-                let after = decoder.decode_at(&self.columns[1], &self.images, second)?;
-                changes.update(values, after, number)
+                let after = decoder.decode_after_at(&self.columns[1], &self.images, second, &row)?;
+                changes.update(row, after, number)
             }
         }
     }

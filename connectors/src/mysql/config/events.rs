@@ -26,6 +26,16 @@ config_enum! {
 }
 
 config_enum! {
+    /// What records say of columns that the server left out of a row.
+    pub enum UnavailableHandling {
+        /// A placeholder stands for texts, blobs and JSON; another column ends the task.
+        Fail = "fail",
+        /// They are null, or the placeholder, and headers name them.
+        Header = "header",
+    }
+}
+
+config_enum! {
     /// How names are changed for Avro, which allows letters, digits and underscores only.
     pub enum NameAdjustment {
         /// Names stay as they are.
@@ -57,6 +67,11 @@ config! {
         query: bool = default("include.query", false).group("Events");
         /// Whether an update that changes no captured column is left out.
         skip_unchanged: bool = default("skip.messages.without.change", false).group("Events");
+        /// What records say of columns that the server left out of a row (`binlog_row_image`): `fail` puts
+        /// `unavailable.value.placeholder` into texts, blobs and JSON and ends the task at any other column; `header` makes every column
+        /// but the key's optional, without a default, has null in them (the placeholder in texts, blobs and JSON), and the headers
+        /// `__debezium.unavailable.before` and `.after` list the fields concerned. A server with `binlog_row_image=MINIMAL` needs it.
+        unavailable: UnavailableHandling = default("unavailable.column.handling.mode", UnavailableHandling::Fail).group("Events");
         /// Whether records carry the headers `__debezium.context.connectorLogicalName`, `.taskId`, `.connectorName` and `.runId`.
         context_headers: bool = default("extended.headers.enabled", true).importance(Low).group("Events");
         /// How names of schemas are changed for Avro.
