@@ -133,15 +133,21 @@ async fn check_gtids(events: &Events, conn: &mut Conn, server: &ServerInfo) -> V
 
 /// `include.query` needs the server to write the statements.
 async fn check_query(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
-    if !events.config.query || server.mariadb {
+    if !events.config.query {
         return Vec::new();
     }
-    match maybe(conn, "SELECT @@GLOBAL.binlog_rows_query_log_events").await.as_deref() {
-        Some("0" | "OFF") => vec![ConfigError::other(
-            "include.query",
-            "include.query: the server has binlog_rows_query_log_events=OFF and writes no statements: run \
-             SET PERSIST binlog_rows_query_log_events = ON",
-        )],
+    let (name, set) = if server.mariadb {
+        ("binlog_annotate_row_events", "GLOBAL")
+    } else {
+        ("binlog_rows_query_log_events", "PERSIST")
+    };
+    match maybe(conn, &format!("SELECT @@GLOBAL.{name}")).await.as_deref() {
+        Some("0" | "OFF") => {
+            let sentence = format!(
+                "include.query: the server has {name}=OFF and writes no statements: run SET {set} {name} = ON"
+            );
+            vec![ConfigError::other("include.query", sentence)]
+        }
         _ => Vec::new(),
     }
 }

@@ -63,7 +63,7 @@ config! {
         /// The last part of the name of the transaction topic; the prefix comes before it.
         transaction_topic: String = default("topic.transaction", "transaction").importance(Low).check(matches(r"[a-zA-Z0-9._\-]+")).group("Events");
         /// Whether the source block holds the statement that made the change; needs `binlog_rows_query_log_events=ON` on the
-        /// server. Not for MariaDB.
+        /// server (MariaDB: `binlog_annotate_row_events`, its default).
         query: bool = default("include.query", false).group("Events");
         /// Whether an update that changes no captured column is left out.
         skip_unchanged: bool = default("skip.messages.without.change", false).group("Events");
@@ -216,20 +216,6 @@ impl Events {
             excludes: compiled("gtid.source.excludes", &config.gtid_excludes),
         };
         errors.into_result(Self { config, masks, propagated, origins })
-    }
-}
-
-impl Events {
-    /// What MariaDB's binlog cannot be asked for with the client library that we have.
-    ///
-    /// # Errors
-    /// Names the option.
-    pub fn check_mariadb(&self) -> Result<(), ConfigError> {
-        if !self.config.query {
-            return Ok(());
-        }
-        let reason = "MariaDB sends the statements of rows only to readers that ask for them in a way that is not supported yet";
-        Err(ConfigError::invalid("include.query", true, reason))
     }
 }
 
