@@ -162,6 +162,11 @@ impl Tracker {
         }
     }
 
+    /// What was announced as one statement is a transaction: the statement brings rows.
+    pub const fn has_rows(&mut self) {
+        self.standalone = false;
+    }
+
     /// The transaction, or a statement outside of one, ends with the current event.
     pub fn commit(&mut self) {
         if self.applies() {

@@ -128,8 +128,10 @@ impl Follower {
 
     /// XA COMMIT.
     pub(super) async fn xa_commit(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
-        let is_new = !self.tracker.in_transaction();
+        // MariaDB announces it as one statement.
+        let is_new = !self.tracker.in_transaction() || self.tracker.is_standalone();
         self.tracker.begin(Some(query.thread).filter(|_| !self.server.mariadb));
+        self.tracker.has_rows();
         if is_new {
             self.mark_begin(reader)?;
         }
