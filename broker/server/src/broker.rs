@@ -175,7 +175,7 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
     let transactions = Transactions::open(&topics);
     let fetch_sessions = server::FetchSessions::new(config.fetch_sessions_max);
     let request_memory = Arc::new(Semaphore::new(config.requests_bytes_max / 1024));
-    Ok(Arc::new(State {
+    let state = Arc::new(State {
         config,
         cluster_id,
         topics,
@@ -188,7 +188,9 @@ fn open(config: BrokerConfig, queue: Arc<FlushQueue>) -> Result<Arc<State>, Erro
         shutdown: CancellationToken::new(),
         request_memory,
         threads_to_block: Semaphore::new(Handle::current().metrics().num_workers().saturating_sub(1)),
-    }))
+    });
+    transactions::recover(&state);
+    Ok(state)
 }
 
 /// Partitions and connections take a file each: use what the system grants.

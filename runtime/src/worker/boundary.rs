@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use api::{SourceRecord, TransactionContext, TransactionEnd, TransactionEnds};
 
 /// A transaction of a source that has nothing more to give is committed at this age at the latest. Earlier if it is small: as soon as
-/// the commit before it has rested for as long as it took, so that commits take half of the time at most, however few records a
-/// source gives at a time.
+/// the commit before it has rested, for this part of the time that it took. What comes while a commit is under way waits for it and
+/// shares the next one, so the rest need not be long for commits to be few.
 const IDLE_MAX: Duration = Duration::from_millis(4);
+const REST_PART: u32 = 4;
 
 /// With so many bytes of keys and values a transaction is not small: its source moves a lot, and larger transactions cost less.
 const SMALL_BYTES_MAX: u64 = 128 << 10;
@@ -48,7 +49,7 @@ impl Boundary {
     pub(crate) fn idle_due(&self, opened: Instant, bytes: u64, before: Option<Commit>) -> Option<Instant> {
         match self {
             Self::Poll if bytes < SMALL_BYTES_MAX => {
-                let rested = before.map_or(opened, |before| before.ended + before.took);
+                let rested = before.map_or(opened, |before| before.ended + before.took / REST_PART);
                 Some(rested.clamp(opened, opened + IDLE_MAX))
             }
             Self::Poll => Some(opened + IDLE_MAX),
@@ -146,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn a_small_transaction_waits_for_as_long_as_the_commit_before_it_took() {
+    fn a_small_transaction_waits_until_the_commit_before_it_has_rested() {
         let opened = Instant::now();
         let due = |before: Option<Commit>| Boundary::Poll.idle_due(opened, 1000, before);
         let millis = Duration::from_millis;
         assert_eq!(due(None), Some(opened), "nothing came for long: at once");
-        assert_eq!(due(Some(Commit { ended: opened, took: millis(2) })), Some(opened + millis(2)));
+        assert_eq!(due(Some(Commit { ended: opened, took: millis(8) })), Some(opened + millis(2)));
         assert_eq!(due(Some(Commit { ended: opened, took: millis(900) })), Some(opened + IDLE_MAX));
         let long_ago = opened.checked_sub(millis(50)).unwrap_or(opened);
         assert_eq!(due(Some(Commit { ended: long_ago, took: millis(2) })), Some(opened));

@@ -99,8 +99,10 @@ impl Scene {
         tokio::time::sleep(round.lasts / 2).await;
         self.workload.append(LINES)?;
         tokio::time::sleep(round.lasts / 2).await;
-        for fault in &round.faults {
-            self.heal(*fault).await?;
+        let mut faults = round.faults.clone();
+        faults.sort_by_key(Fault::healing_turn);
+        for fault in faults {
+            self.heal(fault).await?;
         }
         let healed = Instant::now();
         let complete = wait::until("every task", PATIENCE, || self.cluster.complete(CONNECTORS, TASKS));

@@ -66,6 +66,16 @@ impl Fault {
         }
     }
 
+    /// Where it stands when several are healed one after the other: a process that starts is waited for, and it gets ready only when it
+    /// reaches the broker.
+    pub(super) const fn healing_turn(&self) -> u8 {
+        match self {
+            Self::Cut { .. } => 0,
+            Self::Broker => 1,
+            Self::Halt(_) | Self::Kill(_) => 2,
+        }
+    }
+
     /// What it is called in a report.
     pub(super) const fn name(&self) -> &'static str {
         match self {
@@ -117,6 +127,14 @@ mod tests {
     fn a_seed_repeats_its_plan_and_another_makes_another() {
         assert_eq!(rounds(7, true), rounds(7, true));
         assert_ne!(rounds(7, true), rounds(8, true));
+    }
+
+    #[test]
+    fn what_a_start_needs_is_healed_before_it() {
+        let cut = Fault::Cut { from: 0, to: 1, both: true };
+        let mut faults = [Fault::Kill(0), Fault::Broker, cut];
+        faults.sort_by_key(Fault::healing_turn);
+        assert_eq!(faults, [cut, Fault::Broker, Fault::Kill(0)]);
     }
 
     #[test]

@@ -55,6 +55,9 @@ impl Pool {
         }
         match Connection::open(address, &self.config).await {
             Ok(connection) => {
+                if state.failures > 0 {
+                    tracing::info!(broker = address, failures = state.failures, "connected again");
+                }
                 let connection = Arc::new(connection);
                 *state = SlotState { connection: Some(Arc::clone(&connection)), ..SlotState::default() };
                 Ok(connection)
@@ -62,7 +65,10 @@ impl Pool {
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
                 state.retry_at = Some(Instant::now() + self.pause(state.failures));
-                tracing::debug!(broker = address, failures = state.failures, %error, "cannot connect");
+                // The first, the second, the fourth ...: told at once, and no flood while a broker is away.
+                if state.failures.is_power_of_two() {
+                    tracing::warn!(broker = address, failures = state.failures, %error, "cannot connect; trying again");
+                }
                 Err(error)
             }
         }

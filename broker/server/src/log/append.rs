@@ -80,6 +80,26 @@ impl PartitionLog {
     /// # Errors
     /// A newer epoch of the producer or of the coordinator, and what [`PartitionLog::append`] says.
     pub fn append_marker(self: &Arc<Self>, marker: Marker, now_ms: i64) -> Result<Appended, LogError> {
+        self.append_marker_checked(marker, now_ms, false)
+    }
+
+    /// Ends the producer's transaction like [`PartitionLog::append_marker`], for a coordinator that has the outcome on disk and writes the
+    /// marker again, before anyone reads, should a power failure take it. So readers see it at once, if all before it is on disk, and no fsync is
+    /// queued for it then: [`PartitionLog::ask_for_sync`] does that.
+    pub fn append_recorded_marker(
+        self: &Arc<Self>,
+        marker: Marker,
+        now_ms: i64,
+    ) -> Result<Appended, LogError> {
+        self.append_marker_checked(marker, now_ms, true)
+    }
+
+    fn append_marker_checked(
+        self: &Arc<Self>,
+        marker: Marker,
+        now_ms: i64,
+        recorded: bool,
+    ) -> Result<Appended, LogError> {
         let mut inner = self.inner.lock();
         self.check_alive()?;
         inner.producers.check_marker(&marker)?;
@@ -98,7 +118,12 @@ impl PartitionLog {
         inner.producers.heard(marker.producer_id, now_ms);
         inner.active.index.end_transaction(&marker, ended, header.base_offset);
         inner.ended.extend(ended.map(|ended| (header.base_offset, ended.first_offset)));
-        self.settle(inner);
+        if recorded && inner.flushed_offset == header.base_offset {
+            (inner.flushed_offset, inner.flushed_position) = (inner.end_offset, inner.active.size);
+            self.publish(&mut inner);
+        } else {
+            self.settle(inner);
+        }
         Ok(Appended::of(&header, start_offset))
     }
 

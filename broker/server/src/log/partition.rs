@@ -2,10 +2,10 @@
 //!
 //! Invariants. (1) Every segment but the last is completely on disk, with its indexes: [`PartitionLog::roll`] syncs
 //! before it creates the next file, so recovery needs the last segment only. (2) Readers see nothing beyond the high
-//! watermark, which is what has been fsynced: what was read once is never lost to a power failure (unless `flush.messages` says so, see
-//! `settle`). (3) A failed write
+//! watermark, which is what has been fsynced, or a marker behind it that can be written again: what was read once is never lost to a power
+//! failure (unless `flush.messages` says so, see `settle`). (3) A failed write
 //! leaves the log as it was; its torn bytes lie beyond `size` and are cut off before the next write. (4) Readers of committed records
-//! see nothing beyond the last stable offset: every transaction that began before it has its marker on disk.
+//! see nothing beyond the last stable offset: every transaction that began before it has its marker on disk, or its outcome is.
 
 use std::{
     fs::{self, File},
@@ -78,6 +78,8 @@ pub struct PartitionLog {
 pub(super) struct Flushed {
     pub(super) high_watermark: i64,
     pub(super) last_stable: i64,
+    /// Everything before is on disk; not more than the high watermark.
+    pub(super) synced: i64,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,11 @@ impl Inner {
         let waiting = self.ended.iter().filter(|(marker, _)| *marker >= self.flushed_offset);
         let undecided = waiting.map(|(_, first)| *first).chain(self.producers.first_open()).min();
         let last_stable = undecided.map_or(self.flushed_offset, |first| first.min(self.flushed_offset));
-        Flushed { high_watermark: self.flushed_offset, last_stable: last_stable.max(self.start_offset) }
+        Flushed {
+            high_watermark: self.flushed_offset,
+            last_stable: last_stable.max(self.start_offset),
+            synced: self.synced_offset,
+        }
     }
 }
 
@@ -150,7 +156,7 @@ impl PartitionLog {
     /// How far the log reaches.
     pub fn offsets(&self) -> LogOffsets {
         let start = self.start.load(Ordering::Acquire);
-        let Flushed { high_watermark, last_stable } = *self.flushed.borrow();
+        let Flushed { high_watermark, last_stable, .. } = *self.flushed.borrow();
         LogOffsets { start, last_stable, high_watermark, end: self.end.load(Ordering::Acquire) }
     }
 
@@ -160,11 +166,31 @@ impl PartitionLog {
         inner.closed.iter().map(|segment| segment.size).sum::<u64>() + inner.active.size
     }
 
-    /// Waits until everything before `offset` is on disk.
+    /// Waits until everything before `offset` is as durable as the topic asks, so that readers see it.
     pub async fn durable(&self, offset: i64) -> Result<(), LogError> {
+        self.wait_until(|flushed| flushed.high_watermark >= offset).await
+    }
+
+    /// Waits until everything before `offset` is on disk, also where readers see it earlier; as [`PartitionLog::durable`] for a topic that
+    /// was told not to sync with each append.
+    pub async fn synced(&self, offset: i64) -> Result<(), LogError> {
+        if self.config.read().is_relaxed() {
+            return self.durable(offset).await;
+        }
+        self.wait_until(|flushed| flushed.synced >= offset).await
+    }
+
+    /// Has everything before `offset` synced soon, if nobody else does it. For markers, which are left to the fsync of what comes behind them.
+    pub(crate) fn ask_for_sync(self: &Arc<Self>, offset: i64) {
+        if self.flushed.borrow().synced < offset {
+            self.queue_flush();
+        }
+    }
+
+    async fn wait_until(&self, reached: impl Fn(&Flushed) -> bool) -> Result<(), LogError> {
         let mut flushed = self.flushed.subscribe();
         loop {
-            if flushed.borrow_and_update().high_watermark >= offset {
+            if reached(&flushed.borrow_and_update()) {
                 return Ok(());
             }
             self.check_alive()?;
@@ -187,6 +213,16 @@ impl PartitionLog {
     /// What is known of each producer that numbers its batches.
     pub fn producers(&self) -> Vec<ProducerView> {
         self.inner.lock().producers.views()
+    }
+
+    /// Producers with a transaction open here, with their epochs.
+    pub(crate) fn open_transactions(&self) -> Vec<(i64, i16)> {
+        self.inner.lock().producers.open_producers()
+    }
+
+    /// The newest epoch of a producer that is known here.
+    pub(crate) fn producer_epoch(&self, producer_id: i64) -> Option<i16> {
+        self.inner.lock().producers.producers.get(&producer_id).map(|producer| producer.epoch)
     }
 
     pub(super) fn check_alive(&self) -> Result<(), LogError> {

@@ -195,6 +195,15 @@ impl ProducerTable {
         self.open.first().copied()
     }
 
+    /// Producers with an open transaction, with their epochs.
+    pub(crate) fn open_producers(&self) -> Vec<(i64, i16)> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
+        let open = self.producers.iter().filter(|(_, producer)| producer.transaction.is_some());
+        open.map(|(id, producer)| (*id, producer.epoch)).collect()
+    }
+
     /// First offset of the producer's open transaction, and of the oldest of the others.
     pub(crate) fn open_of(&self, producer_id: i64) -> Option<(i64, Option<i64>)> {
         let own = self.producers.get(&producer_id)?.transaction?;

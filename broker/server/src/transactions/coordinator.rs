@@ -16,6 +16,7 @@ use super::{
     decide::{End, Ended, Initialize, Initialized, ProducerIdentity},
     ending,
     entry::{AppendPermit, Entry, Step},
+    recovery::Found,
     store,
     timer::Alarm,
     transaction::{TopicPartition, Transaction, TransactionState, VERSION_EPOCH_BUMP},
@@ -33,6 +34,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Transactions {
     entries: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
     pub(super) alarm: Alarm,
+    pub(super) found: Found,
     failure: Option<String>,
 }
 
@@ -62,7 +64,7 @@ impl Transactions {
             (Arc::clone(&entry.id), entry)
         };
         let entries = RwLock::new(loaded.into_iter().map(entry).collect());
-        Self { entries, alarm: Alarm::default(), failure }
+        Self { entries, alarm: Alarm::default(), found: Found::scan(topics), failure }
     }
 
     /// Why transactions are not served, if they are not.
@@ -120,12 +122,22 @@ impl Transactions {
 
     /// Writes a state and shows it once it is on disk.
     pub(super) fn put(state: &State, step: &Step<'_>, transaction: Transaction) -> Result<(), ErrorCode> {
-        store::write(&state.topics, step.id(), Some(&transaction)).map_err(|error| {
+        Self::write(state, step, Some(&transaction)).map_err(|error| {
             tracing::warn!(transactional_id = step.id(), "cannot store the transaction's state: {error}");
             ErrorCode::COORDINATOR_NOT_AVAILABLE
         })?;
         state.transactions.alarm.set(step.show(transaction));
         Ok(())
+    }
+
+    /// Writes a state, or that the id is forgotten, in the place of the one before: not before what that one stands for is on disk.
+    fn write(
+        state: &State,
+        step: &Step<'_>,
+        transaction: Option<&Transaction>,
+    ) -> Result<(), store::StoreError> {
+        ending::sync_markers(step)?;
+        store::write(&state.topics, step.id(), transaction)
     }
 
     fn check_served(&self, id: &str) -> Result<(), ErrorCode> {
@@ -190,19 +202,37 @@ impl Transactions {
         Ok(producer)
     }
 
-    /// Partitions join a transaction.
+    /// Partitions join a transaction before they are written to: on disk when this returns.
     pub(crate) fn add_partitions(
         state: &State,
         id: &str,
         producer: ProducerIdentity,
         partitions: &BTreeSet<TopicPartition>,
-        client_version: i16,
     ) -> Result<(), ErrorCode> {
         state.transactions.check_served(id)?;
         let entry = state.transactions.find(id).ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
         let step = entry.step().ok_or(ErrorCode::CONCURRENT_TRANSACTIONS)?;
         let old = step.transaction().ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
-        match old.add_partitions(producer, partitions, client_version, now_ms())? {
+        match old.add_partitions(producer, partitions, 0, now_ms())? {
+            Some(transaction) => Self::put(state, &step, transaction),
+            None => Ok(()),
+        }
+    }
+
+    /// Partitions join a transaction by being written to. If a start can tell that from their records, nothing else is written.
+    fn join(
+        state: &State,
+        entry: &Entry,
+        producer: ProducerIdentity,
+        partitions: &BTreeSet<TopicPartition>,
+    ) -> Result<(), ErrorCode> {
+        let step = entry.step().ok_or(ErrorCode::CONCURRENT_TRANSACTIONS)?;
+        let old = step.transaction().ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
+        match old.add_partitions(producer, partitions, VERSION_EPOCH_BUMP, now_ms())? {
+            Some(transaction) if old.joins_by_records() => {
+                state.transactions.alarm.set(step.show(transaction));
+                Ok(())
+            }
             Some(transaction) => Self::put(state, &step, transaction),
             None => Ok(()),
         }
@@ -236,7 +266,7 @@ impl Transactions {
             (Err(ErrorCode::INVALID_TXN_STATE | ErrorCode::CONCURRENT_TRANSACTIONS), Some(joining)) => {
                 let mut joining = joining.clone();
                 joining.insert(partition.clone());
-                Self::add_partitions(state, id, claim.producer, &joining, VERSION_EPOCH_BUMP)
+                Self::join(state, &entry, claim.producer, &joining)
                     .and_then(|()| entry.admit(claim.producer, partition))
             }
             (admitted, _) => admitted,
@@ -302,7 +332,7 @@ impl Transactions {
             if !step.transaction().as_ref().is_some_and(unused) {
                 continue;
             }
-            match store::write(&state.topics, step.id(), None) {
+            match Self::write(state, &step, None) {
                 Ok(()) => {
                     tracing::info!(transactional_id = step.id(), "transactional id expired");
                     state.transactions.remove(&step);
@@ -317,7 +347,8 @@ impl Transactions {
         }
     }
 
-    /// Does what is due for one id: aborts a transaction that took too long, or writes markers that are missing. Blocks on the disk.
+    /// Does what is due for one id: aborts a transaction that took too long, writes markers that are missing, or a Complete record that was put
+    /// off. Blocks on the disk.
     pub(super) fn act(state: &State, entry: &Entry, now: tokio::time::Instant) {
         // Whoever holds the step may do what is due, or may fail to.
         let Some(step) = entry.try_step() else { return state.transactions.alarm.set(Some(now + BUSY_WAIT)) };
@@ -335,8 +366,12 @@ impl Transactions {
                 return;
             }
         }
-        if let Err(error) = ending::finish(state, &step) {
-            tracing::debug!(transactional_id = step.id(), %error, "the markers are tried again");
+        let done = match old.state.is_idle() {
+            true => ending::complete(state, &step),
+            false => ending::finish(state, &step),
+        };
+        if let Err(error) = done {
+            tracing::debug!(transactional_id = step.id(), %error, "a transaction's end is tried again");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a request does to a transactional id: the rules of KIP-98, KIP-360 and KIP-890, without I/O.
 //!
-//! Every function looks at the durable state and answers with an error code, with "nothing to do", or with the state to write. The caller writes that
-//! one, and only once it is on disk does it take the place of the old. Fencing (Kafka's PrepareEpochFence) is one step: the aborted
+//! Every function looks at the present state and answers with an error code, with "nothing to do", or with the state to write. The caller writes that
+//! one, and only once it is on disk does it take the place of the old (unless a start can tell it without, see `joins_by_records`). Fencing (Kafka's PrepareEpochFence) is one step: the aborted
 //! transaction's record already bears the raised epoch, so there is no moment between the two.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use super::transaction::{
 };
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ProducerIdentity {
     pub(crate) id: i64,
     pub(crate) epoch: i16,
@@ -302,6 +302,24 @@ impl Transaction {
             client_version: VERSION_EPOCH_BUMP,
             ..self.clone()
         }))
+    }
+
+    /// Whether a partition has the marker of this end, by the newest epoch that it knows of the producer. Only an end that raised the epoch
+    /// shows; the marker of another one has to be written again.
+    pub(crate) fn is_marked_by(&self, known_epoch: Option<i16>) -> bool {
+        self.client_version >= VERSION_EPOCH_BUMP && known_epoch >= Some(self.producer_epoch)
+    }
+
+    /// Whether partitions that join by being written to need not be written down: a start finds their records by the epoch, which this
+    /// transaction has to itself.
+    pub(crate) fn joins_by_records(&self) -> bool {
+        match self.state {
+            TransactionState::Empty => true,
+            TransactionState::CompleteCommit
+            | TransactionState::CompleteAbort
+            | TransactionState::Ongoing => self.client_version >= VERSION_EPOCH_BUMP,
+            TransactionState::PrepareCommit | TransactionState::PrepareAbort => false,
+        }
     }
 
     /// All markers are on disk.

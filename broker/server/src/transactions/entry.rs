@@ -1,4 +1,4 @@
-//! One transactional id in memory: its durable state, and who is appending records of its transaction right now.
+//! One transactional id in memory: its state, and who is appending records of its transaction right now.
 //!
 //! Two locks. `step` is held by whoever changes the transaction, from the decision until the new state is on disk (for an end: until the
 //! markers are), so that decisions follow one another. `shown` is held for moments only; writers look at it and get a permit.
@@ -17,11 +17,14 @@ use super::{
     decide::ProducerIdentity,
     transaction::{TopicPartition, Transaction, TransactionState},
 };
+use crate::log::PartitionLog;
 
 /// How long a request waits for the one before it; the client may then ask again.
 const STEP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Markers that could not be written are tried again after this time.
 const MARKERS_RETRY: Duration = Duration::from_secs(1);
+/// A Complete record that nothing else of its id has made superfluous is written after this time.
+const COMPLETE_DELAY: Duration = Duration::from_secs(1);
 
 /// One transactional id.
 #[derive(Debug)]
@@ -33,10 +36,21 @@ pub(super) struct Entry {
     moved: Condvar,
 }
 
+/// A marker that readers see and that may not be on disk yet: a power failure could take it, and the outcome in `__transaction_state` would
+/// bring it back.
+#[derive(Clone, Debug)]
+pub(super) struct UnsyncedMarker {
+    pub(super) log: Arc<PartitionLog>,
+    /// The offset behind it.
+    pub(super) end: i64,
+}
+
 #[derive(Debug, Default)]
 struct Shown {
     /// None until the first producer's record is on disk.
     transaction: Option<Transaction>,
+    /// Markers of the last end, whose Complete is not written. The outcome must stay the newest record of the id until they are on disk.
+    unsynced: Vec<UnsyncedMarker>,
     /// Appends under way.
     permits: usize,
     /// An end waits for the permits.
@@ -175,6 +189,34 @@ impl Step<'_> {
         (shown.transaction, shown.closing) = (Some(transaction), false);
         self.entry.moved.notify_all();
         shown.deadline
+    }
+
+    /// Shows a complete transaction whose Complete record is not written yet; says when that is due.
+    pub(super) fn show_unwritten(
+        &self,
+        complete: Transaction,
+        unsynced: Vec<UnsyncedMarker>,
+    ) -> Option<Instant> {
+        self.show(complete);
+        let mut shown = self.entry.shown.lock();
+        shown.unsynced = unsynced;
+        shown.deadline = Some(Instant::now() + COMPLETE_DELAY);
+        shown.deadline
+    }
+
+    /// Markers that must be on disk before anything is written of the id.
+    pub(super) fn unsynced(&self) -> Vec<UnsyncedMarker> {
+        self.entry.shown.lock().unsynced.clone()
+    }
+
+    /// Nothing is due any more.
+    pub(super) fn be_still(&self) {
+        self.entry.shown.lock().deadline = None;
+    }
+
+    /// They are on disk.
+    pub(super) fn forget_unsynced(&self) {
+        self.entry.shown.lock().unsynced.clear();
     }
 
     /// Markers could not be written: they are due again later.

@@ -42,10 +42,18 @@ pub(super) fn append(
     Ok((log, appended.last_offset + 1))
 }
 
-/// Writes a state; it is on disk when this returns. Blocks on the disk; only for threads that may.
+/// Writes a state; it is on disk when this returns. Blocks on the disk, also a thread of the runtime (which sees to the others elsewhere). Syncs on this thread unless another one
+/// is at it: nobody has to be woken for that.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a thread of the runtime gets here in a rare race only, and is one of those that may block for an fsync"
+)]
 pub(super) fn write(topics: &Topics, id: &str, transaction: Option<&Transaction>) -> Result<(), StoreError> {
-    let (log, end) = append(topics, id, transaction)?;
-    Ok(Handle::current().block_on(log.durable(end))?)
+    let log = state_log(topics)?;
+    let turn = log.take_flush_turn();
+    let (_, end) = append(topics, id, transaction)?;
+    drop(turn);
+    Ok(tokio::task::block_in_place(|| Handle::current().block_on(log.durable(end)))?)
 }
 
 /// Reads all transactional ids. Blocks on the disk.

@@ -1,11 +1,15 @@
-//! Thousands of seeded orders of requests, timeouts and crashes against the pure machine, with a small world around it: a disk with the records, partitions
-//! with data and markers, producers of which some are zombies.
+//! Thousands of seeded orders of requests, timeouts, kills and power failures against the pure machine, with a small world around it: a disk with the
+//! records, partitions with data and markers of which the newest may not be on disk yet, a reader of what is committed, producers of which some are
+//! zombies.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use broker_protocol::ErrorCode;
 use bytes::Bytes;
 
+mod disk;
+
+use self::disk::{Appended, Dice, Entry};
 use super::{
     decide::{End, Ended, Initialize, Initialized, ProducerIdentity},
     records,
@@ -16,28 +20,6 @@ const SEEDS: u64 = 2_000;
 const STEPS: usize = 120;
 const PRODUCERS: usize = 3;
 const PARTITIONS: i32 = 3;
-
-/// xorshift: the same seed is the same story.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Entry {
-    Data { producer: ProducerIdentity, transaction: usize },
-    Marker { producer: ProducerIdentity, commit: bool },
-}
 
 /// What became of a state that was to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +45,17 @@ struct World {
     dice: Dice,
     now_ms: i64,
     next_id: i64,
-    disk: Option<Bytes>,
+    disk: Appended<Bytes>,
     memory: Option<Transaction>,
-    logs: BTreeMap<TopicPartition, Vec<Entry>>,
+    logs: BTreeMap<TopicPartition, Appended<Entry>>,
+    /// Partitions whose markers of the last end may not be on disk, and how often a Complete record was put off until something else came.
+    unsynced: BTreeSet<TopicPartition>,
+    put_off: usize,
+    /// What readers of committed records have been through.
+    seen: BTreeMap<TopicPartition, Vec<Entry>>,
+    /// Partitions that joined without a word on disk, and transactions that a start found in partitions.
+    joined: usize,
+    taken_in: usize,
     /// What was decided of each transaction, by its number.
     outcomes: HashMap<usize, bool>,
     transactions: usize,
@@ -90,14 +80,20 @@ impl World {
             producer_epoch: i16::MAX - 1 - i16::try_from(dice.below(6)).unwrap(),
             ..Transaction::unused(7, 0)
         });
-        let disk = old.as_ref().map(|old| records::encode_value(old).unwrap());
+        let entries = old.iter().map(|old| records::encode_value(old).unwrap()).collect::<Vec<_>>();
+        let disk = Appended { synced: entries.len(), entries };
         Self {
             dice,
             now_ms: 1_000,
             next_id: 100,
             disk,
             memory: old,
-            logs: (0..PARTITIONS).map(|number| (partition(number), Vec::new())).collect(),
+            logs: (0..PARTITIONS).map(|number| (partition(number), Appended::default())).collect(),
+            unsynced: BTreeSet::new(),
+            put_off: 0,
+            seen: BTreeMap::new(),
+            joined: 0,
+            taken_in: 0,
             outcomes: HashMap::new(),
             transactions: 0,
             rotations: 0,
@@ -112,6 +108,21 @@ impl World {
             self.crash();
             return Put::Lost;
         }
+        self.note(&transaction);
+        self.put_off += usize::from(!self.unsynced.is_empty());
+        self.sync_markers();
+        self.disk.entries.push(records::encode_value(&transaction).unwrap());
+        self.disk.sync();
+        self.memory = Some(transaction);
+        if self.dice.one_in(40) {
+            self.crash();
+            return Put::Unanswered;
+        }
+        Put::Answered
+    }
+
+    /// Checks a change and counts it.
+    fn note(&mut self, transaction: &Transaction) {
         if let Some(old) = &self.memory {
             assert!(
                 transaction.producer_id != old.producer_id
@@ -135,22 +146,25 @@ impl World {
                 assert_eq!(before, None, "one outcome for each transaction");
             }
         }
-        self.disk = Some(records::encode_value(&transaction).unwrap());
-        self.memory = Some(transaction);
-        if self.dice.one_in(40) {
-            self.crash();
-            return Put::Unanswered;
-        }
-        Put::Answered
     }
 
-    /// kill -9 and a start: memory is what the disk says, and what is prepared is carried out.
+    /// A kill or a power failure, and a start: memory is what the disk says, what is prepared is carried out, what is open is taken in.
     fn crash(&mut self) {
-        self.memory = self.disk.as_ref().map(|bytes| records::decode_value(bytes).unwrap());
+        if self.dice.one_in(2) {
+            self.disk.fail(&mut self.dice);
+            self.logs.values_mut().for_each(|log| log.fail(&mut self.dice));
+        }
+        self.memory = self.disk.entries.last().map(|bytes| records::decode_value(bytes).unwrap());
+        self.unsynced.clear();
         self.finish();
+        self.take_in();
+        for (place, log) in &self.logs {
+            let before = self.seen.get(place).map_or(&[][..], Vec::as_slice);
+            assert!(log.seen().starts_with(before), "{place:?}: a reader saw what is gone: {before:?}");
+        }
     }
 
-    /// Writes markers and Complete, unless a crash comes between.
+    /// Writes markers, and puts Complete off, unless a crash comes between.
     fn finish(&mut self) {
         let Some(prepared) = self.memory.clone() else { return };
         let Some(commit) = prepared.state.prepared() else { return };
@@ -159,10 +173,56 @@ impl World {
             if self.dice.one_in(12) {
                 return self.crash();
             }
-            self.logs.get_mut(partition).unwrap().push(Entry::Marker { producer, commit });
+            let log = self.logs.get_mut(partition).unwrap();
+            if !prepared.is_marked_by(log.known_epoch(producer.id)) {
+                log.entries.push(Entry::Marker { producer, commit });
+            }
+            self.look();
+        }
+        if self.dice.one_in(12) {
+            return self.crash();
         }
         let completed = prepared.complete(self.now_ms);
-        self.put(completed);
+        self.note(&completed);
+        self.memory = Some(completed);
+        self.unsynced = prepared.partitions;
+    }
+
+    fn sync_markers(&mut self) {
+        for place in std::mem::take(&mut self.unsynced) {
+            self.logs.get_mut(&place).unwrap().sync();
+        }
+    }
+
+    /// Writes the Complete record that was put off, if nothing else has come.
+    fn complete(&mut self) {
+        if let Some(known) = self.memory.clone().filter(|known| known.state.is_idle()) {
+            self.sync_markers();
+            self.disk.entries.push(records::encode_value(&known).unwrap());
+        }
+    }
+
+    /// What a start finds open under the id's epoch goes on.
+    fn take_in(&mut self) {
+        let Some(known) = &self.memory else { return };
+        let producer = known.next_producer();
+        let is_open = |log: &Appended<Entry>| {
+            log.open().get(&producer.id).is_some_and(|(epoch, _)| *epoch == producer.epoch)
+        };
+        let found = self.logs.iter().filter(|(_, log)| is_open(log)).map(|(place, _)| place.clone());
+        let found: BTreeSet<TopicPartition> = found.collect();
+        if !found.is_empty()
+            && let Some(ongoing) =
+                known.add_partitions(producer, &found, VERSION_EPOCH_BUMP, self.now_ms).unwrap()
+        {
+            self.taken_in += 1;
+            self.memory = Some(ongoing);
+        }
+    }
+
+    /// Readers read on.
+    fn look(&mut self) {
+        self.seen = self.logs.iter().map(|(place, log)| (place.clone(), log.seen())).collect();
     }
 
     fn fresh_id(next: &mut i64) -> impl FnMut() -> Result<i64, ErrorCode> + '_ {
@@ -251,22 +311,53 @@ impl World {
     }
 
     fn write(&mut self, at: usize) {
-        let (Some(producer), Some(known)) = (self.producers[at].identity, &self.memory) else { return };
+        let Some(producer) = self.producers[at].identity else { return };
         let place = partition(i32::try_from(self.dice.below(3)).unwrap());
+        if self.producers[at].bumps {
+            self.join(at, producer, &place);
+        }
+        let Some(known) = &self.memory else { return };
         match known.check_write(producer, &place) {
             Ok(()) => {
                 assert_eq!(self.owner, Some(at), "only the owner writes");
                 let transaction = self.transactions;
-                self.logs.get_mut(&place).unwrap().push(Entry::Data { producer, transaction });
+                let log = self.logs.get_mut(&place).unwrap();
+                log.entries.push(Entry::Data { producer, transaction });
+                if self.dice.one_in(2) {
+                    log.sync();
+                }
             }
             Err(ErrorCode::INVALID_TXN_STATE) => assert_eq!(self.owner, Some(at)),
             Err(error) => self.check_refusal(at, error),
         }
     }
 
+    /// The partition joins, by the record that is about to be written.
+    fn join(&mut self, at: usize, producer: ProducerIdentity, place: &TopicPartition) {
+        let Some(old) = self.memory.clone() else { return };
+        let joining = BTreeSet::from([place.clone()]);
+        match old.add_partitions(producer, &joining, VERSION_EPOCH_BUMP, self.now_ms) {
+            Ok(Some(changed)) if old.joins_by_records() => {
+                self.note(&changed);
+                self.joined += 1;
+                self.memory = Some(changed);
+            }
+            Ok(Some(changed)) => drop(self.put(changed)),
+            Ok(None) => {}
+            Err(error) => self.check_refusal(at, error),
+        }
+    }
+
     fn end(&mut self, at: usize) {
         let Some(producer) = self.producers[at].identity else { return };
-        let client_version = if self.producers[at].bumps { VERSION_EPOCH_BUMP } else { 0 };
+        if self.owner == Some(at) {
+            // A producer ends its transaction when all its records are acknowledged.
+            let places = self.memory.iter().flat_map(|known| &known.partitions);
+            places.for_each(|place| self.logs.get_mut(place).unwrap().sync());
+        }
+        // A client that speaks both is odd, and must not harm anyone.
+        let bumps = self.producers[at].bumps && !self.dice.one_in(8);
+        let client_version = if bumps { VERSION_EPOCH_BUMP } else { 0 };
         let new = End { producer, commit: self.dice.one_in(2), client_version };
         let again = self.producers[at].last_end.filter(|_| self.dice.one_in(3));
         let request = again.unwrap_or(new);
@@ -306,15 +397,17 @@ impl World {
         let at = usize::try_from(self.dice.below(PRODUCERS as u64)).unwrap();
         // Mostly the owner works; zombies try now and then.
         let at = self.owner.filter(|_| !self.dice.one_in(4)).unwrap_or(at);
-        match self.dice.below(20) {
+        match self.dice.below(21) {
             0 | 1 => self.initialize(at),
             2..=6 => self.add_partition(at),
             7..=13 => self.write(at),
             14..=17 => self.end(at),
             18 => self.time_out(),
+            19 => self.complete(),
             _ => self.crash(),
         }
         self.check();
+        self.look();
     }
 
     fn check(&mut self) {
@@ -327,7 +420,7 @@ impl World {
             // What is open in a partition belongs to the one open transaction, and to a partition that will get a marker.
             let mut open: HashMap<i64, Vec<usize>> = HashMap::new();
             let mut fenced: HashMap<i64, i16> = HashMap::new();
-            for entry in log {
+            for entry in &log.entries {
                 match *entry {
                     Entry::Data { producer, transaction } => {
                         let epoch = fenced.get(&producer.id).copied().unwrap_or(-1);
@@ -360,6 +453,7 @@ impl World {
 #[test]
 fn every_order_of_requests_timeouts_and_crashes_keeps_transactions_whole() {
     let (mut committed, mut aborted, mut rotated) = (0, 0, 0);
+    let (mut joined, mut taken_in, mut put_off) = (0, 0, 0);
     for seed in 1..=SEEDS {
         let mut world = World::new(seed);
         let told = std::panic::AssertUnwindSafe(&mut world);
@@ -373,6 +467,10 @@ fn every_order_of_requests_timeouts_and_crashes_keeps_transactions_whole() {
         committed += world.outcomes.values().filter(|commit| **commit).count();
         aborted += world.outcomes.values().filter(|commit| !**commit).count();
         rotated += world.rotations;
+        joined += world.joined;
+        taken_in += world.taken_in;
+        put_off += world.put_off;
     }
+    assert!(joined > 1_000 && taken_in > 100 && put_off > 1_000, "{joined} {taken_in} {put_off}");
     assert!(committed > 1_000 && aborted > 1_000 && rotated > 100, "{committed} {aborted} {rotated}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker_protocol::{
     ErrorCode,
-    batch::{BatchFields, patch},
+    batch::{Batch, BatchFields, InflateLimits, patch},
     messages::{
         delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic},
         describe_producers::{DescribeProducersRequest, PartitionResponse, TopicRequest},
@@ -19,8 +19,9 @@ use broker_protocol::{
 };
 use bytes::Bytes;
 
-use crate::client::{
-    Client, TestError, TestResult, batch, fetch_request, produce_request, start, start_in, values,
+use crate::{
+    client::{Client, TestError, TestResult, batch, fetch_request, produce_request, start, start_in, values},
+    kill::spawn,
 };
 
 /// A version in which partitions join by being written to, and each transaction has an epoch of its own.
@@ -267,6 +268,93 @@ async fn the_next_transaction_may_begin_as_soon_as_the_end_of_the_one_before_is_
         );
         one.end(&mut client, number % 2 == 0).await?;
     }
+    broker.shutdown().await?;
+    Ok(())
+}
+
+/// Partitions that join by being written to are not written down: after a kill, and after a clean stop, a start finds the records, and the
+/// transaction goes on, ends, and is followed by another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_only_its_records_know_of_outlives_a_kill_and_a_restart() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let mut killed = spawn(folder.path())?;
+    let mut client = Client::to(&killed.address).await?;
+    client.create("t", 1, &[]).await?;
+    let mut one = Producer::init(&mut client, "one").await?;
+    for (committed, value) in [(true, "first"), (false, "aborted"), (true, "second")] {
+        one.send(&mut client, &[value]).await?;
+        one.end(&mut client, committed).await?;
+    }
+    one.send(&mut client, &["third"]).await?;
+    killed.kill()?;
+
+    let broker = start_in(folder.path(), |_| ()).await?;
+    assert_eq!(broker.metrics().transactions, 1, "the transaction is open");
+    let mut client = Client::connect(&broker).await?;
+    let (mut seen, _) = fetched(&mut client, committed(0, Duration::ZERO)).await?;
+    seen.retain(|value| !value.starts_with('\0'));
+    assert_eq!(seen, ["first", "aborted", "second"], "clients drop what is aborted; the third is undecided");
+    one.sequence -= 1;
+    assert_eq!(one.send(&mut client, &["third"]).await?.base_offset, 6, "it was there already");
+    drop(client);
+    broker.shutdown().await?;
+
+    let broker = start_in(folder.path(), |_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    one.end(&mut client, true).await?;
+    one.send(&mut client, &["fourth"]).await?;
+    let (mut seen, partition) = fetched(&mut client, committed(6, Duration::ZERO)).await?;
+    seen.retain(|value| !value.starts_with('\0'));
+    assert_eq!((seen, partition.last_stable_offset), (vec!["third".to_owned()], 8));
+    // A successor aborts what a start found, as any other transaction.
+    Producer::init(&mut client, "one").await?;
+    assert_eq!(described(&mut client, "t").await?.active_producers[0].current_txn_start_offset, -1);
+    broker.shutdown().await?;
+    Ok(())
+}
+
+/// The states that the coordinator has written down from an offset on, by Kafka's numbers; waits for the first of them.
+async fn states(client: &mut Client, offset: i64) -> Result<Vec<u8>, TestError> {
+    /// Behind the version, the producer's id and epoch, and the timeout.
+    const STATE_AT: usize = 16;
+    let request = fetch_request("__transaction_state", offset, Duration::from_secs(10), 1);
+    let (_, partition) = fetched(client, request).await?;
+    let mut records = partition.records.unwrap_or_default();
+    let mut states = Vec::new();
+    while !records.is_empty() {
+        let batch = Batch::take(&mut records)?;
+        for record in &batch.records(InflateLimits::default())? {
+            let value = record?.value.ok_or("the id was forgotten")?;
+            states.push(*value.get(STATE_AT).ok_or("a short state")?);
+        }
+    }
+    Ok(states)
+}
+
+/// Complete is written down only when nothing follows: the outcome of the next transaction takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_follow_one_another_write_one_state_each_and_the_last_one_its_completion()
+-> TestResult {
+    const PREPARE_COMMIT: u8 = 2;
+    const COMPLETE_COMMIT: u8 = 4;
+    let (broker, _folder) = start(|_| ()).await?;
+    let mut client = Client::connect(&broker).await?;
+    client.create("t", 1, &[]).await?;
+    let mut one = Producer::init(&mut client, "one").await?;
+    for value in ["a", "b", "c", "d", "e"] {
+        one.send(&mut client, &[value]).await?;
+        one.end(&mut client, true).await?;
+    }
+    let mut seen = states(&mut client, 0).await?;
+    while seen.last() != Some(&COMPLETE_COMMIT) {
+        let more = states(&mut client, i64::try_from(seen.len())?).await?;
+        assert!(!more.is_empty(), "{seen:?}: the last transaction is never complete");
+        seen.extend(more);
+    }
+    let count = |state| seen.iter().filter(|seen| **seen == state).count();
+    assert_eq!(count(PREPARE_COMMIT), 5, "{seen:?}");
+    // A machine that stands still for a second between two of them gets more.
+    assert!(count(COMPLETE_COMMIT) < 5, "{seen:?}");
     broker.shutdown().await?;
     Ok(())
 }

@@ -113,6 +113,26 @@ fn a_transaction_is_seen_once_its_marker_is_on_disk() {
     assert_eq!(test.log().aborted_transactions(0, 3).unwrap(), []);
 }
 
+#[tokio::test]
+async fn a_marker_whose_outcome_is_recorded_is_seen_at_once_if_all_before_it_is_on_disk() {
+    let test = TestLog::new(LogConfig::default());
+    test.append(&data(1, 0, "a"));
+    let end = test.log().append_recorded_marker(marker(1, 0, true), 1).unwrap().last_offset + 1;
+    assert_eq!((test.log().offsets().last_stable, test.committed_from(0, 1000).len()), (end, 1));
+    let log = Arc::clone(test.log());
+    let syncing = tokio::spawn(async move { log.synced(end).await });
+    tokio::task::yield_now().await;
+    assert!(!syncing.is_finished(), "seen, but not on disk");
+    test.log().flush_now().unwrap();
+    syncing.await.unwrap().unwrap();
+
+    test.log().append(&data(2, 0, "b"), 1).unwrap();
+    test.log().append_recorded_marker(marker(2, 0, true), 1).unwrap();
+    assert_eq!(test.log().offsets().last_stable, end, "the record before it may be lost");
+    test.log().flush_now().unwrap();
+    assert_eq!(test.log().offsets().last_stable, end + 2);
+}
+
 #[test]
 fn an_aborted_transaction_is_told_for_every_range_that_it_overlaps() {
     let mut test = TestLog::new(LogConfig { segment_bytes: 200, ..LogConfig::default() });

@@ -103,7 +103,7 @@ async fn add_to_one(
         });
     }
     let shared = Arc::clone(state);
-    let added = blocking(move || Transactions::add_partitions(&shared, &id, producer, &partitions, 0)).await;
+    let added = blocking(move || Transactions::add_partitions(&shared, &id, producer, &partitions)).await;
     let code = fenced_for(version, VERSION_FENCED, added.err().unwrap_or(ErrorCode::NONE));
     results(&topics, |_| code)
 }
@@ -147,13 +147,7 @@ pub(in crate::server) async fn add_offsets(
         }
         ensure_offsets(&state)?;
         let partitions = [offsets_partition()].into();
-        Transactions::add_partitions(
-            &state,
-            &transactional_id,
-            ProducerIdentity { id, epoch },
-            &partitions,
-            0,
-        )
+        Transactions::add_partitions(&state, &transactional_id, ProducerIdentity { id, epoch }, &partitions)
     });
     let error_code = fenced_for(version, VERSION_FENCED, added.await.err().unwrap_or(ErrorCode::NONE));
     AddOffsetsToTxnResponse { error_code, ..Default::default() }
