@@ -35,6 +35,8 @@ async fn a_check_names_the_setting_and_what_to_do() {
         let good = server.config(&[]);
         let found = check(&good).await;
         assert!(found.contains("binlog_row_image = FULL") && found.lines().count() == 1, "{kind:?}: {found}");
+        let headers = with(&good, &[("unavailable.column.handling.mode", "header")]);
+        assert_eq!(check(&headers).await, "", "{kind:?}");
         server.run(&["SET GLOBAL binlog_row_image = FULL"]).await;
         assert_eq!(check(&good).await, "", "{kind:?}");
 

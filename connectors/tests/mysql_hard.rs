@@ -68,15 +68,96 @@ async fn mariadbs_xa_transactions_come_with_their_commit() {
 
 #[tokio::test]
 async fn an_xa_transaction_from_before_the_connector_is_found() {
-    let Some(server) = Server::start(Kind::MySql, &[]).await else { return };
+    for (kind, query) in [(Kind::MySql, "false"), (Kind::MariaDb, "false"), (Kind::MariaDb, "true")] {
+        let Some(server) = Server::start(kind, &[]).await else { continue };
+        server.run(&TABLE).await;
+        let prepare =
+            ["XA START 'early'", "INSERT INTO shop.t VALUES (5, 5)", "XA END 'early'", "XA PREPARE 'early'"];
+        server.run_in_one_session(&prepare.map(str::to_owned)).await;
+        server.run(&["FLUSH BINARY LOGS"]).await;
+        let mut run = following(&server, &Arc::new(Worker::default()), &[("include.query", query)]).await;
+        server.run(&["XA COMMIT 'early'"]).await;
+        let records = run.take(1).await;
+        assert_eq!(briefs(&records), ["c 5"], "{kind:?}");
+        let statement = if query == "true" { Value::from(prepare[1]) } else { Value::Null };
+        assert_eq!(source(&records[0], "query"), statement, "{kind:?}");
+        run.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_xa_transaction_of_one_phase_and_one_of_two_tables_come_whole() {
+    for kind in [Kind::MySql, Kind::MariaDb] {
+        let Some(server) = Server::start(kind, &[]).await else { continue };
+        server.run(&TABLE).await;
+        server.run(&["CREATE TABLE shop.u (id INT PRIMARY KEY)"]).await;
+        let mut run =
+            following(&server, &Arc::new(Worker::default()), &[("provide.transaction.metadata", "true")])
+                .await;
+        let xa = |name: &str, statements: &[&str], end: &[&str]| {
+            let begin = [format!("XA START 'g{name}','b\"',7")];
+            let rest = statements.iter().map(|sql| (*sql).to_owned());
+            let end = end.iter().map(|word| word.replace("ID", &format!("'g{name}','b\"',7")));
+            begin.into_iter().chain(rest).chain(end).collect::<Vec<_>>()
+        };
+        let one_phase = ["XA END ID", "XA COMMIT ID ONE PHASE"];
+        server.run_in_one_session(&xa("1", &["INSERT INTO shop.t VALUES (1, 1)"], &one_phase)).await;
+        let two = [
+            "INSERT INTO shop.t VALUES (2, 2)",
+            "INSERT INTO shop.u VALUES (3)",
+            "UPDATE shop.t SET v = 5 WHERE id = 1",
+        ];
+        server.run_in_one_session(&xa("2", &two, &["XA END ID", "XA PREPARE ID", "XA COMMIT ID"])).await;
+        server
+            .run_in_one_session(&xa(
+                "3",
+                &["INSERT INTO shop.u VALUES (4)"],
+                &["XA END ID", "XA ROLLBACK ID"],
+            ))
+            .await;
+        // What they count is in the END: the transactions are two.
+        let records = run.take(8).await;
+        let rows: Vec<_> = records.iter().filter(|record| &*record.record.topic != "p.transaction").collect();
+        assert_eq!(
+            rows.iter().map(|record| brief(record)).collect::<Vec<_>>(),
+            ["c 1", "c 2", "c 3", "u 1"],
+            "{kind:?}"
+        );
+        let counts: Vec<_> =
+            records.iter().filter(|record| &*record.record.topic == "p.transaction").map(place).collect();
+        let expected = |status: &'static str, count| vec![None, Some(Value::from(status)), Some(count)];
+        let counts_of = |count: i64| [expected("BEGIN", Value::Null), expected("END", Value::Int64(count))];
+        assert_eq!(counts, [counts_of(1), counts_of(3)].concat(), "{kind:?}");
+        run.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_inside_a_transaction_may_ask_for_its_statements_or_no_longer() {
+    let Some(server) = Server::start(Kind::MariaDb, &[]).await else { return };
     server.run(&TABLE).await;
-    let prepare =
-        ["XA START 'early'", "INSERT INTO shop.t VALUES (5, 5)", "XA END 'early'", "XA PREPARE 'early'"];
-    server.run_in_one_session(&prepare.map(str::to_owned)).await;
-    server.run(&["FLUSH BINARY LOGS"]).await;
-    let mut run = following(&server, &Arc::new(Worker::default()), &[]).await;
-    server.run(&["XA COMMIT 'early'"]).await;
-    assert_eq!(briefs(&run.take(1).await), ["c 5"]);
+    let worker = Arc::new(Worker::default());
+    let mut run = following(&server, &worker, &[("include.query", "true")]).await;
+    let inserts = ["INSERT INTO shop.t VALUES (1, 1), (2, 2)", "INSERT INTO shop.t VALUES (3, 3)"];
+    let transaction = ["BEGIN", inserts[0], inserts[1], "UPDATE shop.t SET v = 9 WHERE id = 1", "COMMIT"];
+    server.run_in_one_session(&transaction.map(str::to_owned)).await;
+    let first = run.take(4).await;
+    let queries: Vec<_> = first.iter().map(|record| source(record, "query")).collect();
+    assert_eq!(queries, [inserts[0], inserts[0], inserts[1], transaction[3]].map(Value::from));
+    for query in ["true", "false"] {
+        for stop_after in 0..3 {
+            run.commit(&first[stop_after]);
+            let config = server.config(&[("include.query", query)]);
+            let mut again = Run::start(&server, &worker, config).await;
+            let rest = again.take(3 - stop_after).await;
+            assert_eq!(briefs(&rest), briefs(&first[stop_after + 1..]), "{query} after {stop_after}");
+            let offsets = |records: &[SourceRecord]| {
+                records.iter().map(|record| record.source_offset.to_map()).collect::<Vec<_>>()
+            };
+            assert_eq!(offsets(&rest), offsets(&first[stop_after + 1..]), "{query} after {stop_after}");
+            again.stop().await;
+        }
+    }
     run.stop().await;
 }
 
@@ -234,9 +315,8 @@ async fn statements_stand_in_the_source_block_and_heartbeats_run_theirs() {
         let setting: &[&str] = if kind == Kind::MySql { &["--binlog-rows-query-log-events=ON"] } else { &[] };
         let Some(server) = Server::start(kind, setting).await else { continue };
         server.run(&TABLE).await;
-        let wanted = if kind == Kind::MySql { "true" } else { "false" };
         let options = [
-            ("include.query", wanted),
+            ("include.query", "true"),
             ("heartbeat.interval.ms", "20"),
             ("topic.heartbeat.name", "beats"),
             ("heartbeat.action.query", "INSERT IGNORE INTO shop.t VALUES (77, 1)"),
@@ -255,8 +335,7 @@ async fn statements_stand_in_the_source_block_and_heartbeats_run_theirs() {
         }
         assert_eq!(brief(&rows[0]), "c 77");
         let statement = Value::from("INSERT IGNORE INTO shop.t VALUES (77, 1)");
-        let expected = if kind == Kind::MySql { statement } else { Value::Null };
-        assert_eq!(source(&rows[0], "query"), expected, "{kind:?}");
+        assert_eq!(source(&rows[0], "query"), statement, "{kind:?}");
         run.stop().await;
     }
 }

@@ -7,7 +7,7 @@ mod mysql_support;
 
 use api::{ErrorKind, Result};
 use connectors::mysql::config::MySqlConfig;
-use connectors::mysql::server::{Session, connect_to_read, error_code, sorted};
+use connectors::mysql::server::{self, Session, connect_to_read, error_code, sorted};
 use connectors::mysql::wire::Connection;
 use mysql_support::{Kind, Server};
 
@@ -64,6 +64,26 @@ async fn mariadb_is_logged_in_to_by_its_native_password_also_when_it_was_expecte
     let report = who(&server, "native", "secret", "required").await.unwrap_err().report();
     assert!(report.contains("database.ssl.mode=required") && report.contains("does not encrypt"), "{report}");
     assert_eq!(who(&server, "native", "secret", "preferred").await.unwrap(), "native@localhost");
+}
+
+#[tokio::test]
+async fn mariadb_is_logged_in_to_by_ed25519_whatever_its_random_bytes() {
+    let Some(server) = Server::start(Kind::MariaDb, &[]).await else { return };
+    server
+        .run(&[
+            "INSTALL SONAME 'auth_ed25519'",
+            "CREATE USER ed@localhost IDENTIFIED VIA ed25519 USING PASSWORD('a long; password')",
+        ])
+        .await;
+    let refused = who(&server, "ed", "another", "disabled").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::BadConfig, "{}", refused.report());
+    let login = [("database.user", "ed"), ("database.password", "a long; password")];
+    let (config, _) = MySqlConfig::load(&server.config(&login)).unwrap();
+    // One in 256 ends in a zero.
+    for _ in 0..300 {
+        assert_eq!(who(&server, "ed", "a long; password", "disabled").await.unwrap(), "ed@localhost");
+        server::connect(&config).await.unwrap().disconnect().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use mysql_async::Conn;
 
 use super::binlog::stream::host_name;
 use super::config::MySqlConfig;
-use super::config::events::{Events, FailureHandling};
+use super::config::events::{Events, FailureHandling, UnavailableHandling};
 use super::config::snapshot::{LockingMode, SnapshotMode, SnapshotSettings};
 use super::filter::Filter;
 use super::server::{self, ServerInfo, about, cell, maybe, rows};
@@ -28,6 +28,7 @@ pub async fn preflight(
     let server = server::info(&mut conn).await.map_err(|error| about("database.hostname", &error))?;
     let mut found = Vec::new();
     found.extend(check_binlog(&mut conn).await);
+    found.extend(check_row_image(events, &mut conn).await);
     found.extend(check_gtids(events, &mut conn, &server).await);
     found.extend(check_query(events, &mut conn, &server).await);
     found.extend(check_server_id(config, &mut conn, &server).await);
@@ -51,10 +52,9 @@ fn setting_of(error: &Error) -> &'static str {
 
 async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
     // The variable, what it must be (the first is what to set), and how to mend it.
-    const WANTED: [(&str, &[&str], &str); 3] = [
+    const WANTED: [(&str, &[&str], &str); 2] = [
         ("log_bin", &["1", "ON"], "start the server with --log-bin"),
         ("binlog_format", &["ROW"], "SET GLOBAL binlog_format = ROW"),
-        ("binlog_row_image", &["FULL", "NOBLOB"], "SET GLOBAL binlog_row_image = FULL"),
     ];
     let mut found = Vec::new();
     for (name, accepted, remedy) in WANTED {
@@ -66,6 +66,54 @@ async fn check_binlog(conn: &mut Conn) -> Vec<ConfigError> {
         }
     }
     found
+}
+
+/// Whether rows hold all columns; if not, what becomes of them. A session may have another setting: what comes is looked at row by row.
+async fn check_row_image(events: &Events, conn: &mut Conn) -> Option<ConfigError> {
+    let row_image = maybe(conn, "SELECT @@GLOBAL.binlog_row_image").await?;
+    match RowImages::of(&row_image, events.config.unavailable) {
+        RowImages::Whole => None,
+        RowImages::Partial(consequence) => {
+            tracing::warn!(
+                "the server has binlog_row_image={row_image}: {consequence}; to have all of every row run SET GLOBAL binlog_row_image = FULL"
+            );
+            None
+        }
+        RowImages::Refused => {
+            let sentence = format!(
+                "database.hostname: the server has binlog_row_image={row_image}, but FULL is needed: SET GLOBAL binlog_row_image = FULL; \
+                 or set unavailable.column.handling.mode=header, to read what there is"
+            );
+            Some(ConfigError::other("database.hostname", sentence))
+        }
+    }
+}
+
+/// What a `binlog_row_image` comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum RowImages {
+    /// All of every row is known.
+    Whole,
+    /// Some of it may not be, which has this consequence.
+    Partial(&'static str),
+    /// Rows could not be read.
+    Refused,
+}
+
+impl RowImages {
+    fn of(row_image: &str, handling: UnavailableHandling) -> Self {
+        match (row_image.to_uppercase().as_str(), handling) {
+            // MariaDB's FULL_NODUP leaves out of the row after an update what stands in the one before it.
+            ("FULL" | "FULL_NODUP", _) => Self::Whole,
+            (_, UnavailableHandling::Header) => Self::Partial(
+                "records name the fields that it leaves out in the headers __debezium.unavailable.before and .after",
+            ),
+            ("NOBLOB", UnavailableHandling::Fail) => Self::Partial(
+                "unavailable.value.placeholder stands for texts, blobs and JSON that it leaves out",
+            ),
+            (_, UnavailableHandling::Fail) => Self::Refused,
+        }
+    }
 }
 
 /// Servers can only be told apart by GTIDs.
@@ -85,15 +133,21 @@ async fn check_gtids(events: &Events, conn: &mut Conn, server: &ServerInfo) -> V
 
 /// `include.query` needs the server to write the statements.
 async fn check_query(events: &Events, conn: &mut Conn, server: &ServerInfo) -> Vec<ConfigError> {
-    if !events.config.query || server.mariadb {
+    if !events.config.query {
         return Vec::new();
     }
-    match maybe(conn, "SELECT @@GLOBAL.binlog_rows_query_log_events").await.as_deref() {
-        Some("0" | "OFF") => vec![ConfigError::other(
-            "include.query",
-            "include.query: the server has binlog_rows_query_log_events=OFF and writes no statements: run \
-             SET PERSIST binlog_rows_query_log_events = ON",
-        )],
+    let (name, set) = if server.mariadb {
+        ("binlog_annotate_row_events", "GLOBAL")
+    } else {
+        ("binlog_rows_query_log_events", "PERSIST")
+    };
+    match maybe(conn, &format!("SELECT @@GLOBAL.{name}")).await.as_deref() {
+        Some("0" | "OFF") => {
+            let sentence = format!(
+                "include.query: the server has {name}=OFF and writes no statements: run SET {set} {name} = ON"
+            );
+            vec![ConfigError::other("include.query", sentence)]
+        }
         _ => Vec::new(),
     }
 }
@@ -231,6 +285,18 @@ mod tests {
         };
         let grants: Vec<_> = grants.iter().map(|grant| (*grant).to_owned()).collect();
         missing_privileges(&grants, &settings, &server)
+    }
+
+    #[test]
+    fn a_row_image_is_refused_only_where_it_cannot_be_read() {
+        use UnavailableHandling::{Fail, Header};
+        for (row_image, handling) in [("FULL", Fail), ("full", Header), ("FULL_NODUP", Fail)] {
+            assert_eq!(RowImages::of(row_image, handling), RowImages::Whole, "{row_image}");
+        }
+        assert_eq!(RowImages::of("MINIMAL", Fail), RowImages::Refused);
+        for (row_image, handling) in [("noblob", Fail), ("MINIMAL", Header), ("NOBLOB", Header)] {
+            assert!(matches!(RowImages::of(row_image, handling), RowImages::Partial(_)), "{row_image}");
+        }
     }
 
     #[test]

@@ -99,7 +99,8 @@ config! {
         bigint_unsigned: String = default("bigint.unsigned.handling.mode", "long").check(one_of_ignoring_case(&["long", "precise"])).group("Events");
         /// Whether years of two digits in default values mean 1970 to 2069.
         time_adjuster: bool = default("enable.time.adjuster", true).importance(Low).group("Events");
-        /// Stands for a text or blob that the server left out of a row (`binlog_row_image=NOBLOB`).
+        /// Stands for a text, blob or JSON document that the server left out of a row (`binlog_row_image`); see
+        /// `unavailable.column.handling.mode` for other columns.
         unavailable_value: String = default("unavailable.value.placeholder", "__debezium_unavailable_value").importance(Low).group("Events");
         /// Records that a batch holds at most; a batch also ends at about 1 MiB.
         batch_records_max: usize = default("max.batch.size", 2048).check(at_least(1)).group("Flow");

@@ -44,9 +44,6 @@ impl SourceConnector for MySqlConnector {
     async fn validate(&self, config: &Props) -> std::result::Result<(), ConfigErrors> {
         let (loaded, filter) = MySqlConfig::load(config)?;
         let (settings, events) = (SnapshotSettings::load(config)?, Events::load(config)?);
-        if self.0 == Flavour::MariaDb {
-            events.check_mariadb().map_err(ConfigErrors::from)?;
-        }
         checks::preflight(&loaded, (&settings, &events), &filter).await
     }
 

@@ -12,6 +12,7 @@ mod naming;
 pub mod schema_change;
 mod source;
 pub mod transaction;
+mod unavailable;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,8 +28,10 @@ pub use source::{Flavour, Origin, SourceBlock, source_schema};
 
 use self::masks::Mask;
 use self::naming::{field_name, schema_name};
+use self::unavailable::{OwnHeaders, Shown};
+use super::binlog::row::RowImage;
 use super::config::MySqlConfig;
-use super::config::events::Events;
+use super::config::events::{Events, UnavailableHandling};
 use super::filter::Filter;
 use super::shape::{ColumnShape, TableShape};
 use super::types::column_schema;
@@ -65,6 +68,8 @@ pub struct TableRecords {
     masks: Vec<(usize, Mask)>,
     /// Whether updates that change nothing captured are left out.
     skip_unchanged: bool,
+    /// What becomes of columns that the server left out of a row.
+    unavailable: UnavailableHandling,
     context: Headers,
     partition: Arc<FlatMap>,
     tombstones: bool,
@@ -166,6 +171,7 @@ impl Envelopes {
             masks: columns.iter().filter_map(mask).collect(),
             projection: (columns.len() < shape.columns.len()).then_some(columns),
             skip_unchanged: self.events.config.skip_unchanged,
+            unavailable: self.events.config.unavailable,
             context: self.context.clone(),
             partition: Arc::clone(&self.partition),
             tombstones: self.tombstones,
@@ -183,21 +189,15 @@ impl Envelopes {
 
     fn row_schema(&self, shape: &TableShape, topic: &Text, columns: &[usize]) -> SchemaRef {
         let builder = Schema::structure().optional().name(self.schema_name(topic, "Value"));
-        let columns = columns.iter().map(|index| &shape.columns[*index]);
-        columns
-            .fold(builder, |builder, column| {
-                builder.field(self.field_name(column), self.noted_schema(shape, column))
-            })
-            .build()
+        let key = self.key_columns(shape);
+        let fields = columns.iter().fold(builder, |builder, index| {
+            let name = self.field_name(&shape.columns[*index]);
+            builder.field(name, self.field_schema(shape, *index, &key))
+        });
+        fields.build()
     }
 
-    /// The schema of a column in a row.
-    #[must_use]
-    pub fn column_schema(&self, shape: &TableShape, index: usize) -> SchemaRef {
-        self.noted_schema(shape, &shape.columns[index])
-    }
-
-    /// The schema of a column in a row: with its comment, its SQL type and its mask, where they are wanted.
+    /// The schema of a column: with its comment, its SQL type and its mask, where they are wanted.
     fn noted_schema(&self, shape: &TableShape, column: &ColumnShape) -> SchemaRef {
         let schema = self.commented_schema(column);
         let mask = self.events.masks.noted(&shape.id, column);
@@ -237,7 +237,7 @@ impl Envelopes {
     }
 
     fn key(&self, shape: &TableShape, topic: &Text) -> Option<(SchemaRef, Vec<usize>)> {
-        let columns = self.keys.of(shape).unwrap_or_else(|| shape.key_columns().to_vec());
+        let columns = self.key_columns(shape);
         if columns.is_empty() {
             return None;
         }
@@ -349,19 +349,20 @@ impl RowSink<'_> {
     /// # Errors
     /// `BadRecord` when the row has another number of columns than its table.
     pub fn read(&mut self, row: Vec<Value>, offset: SourceOffset) -> Result<()> {
+        let row = RowImage::from(row);
         let key = self.table.key_of(&row)?;
-        let images = [Value::Null, self.table.row_struct(row)?];
-        let row = Row { op: "r", key, images, number: 0, transaction: Value::Null, header: None };
+        let images = [Shown::NONE, self.table.shown(row)?];
+        let row = Row { op: "r", key, images, number: 0, transaction: Value::Null, headers: Vec::new() };
         self.push(row, offset)
     }
 
     /// A row of the snapshot that stays packed.
     pub fn read_packed(&mut self, (key, value): (SchemaAndValue, SchemaAndValue), offset: SourceOffset) {
-        self.push_record(key, value, None, offset);
+        self.push_record(key, value, OwnHeaders::new(), offset);
     }
 
-    fn push(&mut self, row: Row, offset: SourceOffset) -> Result<()> {
-        let [before, after] = row.images;
+    fn push(&mut self, mut row: Row, offset: SourceOffset) -> Result<()> {
+        let [before, after] = self.table.say_unavailable(row.images, &mut row.headers);
         let images_and_source = [before, after, self.source.value(row.number)?];
         let envelope = &self.table.envelope;
         let value = if row.transaction.is_null() {
@@ -370,29 +371,28 @@ impl RowSink<'_> {
             let frame = frame(row.op, row.transaction, self.frames.now, envelope)?;
             Struct::sharing(&frame, images_and_source)
         };
-        self.push_record(row.key, SchemaAndValue::of_struct(value), row.header, offset);
+        self.push_record(row.key, SchemaAndValue::of_struct(value), row.headers, offset);
         Ok(())
     }
 
-    /// A record of the table. Its own header comes before those of the context.
+    /// A record of the table. Its own headers come before those of the context.
     fn push_record(
         &mut self,
         key: SchemaAndValue,
         value: SchemaAndValue,
-        header: Option<(Text, SchemaAndValue)>,
+        own: OwnHeaders,
         offset: SourceOffset,
     ) {
         let topic = self.table.topic.clone();
-        let headers = match header {
-            None => self.table.context.clone(),
-            Some((key, value)) => {
-                let mut headers = Headers::new();
-                headers.add(key, value);
-                for Header { key, value } in &self.table.context {
-                    headers.add(key.clone(), value.clone());
-                }
-                headers
+        let headers = if own.is_empty() {
+            self.table.context.clone()
+        } else {
+            let mut headers = Headers::new();
+            own.into_iter().for_each(|(key, value)| headers.add(key, value));
+            for Header { key, value } in &self.table.context {
+                headers.add(key.clone(), value.clone());
             }
+            headers
         };
         let record =
             Record { topic, partition: None, key, value, timestamp: None, headers, kafka_offset: None };
@@ -405,10 +405,10 @@ impl RowSink<'_> {
 struct Row {
     op: &'static str,
     key: SchemaAndValue,
-    images: [Value; 2],
+    images: [Shown; 2],
     number: i32,
     transaction: Value,
-    header: Option<(Text, SchemaAndValue)>,
+    headers: OwnHeaders,
 }
 
 impl TableRecords {
@@ -440,33 +440,6 @@ impl TableRecords {
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.masks.is_empty() && self.projection.is_none() && !self.skip_unchanged
-    }
-
-    fn key_of(&self, row: &[Value]) -> Result<SchemaAndValue> {
-        let Some((schema, columns)) = &self.key else { return Ok(SchemaAndValue::NULL) };
-        let values = columns.iter().map(|index| row.get(*index).cloned().unwrap_or_default()).collect();
-        Ok(SchemaAndValue::of_struct(Struct::of(Arc::clone(schema), values)?))
-    }
-
-    fn same_key(&self, before: &[Value], after: &[Value]) -> bool {
-        let Some((_, columns)) = &self.key else { return true };
-        columns.iter().all(|index| before.get(*index) == after.get(*index))
-    }
-
-    fn row_struct(&self, mut row: Vec<Value>) -> Result<Value> {
-        for (index, mask) in &self.masks {
-            if let Some(value) = row.get_mut(*index) {
-                mask.apply(value);
-            }
-        }
-        let row = match &self.projection {
-            None => row,
-            Some(columns) => columns
-                .iter()
-                .map(|index| row.get_mut(*index).map(std::mem::take).unwrap_or_default())
-                .collect(),
-        };
-        Ok(Value::Struct(Struct::of(Arc::clone(&self.row), row)?))
     }
 }
 

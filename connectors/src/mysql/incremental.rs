@@ -11,10 +11,11 @@ pub mod stored;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use api::{Text, Value};
+use api::{Error, Result, Text, Value};
 
 pub use self::stored::Stored;
 
+use super::binlog::row::RowImage;
 use super::position::Position;
 use super::shape::{TableId, TableShape};
 use super::snapshot::keys::KeyValues;
@@ -65,17 +66,29 @@ impl Window {
         end: Option<KeyValues>,
         is_last: bool,
     ) -> Self {
-        let keys = rows.iter().enumerate().map(|(place, row)| (identity(&shape, row), place));
+        let keys =
+            rows.iter().enumerate().map(|(place, row)| (identity(&shape, |column| row.get(column)), place));
         let by_key = keys.collect();
         let rows = rows.into_iter().map(Some).collect();
         Self { shape, close, rows, end, is_last, by_key }
     }
 
     /// The stream met a row of the table.
-    pub fn meet(&mut self, row: &[Value]) {
-        if let Some(place) = self.by_key.remove(&identity(&self.shape, row)) {
+    ///
+    /// # Errors
+    /// `Fatal` when the row's image lacks a column that tells it from others.
+    pub fn meet(&mut self, row: &RowImage) -> Result<()> {
+        if let Some(column) = identifying(&self.shape).find(|column| !row.holds(*column)) {
+            return Err(Error::fatal(format!(
+                "a row of {} was changed while a chunk of it was read, and which row it is cannot be said: its image lacks column {}; set \
+                 binlog_row_image=FULL on the server and in every session",
+                self.shape.id, self.shape.columns[column].name
+            )));
+        }
+        if let Some(place) = self.by_key.remove(&identity(&self.shape, |column| row.held(column))) {
             self.rows[place] = None;
         }
+        Ok(())
     }
 
     /// The stream emptied the table.
@@ -85,17 +98,16 @@ impl Window {
     }
 }
 
-/// What tells a row from others: its key's values, or all of them.
-fn identity(shape: &TableShape, row: &[Value]) -> String {
-    let places = shape.key_columns();
-    let mut text = String::new();
-    let mut add = |value: Option<&Value>| text.push_str(&format!("{value:?}\u{1f}"));
-    if places.is_empty() {
-        row.iter().for_each(|value| add(Some(value)));
-    } else {
-        places.iter().for_each(|place| add(row.get(*place)));
-    }
-    text
+/// The columns that tell a row from others: its key's, or all of them.
+fn identifying(shape: &TableShape) -> impl Iterator<Item = usize> {
+    let key = shape.key_columns().iter().copied();
+    let all = if shape.key_columns().is_empty() { 0..shape.columns.len() } else { 0..0 };
+    key.chain(all)
+}
+
+/// What these columns hold, as one text.
+fn identity<'a>(shape: &TableShape, value: impl Fn(usize) -> Option<&'a Value>) -> String {
+    identifying(shape).map(|column| format!("{:?}\u{1f}", value(column))).collect()
 }
 
 /// The incremental snapshot of a connector.
@@ -207,9 +219,14 @@ mod tests {
         let close = Close::Signal("x".to_owned());
         let rows = vec![row(1, 1), row(2, 1), row(3, 1)];
         let mut window = Window::new(Arc::new(shape), close, rows, None, true);
-        window.meet(&row(2, 9));
-        window.meet(&row(7, 9));
+        window.meet(&row(2, 9).into()).unwrap();
+        window.meet(&row(7, 9).into()).unwrap();
         assert_eq!(window.rows, [Some(row(1, 1)), None, Some(row(3, 1))]);
+        let minimal = |absent| RowImage { values: row(1, 9), absent: vec![absent] };
+        let error = window.meet(&minimal(0)).unwrap_err().to_string();
+        assert!(error.contains("shop.t") && error.contains("column id"), "{error}");
+        window.meet(&minimal(1)).unwrap();
+        assert_eq!(window.rows, [None, None, Some(row(3, 1))]);
         window.meet_all();
         assert!(window.rows.iter().all(Option::is_none));
     }

@@ -1,122 +1,111 @@
-//! Rows that stay packed: records whose keys and values are numbers into an event, until somebody looks.
+//! Rows that stay packed: records whose keys and values are numbers into rows as they came from the server, until somebody looks.
 //!
-//! The shortest way of the hot path. Most rows go from the binlog to a converter that writes them down and to nobody else; those are never
-//! made: an event's records are two pointers and a number each. It takes rows in which nothing can be wrong (every column is there, and
-//! any bytes of its length are a value) and which are written as they are (no mask, no column left out). Who looks all the same gets
-//! what `EventRows::decode` makes. Invariant: what is shown of a row is what decoding makes of it.
+//! The shortest way of the hot path, for the binlog's events (`row_event`) and for the batches of a snapshot. Most rows go from the server to a
+//! converter that writes them down and to nobody else; those are never made: records are two pointers and a number each. It takes rows
+//! in which nothing can be wrong (whoever has them has checked that) and which are written as they are (no mask, no column left out). Who
+//! looks all the same gets what decoding makes. Invariant: what is shown of a row is what decoding makes of it.
 
+use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
 use api::{
-    FlatMap, PackedStructs, Result, SchemaAndValue, SchemaRef, SharedFields, ShowFields, Struct, StructRef,
-    Value, ValueRef,
+    Error, PackedStructs, Result, SchemaAndValue, SchemaRef, SharedFields, ShowFields, SourceRecord, Struct,
+    StructRef, Value, ValueRef,
 };
 
-use super::binlog::event::RowsKind;
-use super::envelope::{Changes, RowSink};
-use super::row_event::EventRows;
+use super::envelope::TableRecords;
 
-/// The records of an event.
+/// The rows of an event or of a batch, as they came.
+pub trait RawRows: Debug + Send + Sync + 'static {
+    /// How records are made of them.
+    fn records(&self) -> &TableRecords;
+
+    /// How many they are.
+    fn count(&self) -> usize;
+
+    /// Whether they have images of before and of after.
+    fn sides(&self) -> [bool; 2];
+
+    /// The number that the source block says of a row.
+    fn number_in_source(&self, row: usize) -> i32;
+
+    /// Gives each value of an image of a row (0 before, 1 after) to `taker`, in the order of the table's columns.
+    ///
+    /// # Errors
+    /// When the bytes are not what they were checked to be.
+    fn show_image(&self, row: usize, side: usize, taker: &mut dyn FnMut(ValueRef<'_>)) -> Result<()>;
+
+    /// Gives one value of a row, of which the key is made, to `taker`.
+    ///
+    /// # Errors
+    /// As [`RawRows::show_image`].
+    fn show_key_column(&self, row: usize, column: usize, taker: &mut dyn FnMut(ValueRef<'_>)) -> Result<()>;
+
+    /// Decodes a row and makes records of it.
+    ///
+    /// # Errors
+    /// As [`RawRows::show_image`].
+    fn make(&self, row: usize) -> Result<Vec<SourceRecord>>;
+}
+
+/// The records of rows that stay packed.
 #[derive(Debug)]
 pub struct PackedRows {
     keys: Option<(SchemaRef, Arc<dyn PackedStructs>)>,
     values: (SchemaRef, Arc<dyn PackedStructs>),
-    event: Arc<PackedEvent>,
 }
 
-/// An event whose rows are shown.
+impl PackedRows {
+    /// The records of rows that were checked; all have these fields of the envelope and of the source block.
+    #[must_use]
+    pub fn new<R: RawRows>(rows: &Arc<R>, frame: Arc<SharedFields>, source: Arc<SharedFields>) -> Self {
+        let shown = Arc::new(Shown { rows: Arc::clone(rows), source, frame, made: OnceLock::new() });
+        let keys = rows.records().key_parts().map(|(schema, _columns)| {
+            let keys = Keys { shown: Arc::clone(&shown), schema: Arc::clone(schema) };
+            (Arc::clone(schema), Arc::new(keys) as Arc<dyn PackedStructs>)
+        });
+        let values =
+            (Arc::clone(rows.records().envelope()), Arc::new(Values(shown)) as Arc<dyn PackedStructs>);
+        Self { keys, values }
+    }
+
+    /// The key and the value of a row's one record.
+    #[must_use]
+    pub fn record(&self, row: usize) -> (SchemaAndValue, SchemaAndValue) {
+        let datum = |(schema, packed): &(SchemaRef, Arc<dyn PackedStructs>)| {
+            let value = Value::Struct(Struct::of_packed(Arc::clone(packed), row));
+            SchemaAndValue { schema: Some(Arc::clone(schema)), value }
+        };
+        (self.keys.as_ref().map_or(SchemaAndValue::NULL, datum), datum(&self.values))
+    }
+}
+
+/// Rows that are shown.
 #[derive(Debug)]
-struct PackedEvent {
-    rows: Arc<EventRows>,
+struct Shown<R> {
+    rows: Arc<R>,
     source: Arc<SharedFields>,
     frame: Arc<SharedFields>,
     /// Keys and values of the rows that somebody looked at.
     made: OnceLock<Vec<OnceLock<[SchemaAndValue; 2]>>>,
 }
 
-impl PackedRows {
-    /// The records of an event, if its rows can stay packed.
-    ///
-    /// # Errors
-    /// Never, as long as the schemas of envelopes and source blocks are ours.
-    pub fn of(rows: &Arc<EventRows>) -> Result<Option<Self>> {
-        let table = &rows.table;
-        let images = if rows.kind == RowsKind::Update { &rows.columns[..] } else { &rows.columns[..1] };
-        if !table.records.keeps_rows() || !images.iter().all(|columns| table.decoder.can_show(columns)) {
-            return Ok(None);
-        }
-        let envelope = table.records.envelope();
-        let op = match rows.kind {
-            RowsKind::Insert => "c",
-            RowsKind::Update => "u",
-            RowsKind::Delete => "d",
-        };
-        let frame = Arc::clone(rows.frames.clone().of(op, envelope)?);
-        let source = Arc::clone(rows.source.shared()?);
-        let event = Arc::new(PackedEvent { rows: Arc::clone(rows), source, frame, made: OnceLock::new() });
-        let keys = table.records.key_parts().map(|(schema, _columns)| {
-            let keys: Arc<dyn PackedStructs> =
-                Arc::new(Keys { event: Arc::clone(&event), schema: Arc::clone(schema) });
-            (Arc::clone(schema), keys)
-        });
-        let values = (Arc::clone(envelope), Arc::new(Values(Arc::clone(&event))) as Arc<dyn PackedStructs>);
-        Ok(Some(Self { keys, values, event }))
-    }
-
-    /// The key and the value of a row's one record; `None` when it takes more than one to say what happened to it.
-    #[must_use]
-    pub fn record(&self, row: usize) -> Option<(SchemaAndValue, SchemaAndValue)> {
-        if self.event.rows.kind == RowsKind::Update && !self.event.keeps_key(row) {
-            return None;
-        }
-        let datum = |(schema, packed): &(SchemaRef, Arc<dyn PackedStructs>)| {
-            let value = Value::Struct(Struct::of_packed(Arc::clone(packed), row));
-            SchemaAndValue { schema: Some(Arc::clone(schema)), value }
-        };
-        Some((self.keys.as_ref().map_or(SchemaAndValue::NULL, datum), datum(&self.values)))
-    }
-}
-
-impl PackedEvent {
-    /// Whether the key has the same bytes before and after an update. Other bytes may be the same key: decoding tells.
-    fn keeps_key(&self, row: usize) -> bool {
-        let (Some((_, columns)), Some(starts)) =
-            (self.rows.table.records.key_parts(), self.rows.starts_of(row))
-        else {
-            return true;
-        };
-        self.rows.table.decoder.same_bytes(&self.rows.images, starts, columns).unwrap_or(false)
-    }
-
+impl<R: RawRows> Shown<R> {
     /// Key and value of a row, made now if they were not yet.
+    ///
+    /// # Panics
+    /// When a row cannot be decoded whose bytes were checked to be values: never.
     fn made(&self, row: usize) -> &[SchemaAndValue; 2] {
         let empty = || (0..self.rows.count()).map(|_| OnceLock::new()).collect();
-        self.made.get_or_init(empty)[row].get_or_init(|| self.make(row))
-    }
-
-    /// # Panics
-    /// When a row cannot be decoded whose image was found and in whose values nothing can be wrong: never.
-    fn make(&self, row: usize) -> [SchemaAndValue; 2] {
-        let rows = &self.rows;
-        let (mut frames, mut out) = (rows.frames.clone(), Vec::new());
-        let mut changes = Changes {
-            rows: RowSink {
-                table: &rows.table.records,
-                source: &rows.source,
-                frames: &mut frames,
-                out: &mut out,
-            },
-            shared: &Arc::new(FlatMap::new()),
-            events: 0,
-            transaction: None,
-        };
-        let decoded = rows.decode(row, &mut changes);
-        match (decoded, out.into_iter().next()) {
-            (Ok(()), Some(made)) => [made.record.key, made.record.value],
-            (decoded, _) => {
-                panic!("row {row} of {} was checked, but cannot be decoded: {decoded:?}", rows.table.id)
+        self.made.get_or_init(empty)[row].get_or_init(|| {
+            let first = self.rows.make(row).and_then(|made| {
+                made.into_iter().next().ok_or_else(|| Error::fatal("a row became no record"))
+            });
+            match first {
+                Ok(SourceRecord { record, .. }) => [record.key, record.value],
+                Err(error) => panic!("row {row} was checked, but cannot be decoded: {}", error.report()),
             }
-        }
+        })
     }
 }
 
@@ -131,20 +120,20 @@ fn structure(datum: &SchemaAndValue) -> &Struct {
     }
 }
 
-/// The keys of an event.
+/// The keys of rows.
 #[derive(Debug)]
-struct Keys {
-    event: Arc<PackedEvent>,
+struct Keys<R> {
+    shown: Arc<Shown<R>>,
     schema: SchemaRef,
 }
 
-impl PackedStructs for Keys {
+impl<R: RawRows> PackedStructs for Keys<R> {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn unpacked(&self, number: usize) -> &Struct {
-        structure(&self.event.made(number)[0])
+        structure(&self.shown.made(number)[0])
     }
 
     fn show(&self, number: usize, viewer: &mut dyn FnMut(StructRef<'_>)) {
@@ -152,37 +141,30 @@ impl PackedStructs for Keys {
     }
 }
 
-/// The key of a row, which is that of the last image: an update whose rows stay packed does not change it.
+/// The key of a row.
 #[derive(Debug)]
-struct Key<'a> {
-    keys: &'a Keys,
+struct Key<'a, R> {
+    keys: &'a Keys<R>,
     row: usize,
 }
 
-impl ShowFields for Key<'_> {
+impl<R: RawRows> ShowFields for Key<'_, R> {
     fn schema(&self) -> &SchemaRef {
         &self.keys.schema
     }
 
     fn show_each(&self, taker: &mut dyn FnMut(ValueRef<'_>)) -> Result<()> {
-        let rows = &self.keys.event.rows;
-        let (Some((_, columns)), Some([_, start])) =
-            (rows.table.records.key_parts(), rows.starts_of(self.row))
-        else {
-            return Ok(());
-        };
-        for column in columns {
-            rows.table.decoder.show_column_at(&rows.images, start, *column, taker)?;
-        }
-        Ok(())
+        let rows = &self.keys.shown.rows;
+        let columns = rows.records().key_parts().map(|(_schema, columns)| columns).unwrap_or_default();
+        columns.iter().try_for_each(|column| rows.show_key_column(self.row, *column, taker))
     }
 }
 
-/// The values of an event: its envelopes.
+/// The values of rows: their envelopes.
 #[derive(Debug)]
-struct Values(Arc<PackedEvent>);
+struct Values<R>(Arc<Shown<R>>);
 
-impl PackedStructs for Values {
+impl<R: RawRows> PackedStructs for Values<R> {
     fn schema(&self) -> &SchemaRef {
         self.0.frame.schema()
     }
@@ -192,37 +174,37 @@ impl PackedStructs for Values {
     }
 
     fn show(&self, number: usize, viewer: &mut dyn FnMut(StructRef<'_>)) {
-        let Self(event) = self;
-        let starts = event.rows.starts_of(number).unwrap_or_default();
-        let [first, second] = starts.map(|start| Image { rows: &event.rows, start });
-        let image = |image| ValueRef::Struct(StructRef::Each(image));
-        let [before, after] = match event.rows.kind {
-            RowsKind::Insert => [ValueRef::Null, image(&first)],
-            RowsKind::Update => [image(&first), image(&second)],
-            RowsKind::Delete => [image(&first), ValueRef::Null],
+        let Self(shown) = self;
+        let rows = &*shown.rows;
+        let (before, after) = (Image { rows, row: number, side: 0 }, Image { rows, row: number, side: 1 });
+        let [has_before, has_after] = rows.sides();
+        let image = |is_there, image| {
+            if is_there { ValueRef::Struct(StructRef::Each(image)) } else { ValueRef::Null }
         };
-        let place = [ValueRef::Int32(i32::try_from(number).unwrap_or(i32::MAX))];
-        let source = ValueRef::Struct(StructRef::Sharing(&event.source, &place));
-        viewer(StructRef::Sharing(&event.frame, &[before, after, source]));
+        let place = [ValueRef::Int32(rows.number_in_source(number))];
+        let source = ValueRef::Struct(StructRef::Sharing(&shown.source, &place));
+        let images_and_source = [image(has_before, &before), image(has_after, &after), source];
+        viewer(StructRef::Sharing(&shown.frame, &images_and_source));
     }
 }
 
 /// One image of a row.
 #[derive(Debug)]
-struct Image<'a> {
-    rows: &'a EventRows,
-    start: u32,
+struct Image<'a, R> {
+    rows: &'a R,
+    row: usize,
+    side: usize,
 }
 
-impl ShowFields for Image<'_> {
+impl<R: RawRows> ShowFields for Image<'_, R> {
     fn schema(&self) -> &SchemaRef {
-        self.rows.table.records.row()
+        self.rows.records().row()
     }
 
     fn show_each(&self, taker: &mut dyn FnMut(ValueRef<'_>)) -> Result<()> {
-        Ok(self.rows.table.decoder.show_at(&self.rows.images, self.start, taker)?)
+        self.rows.show_image(self.row, self.side, taker)
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

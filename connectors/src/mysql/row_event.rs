@@ -7,6 +7,8 @@
 //! Events whose rows somebody else must see (signals, chunks, counts of a transaction) are decoded by the reader, as ever. Rows in which
 //! nothing can be wrong stay packed even here ([`PackedRows`]).
 
+mod packed;
+
 use std::sync::Arc;
 
 use api::{Bytes, Error, FlatMap, Result, SourceRecord, Text};
@@ -83,25 +85,26 @@ impl EventRows {
     }
 
     /// Where the images of a row begin; the second one only means something in an update.
-    pub(super) fn starts_of(&self, row: usize) -> Option<[u32; 2]> {
+    fn starts_of(&self, row: usize) -> Option<[u32; 2]> {
         if self.kind == RowsKind::Update {
-            return self.starts.get(row * 2..row * 2 + 2)?.try_into().ok();
+            let (pairs, _without_an_after) = self.starts.as_chunks::<2>();
+            return pairs.get(row).copied();
         }
         self.starts.get(row).map(|start| [*start; 2])
     }
 
     /// Decodes a row and makes records of it.
-    pub(super) fn decode(&self, row: usize, changes: &mut Changes<'_>) -> Result<()> {
+    fn decode(&self, row: usize, changes: &mut Changes<'_>) -> Result<()> {
         let Some([first, second]) = self.starts_of(row) else { return Ok(()) };
         let decoder = &self.table.decoder;
         let number = number_of(row)?;
-        let values = decoder.decode_at(&self.columns[0], &self.images, first)?;
+        let row = decoder.decode_at(&self.columns[0], &self.images, first)?;
         match self.kind {
-            RowsKind::Insert => changes.create(values, number),
-            RowsKind::Delete => changes.delete(values, number),
+            RowsKind::Insert => changes.create(row, number),
+            RowsKind::Delete => changes.delete(row, number),
             RowsKind::Update => {
-                let after = decoder.decode_at(&self.columns[1], &self.images, second)?;
-                changes.update(values, after, number)
+                let after = decoder.decode_after_at(&self.columns[1], &self.images, second, &row)?;
+                changes.update(row, after, number)
             }
         }
     }
@@ -115,7 +118,7 @@ impl RowEvent {
     pub fn new(rows: EventRows, place: EventPlace) -> Result<Self> {
         let (frames, rows) = (rows.frames.clone(), Arc::new(rows));
         let EventPlace { offset, events, place, failures } = place;
-        let packed = PackedRows::of(&rows)?;
+        let packed = rows.packed()?;
         Ok(Self { rows, packed, frames, next: 0, offset, events, place, failures })
     }
 
@@ -145,9 +148,9 @@ impl RowEvent {
             events: self.events,
             transaction: None,
         };
-        let outcome = (self.next..end).try_for_each(|row| match packed.map(|packed| packed.record(row)) {
-            Some(Some(record)) => {
-                changes.packed(record, number_of(row)?, rows.kind == RowsKind::Delete);
+        let outcome = (self.next..end).try_for_each(|row| match packed {
+            Some(packed) if rows.keeps_key(row) => {
+                changes.packed(packed.record(row), number_of(row)?, rows.kind == RowsKind::Delete);
                 Ok(())
             }
             _ => rows.decode(row, &mut changes),

@@ -88,9 +88,6 @@ impl SourceTask for MySqlTask {
         let settings = settings.map_err(|errors| Error::bad_config(errors.to_string()))?;
         let events = Events::load(&context.config);
         let events = Arc::new(events.map_err(|errors| Error::bad_config(errors.to_string()))?);
-        if self.flavour == Flavour::MariaDb {
-            events.check_mariadb().map_err(|error| Error::bad_config(error.to_string()))?;
-        }
         let former = FormerHistory::load(&context.config);
         let former = former.map_err(|errors| Error::bad_config(errors.to_string()))?;
         let committed = context.offsets.offset(&partition(&config)).await?;

@@ -11,6 +11,7 @@
 //! Source: "Client/Server Protocol" of the MySQL Internals, and MariaDB's page of the same name.
 
 mod auth;
+mod dump;
 mod frames;
 mod rows;
 mod socket;
@@ -30,6 +31,7 @@ use mysql_common::packets::{
 use mysql_common::proto::codec::packet_to_chunks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+pub use dump::{AnnotatedDump, EventPackets};
 pub use rows::TextRows;
 pub(super) use socket::KEEPALIVE;
 

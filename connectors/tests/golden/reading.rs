@@ -123,10 +123,15 @@ impl Reading {
         let before_present = image.split_to(bitmap);
         let after_present = if event_type == 31 { image.split_to(bitmap) } else { before_present.clone() };
         while !image.is_empty() {
-            let first = decoder.decode(&before_present, &mut image).unwrap();
+            let mut decoded = |present: &[u8]| {
+                let row = decoder.decode(present, &mut image).unwrap();
+                assert_eq!(row.absent, [0_usize; 0]);
+                row.values
+            };
+            let first = decoded(&before_present);
             let (op, before, after) = match event_type {
                 30 => ("c", None, Some(first)),
-                31 => ("u", Some(first), Some(decoder.decode(&after_present, &mut image).unwrap())),
+                31 => ("u", Some(first), Some(decoded(&after_present))),
                 _ => ("d", Some(first), None),
             };
             let rows = self.rows.entry(shape.id.to_string()).or_default();

@@ -188,12 +188,9 @@ impl Cell {
         self.fallback.clone()
     }
 
-    /// The value of a column that the image leaves out.
-    pub(crate) fn absent(&self) -> Result<Value, CellFault> {
-        self.unavailable.clone().ok_or_else(|| CellFault::BadValue {
-            expected: "value of a complete row image; set binlog_row_image=FULL on the server and in every session",
-            found: "nothing".to_owned(),
-        })
+    /// What stands for a column that the image leaves out: the placeholder in texts, blobs and JSON, null in others.
+    pub(crate) fn absent(&self) -> Value {
+        self.unavailable.clone().unwrap_or_default()
     }
 
     /// Whether it holds documents of JSON.
@@ -214,9 +211,9 @@ impl Cell {
         };
         let length = reader.length(4)?;
         let changes = reader.take(length)?;
-        let before =
-            before.filter(|before| self.unavailable.as_ref() != Some(before)).and_then(Value::as_str);
-        let before = before.ok_or_else(|| bad("a change of a document that is not in the row".to_owned()))?;
+        let before = before
+            .and_then(Value::as_str)
+            .ok_or_else(|| bad("a change of a document that is not in the row".to_owned()))?;
         super::json_diff::apply(before, changes).map(Value::from).map_err(|error| bad(error.to_string()))
     }
 

@@ -188,6 +188,12 @@ impl RawEvent {
         self.kind == kind::TRANSACTION_PAYLOAD
     }
 
+    /// Whether it is the statement of rows that MariaDB sends to who asks for it: another reader's binlog does not have it.
+    #[must_use]
+    pub const fn is_annotation(&self) -> bool {
+        self.kind == kind::MARIADB_ANNOTATE
+    }
+
     /// Whether this is a GTID with a tag (MySQL 8.3 and later), which has a layout of its own.
     #[must_use]
     pub const fn is_tagged_gtid(&self) -> bool {

@@ -4,9 +4,12 @@
 //! character set and word list resolved; a row then costs one vector, and what its values own. Text that is UTF-8 already
 //! and bytes are slices of the packet. Rows whose values nobody asks for are shown as they lie there (`shown`). Invariant: a decoder only exists for a table map that fits its shape.
 
+mod image;
 mod shown;
 
-use api::{Bytes, SchemaRef, Value};
+use api::{Bytes, SchemaRef};
+
+pub use self::image::RowImage;
 
 use super::cell::{Cell, CellFault};
 use super::layout::check;
@@ -55,17 +58,30 @@ impl RowDecoder {
         self.cells.len()
     }
 
-    /// Decodes one row image and takes it off the front of `image`: one value per column of the shape, in its order.
-    /// `columns_present` is the event's bitmap, least significant bit first; texts and blobs that it leaves out
-    /// become [`TypeOptions::unavailable_value`].
+    /// Decodes one row image and takes it off the front of `image`. `columns_present` is the event's bitmap, least significant bit first.
     ///
     /// # Errors
-    /// When the image is cut off, a value is impossible, or a column is left out that cannot be.
-    pub fn decode(&self, columns_present: &[u8], image: &mut Bytes) -> Result<Vec<Value>, RowError> {
+    /// When the image is cut off or a value is impossible.
+    pub fn decode(&self, columns_present: &[u8], image: &mut Bytes) -> Result<RowImage, RowError> {
         let reader = Reader::new(image);
-        let (values, length) = self.decode_from(reader, columns_present, image, None)?;
+        let (row, length) = self.decode_from(reader, columns_present, image, None)?;
         drop(image.split_to(length));
-        Ok(values)
+        Ok(row)
+    }
+
+    /// Decodes the image after an update, with what it lacks from the one before, and takes it off the front of `image`.
+    ///
+    /// # Errors
+    /// As [`RowDecoder::decode`].
+    pub fn decode_after(
+        &self,
+        columns_present: &[u8],
+        image: &mut Bytes,
+        before: &RowImage,
+    ) -> Result<RowImage, RowError> {
+        let mut after = self.decode(columns_present, image)?;
+        after.complete(before);
+        Ok(after)
     }
 
     /// Passes over one image.
@@ -86,7 +102,7 @@ impl RowDecoder {
         Ok(())
     }
 
-    /// Decodes the image after an update in which JSON documents may stand as changes of those before.
+    /// The same where JSON documents may stand as changes of those before.
     ///
     /// # Errors
     /// As [`RowDecoder::decode`]; and when the document before a change is not known.
@@ -94,8 +110,8 @@ impl RowDecoder {
         &self,
         columns_present: &[u8],
         image: &mut Bytes,
-        before: &[Value],
-    ) -> Result<Vec<Value>, RowError> {
+        before: &RowImage,
+    ) -> Result<RowImage, RowError> {
         const PARTIAL_JSON: usize = 1;
         let mut reader = Reader::new(image);
         let options = reader.length_encoded().map_err(|error| self.cut_off("(options)", error))?;
@@ -105,25 +121,27 @@ impl RowDecoder {
         } else {
             reader.take(documents.div_ceil(8)).map_err(|error| self.cut_off("(changed documents)", error))?
         };
-        let (values, length) = self.decode_from(reader, columns_present, image, Some((changed, before)))?;
+        let (mut after, length) =
+            self.decode_from(reader, columns_present, image, Some((changed, before)))?;
         drop(image.split_to(length));
-        Ok(values)
+        after.complete(before);
+        Ok(after)
     }
 
-    /// The values, and where the image ends.
+    /// The row, and where the image ends.
     #[inline]
     fn decode_from(
         &self,
         mut reader: Reader<'_>,
         columns_present: &[u8],
         image: &Bytes,
-        partial: Option<(&[u8], &[Value])>,
-    ) -> Result<(Vec<Value>, usize), RowError> {
+        partial: Option<(&[u8], &RowImage)>,
+    ) -> Result<(RowImage, usize), RowError> {
         let count = self.count_present(columns_present)?;
         let complete = count == self.cells.len();
         let mut documents = 0;
         let nulls = reader.take(count.div_ceil(8)).map_err(|error| self.cut_off("(nulls)", error))?;
-        let mut values = Vec::with_capacity(self.cells.len());
+        let mut row = RowImage::from(Vec::with_capacity(self.cells.len()));
         let mut place = 0;
         for (index, cell) in self.cells.iter().enumerate() {
             let mut is_change = false;
@@ -135,15 +153,16 @@ impl RowDecoder {
                 place += 1;
                 match partial {
                     _ if is_set(nulls, place - 1) => Ok(cell.null()),
-                    Some((_, before)) if is_change => cell.changed(&mut reader, before.get(index)),
+                    Some((_, before)) if is_change => cell.changed(&mut reader, before.held(index)),
                     _ => cell.read(&mut reader, image),
                 }
             } else {
-                cell.absent()
+                row.absent.push(index);
+                Ok(cell.absent())
             };
-            values.push(value.map_err(|fault| self.fault(cell, fault))?);
+            row.values.push(value.map_err(|fault| self.fault(cell, fault))?);
         }
-        Ok((values, reader.position()))
+        Ok((row, reader.position()))
     }
 
     /// How many of the columns are in the images that this bitmap goes with.

@@ -4,19 +4,21 @@
 //! whole, and that a broken frame ends the connection and not the task. Invariant: an event is handed on once, whole and in
 //! order, or the stream ends with an error.
 
-use std::panic::AssertUnwindSafe;
+mod source;
 
 use api::{Bytes, Error, Result, Text};
 use flate2::Crc;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use mysql_async::binlog::events::{Event as LibraryEvent, GtidEvent};
-use mysql_async::{BinlogStream, BinlogStreamRequest};
+use mysql_async::{BinlogStreamRequest, Conn};
 
+use self::source::Source;
 use super::event::{Event, MySqlGtid, RawEvent};
 use crate::mysql::config::MySqlConfig;
 use crate::mysql::gtid::{GtidSet, MySqlGtids};
 use crate::mysql::position::Position;
-use crate::mysql::server::{self, ServerInfo, sorted};
+use crate::mysql::server::{self, ServerInfo, Session, sorted};
+use crate::mysql::wire::AnnotatedDump;
 
 const ROTATE: u8 = 4;
 const FORMAT_DESCRIPTION: u8 = 15;
@@ -33,7 +35,7 @@ pub struct Read {
 
 /// A running dump.
 pub struct Dump {
-    stream: BinlogStream,
+    source: Source,
     /// What is still to come of a compressed transaction, and the position after it.
     payload: Option<(u64, u32)>,
     /// Events that end here or before are left out: a file read from its start.
@@ -47,43 +49,26 @@ impl std::fmt::Debug for Dump {
 }
 
 impl Dump {
-    /// Asks for everything from a position on.
+    /// Asks for everything from a position on. `annotated` when MariaDB's statements of rows are wanted, which it sends to who asks for them
+    /// only.
     ///
     /// # Errors
     /// As [`server::connect`]; what the server has against the position comes with the first event.
-    pub async fn open(config: &MySqlConfig, server: &ServerInfo, position: &Position) -> Result<Self> {
-        let mut conn = server::connect(config).await?;
-        let heartbeat_ns = config.keep_alive_interval.as_nanos() / 4;
-        server::execute(&mut conn, &format!("SET @master_heartbeat_period = {heartbeat_ns}")).await?;
-        let own_uuid = replica_uuid(config);
-        server::execute(&mut conn, &format!("SET @slave_uuid = '{own_uuid}', @replica_uuid = '{own_uuid}'"))
-            .await?;
-        if server.mariadb {
-            server::execute(&mut conn, "SET @mariadb_slave_capability = 4").await?;
-        }
-        let hostname = host_name(config);
-        let mut request = BinlogStreamRequest::new(config.server_id).with_hostname(hostname.as_bytes());
-        let by_gtids = by_gtids(position);
-        let mut start_at = 0;
-        match &position.gtids {
-            Some(GtidSet::MySql(set)) if by_gtids => {
-                request = request.with_gtid().with_gtid_set(set.to_sids())
-            }
-            Some(GtidSet::MariaDb(set)) if by_gtids => {
-                let statement = format!("SET @slave_connect_state = '{set}', @slave_gtid_strict_mode = 1");
-                server::execute(&mut conn, &statement).await?;
-            }
-            _ => {
-                // The command has 32 bits for the position: beyond them the file is read from its start.
-                let reachable = u32::try_from(position.pos).is_ok();
-                start_at = if reachable { 0 } else { position.pos };
-                let pos = if reachable { position.pos } else { 4 };
-                request = request.with_filename(position.file.as_bytes()).with_pos(pos);
-            }
-        }
-        let stream = conn.get_binlog_stream(request).await;
-        let stream = stream.map_err(|error| sorted(error).context("asking for the binlog"))?;
-        Ok(Self { stream, payload: None, start_at })
+    pub async fn open(
+        config: &MySqlConfig,
+        server: &ServerInfo,
+        position: &Position,
+        annotated: bool,
+    ) -> Result<Self> {
+        // The command has 32 bits for the position: beyond them the file is read from its start.
+        let reachable = by_gtids(position) || u32::try_from(position.pos).is_ok();
+        let start_at = if reachable { 0 } else { position.pos };
+        let source = if annotated && server.mariadb {
+            open_annotated(config, server, position).await?
+        } else {
+            open_by_library(config, server, position).await?
+        };
+        Ok(Self { source, payload: None, start_at })
     }
 
     /// The byte that the caller's position must begin with: the file's start when it is read from there.
@@ -114,13 +99,9 @@ impl Dump {
     /// `Retriable` when the connection ends or a frame is broken, `Fatal` when the server refuses the position or an event
     /// makes no sense.
     pub async fn next(&mut self) -> Result<Read> {
-        // The library panics on a frame that ends too early.
-        let next = AssertUnwindSafe(self.stream.next()).catch_unwind().await;
-        match next {
-            Err(_) => Err(Error::retriable("the server sent a binlog event that is cut off")),
-            Ok(None) => Err(Error::retriable("the server ended the binlog dump")),
-            Ok(Some(Err(error))) => Err(sorted(error).context("reading the binlog")),
-            Ok(Some(Ok(event))) => self.take(&event),
+        match self.source.next().await? {
+            None => Err(Error::retriable("the server ended the binlog dump")),
+            Some(event) => self.take(&event),
         }
     }
 
@@ -158,10 +139,70 @@ impl Dump {
 
     /// Ends the dump.
     pub async fn close(self) {
-        if let Err(error) = self.stream.close().await {
-            tracing::debug!(%error, "closing the binlog dump");
+        self.source.close().await;
+    }
+}
+
+async fn open_by_library(config: &MySqlConfig, server: &ServerInfo, position: &Position) -> Result<Source> {
+    let mut conn: Conn = server::connect(config).await?;
+    introduce(&mut conn, config, server, position).await?;
+    let hostname = host_name(config);
+    let mut request = BinlogStreamRequest::new(config.server_id).with_hostname(hostname.as_bytes());
+    match &position.gtids {
+        Some(GtidSet::MySql(set)) if by_gtids(position) => {
+            request = request.with_gtid().with_gtid_set(set.to_sids());
+        }
+        Some(GtidSet::MariaDb(_)) => {}
+        _ => {
+            request =
+                request.with_filename(position.file.as_bytes()).with_pos(u64::from(first_byte(position)));
         }
     }
+    let stream = conn.get_binlog_stream(request).await;
+    Ok(Source::Library(Box::new(stream.map_err(|error| sorted(error).context("asking for the binlog"))?)))
+}
+
+async fn open_annotated(config: &MySqlConfig, server: &ServerInfo, position: &Position) -> Result<Source> {
+    let mut connection = server::connect_to_read(config).await?;
+    introduce(&mut connection, config, server, position).await?;
+    let dump = AnnotatedDump {
+        server_id: config.server_id,
+        host_name: &host_name(config),
+        file: if by_gtids(position) { "" } else { &position.file },
+        pos: if by_gtids(position) { FILE_START } else { first_byte(position) },
+    };
+    let packets = connection.dump_annotated(&dump).await;
+    Ok(Source::of_packets(packets.map_err(|error| sorted(error).context("asking for the binlog"))?))
+}
+
+/// Tells the server who asks, and on MariaDB from which GTIDs on.
+async fn introduce<S: Session>(
+    session: &mut S,
+    config: &MySqlConfig,
+    server: &ServerInfo,
+    position: &Position,
+) -> Result<()> {
+    let heartbeat_ns = config.keep_alive_interval.as_nanos() / 4;
+    server::execute(session, &format!("SET @master_heartbeat_period = {heartbeat_ns}")).await?;
+    let own_uuid = replica_uuid(config);
+    server::execute(session, &format!("SET @slave_uuid = '{own_uuid}', @replica_uuid = '{own_uuid}'"))
+        .await?;
+    if server.mariadb {
+        server::execute(session, "SET @mariadb_slave_capability = 4").await?;
+    }
+    if let Some(GtidSet::MariaDb(set)) = &position.gtids {
+        let statement = format!("SET @slave_connect_state = '{set}', @slave_gtid_strict_mode = 1");
+        server::execute(session, &statement).await?;
+    }
+    Ok(())
+}
+
+/// Where a file begins.
+const FILE_START: u32 = 4;
+
+/// The first byte to ask for: that of the position, or the file's when the command has no room for it.
+fn first_byte(position: &Position) -> u32 {
+    u32::try_from(position.pos).unwrap_or(FILE_START)
 }
 
 /// Whether a dump from this position is asked for by GTIDs. The library's request cannot carry tags.

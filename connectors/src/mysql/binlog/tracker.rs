@@ -47,6 +47,8 @@ pub struct Tracker {
     /// Whether the transaction is one statement, which also ends it (MariaDB).
     standalone: bool,
     events: u64,
+    /// The events before this one that only come if they are asked for.
+    annotations: u64,
     rows: u64,
     /// What is still to be left out.
     skip: Skip,
@@ -70,6 +72,7 @@ impl Tracker {
             in_transaction: false,
             standalone: false,
             events: 0,
+            annotations: 0,
             rows: 0,
             skip: position.skip.clone(),
             restart: Position { skip: Skip::default(), ..position },
@@ -150,13 +153,18 @@ impl Tracker {
         self.thread = thread;
         self.in_transaction = true;
         self.standalone = false;
-        self.events = 0;
+        (self.events, self.annotations) = (0, 0);
         (self.restart.file, self.restart.pos) = (self.file.clone(), self.start);
         if self.gtid.is_none() && self.skip.gtid.is_some() {
             // Started by file and byte, behind the event that tells the GTID.
             self.gtid = self.skip.gtid.clone();
             self.pending = self.gtid.as_deref().and_then(Pending::of_mysql);
         }
+    }
+
+    /// What was announced as one statement is a transaction: the statement brings rows.
+    pub const fn has_rows(&mut self) {
+        self.standalone = false;
     }
 
     /// The transaction, or a statement outside of one, ends with the current event.
@@ -179,7 +187,7 @@ impl Tracker {
             }
             _ => {}
         }
-        (self.in_transaction, self.events, self.rows) = (false, 0, 0);
+        (self.in_transaction, self.events, self.annotations, self.rows) = (false, 0, 0, 0);
         (self.gtid, self.commit_us, self.thread) = (None, None, None);
     }
 
@@ -189,6 +197,20 @@ impl Tracker {
             self.events += 1;
             self.rows = 0;
         }
+    }
+
+    /// The same for one that only comes if it is asked for. It is not counted, so that a restart may ask otherwise.
+    pub const fn leave_annotation(&mut self) {
+        if self.in_transaction {
+            self.annotations += 1;
+            self.rows = 0;
+        }
+    }
+
+    /// The events before this one, as what is to be left out counts them: Debezium, whose offsets have no GTID of the transaction, counts
+    /// all that it was sent.
+    const fn counted_events(&self) -> u64 {
+        if self.skip.gtid.is_none() { self.events + self.annotations } else { self.events }
     }
 
     /// An event that was held back comes: it counts as one of the current transaction.
@@ -215,8 +237,8 @@ impl Tracker {
     #[must_use]
     pub fn rows_to_skip(&self) -> u64 {
         match () {
-            () if self.skip.is_none() || !self.applies() || self.events > self.skip.events => 0,
-            () if self.events < self.skip.events => u64::MAX,
+            () if self.skip.is_none() || !self.applies() || self.counted_events() > self.skip.events => 0,
+            () if self.counted_events() < self.skip.events => u64::MAX,
             () => self.skip.rows,
         }
     }
@@ -234,7 +256,8 @@ impl Tracker {
         if self.in_transaction {
             let done = Skip { events: self.events, rows: self.rows, gtid: self.gtid.clone() };
             // A restart within what is still being left out leaves out the same again.
-            let behind = self.applies() && (done.events, done.rows) < (self.skip.events, self.skip.rows);
+            let done_of_these = (self.counted_events(), self.rows);
+            let behind = self.applies() && done_of_these < (self.skip.events, self.skip.rows);
             position.skip = if behind { self.skip.clone() } else { done };
         } else {
             position.skip = self.skip.clone();

@@ -26,6 +26,16 @@ config_enum! {
 }
 
 config_enum! {
+    /// What records say of columns that the server left out of a row.
+    pub enum UnavailableHandling {
+        /// A placeholder stands for texts, blobs and JSON; another column ends the task.
+        Fail = "fail",
+        /// They are null, or the placeholder, and headers name them.
+        Header = "header",
+    }
+}
+
+config_enum! {
     /// How names are changed for Avro, which allows letters, digits and underscores only.
     pub enum NameAdjustment {
         /// Names stay as they are.
@@ -53,10 +63,15 @@ config! {
         /// The last part of the name of the transaction topic; the prefix comes before it.
         transaction_topic: String = default("topic.transaction", "transaction").importance(Low).check(matches(r"[a-zA-Z0-9._\-]+")).group("Events");
         /// Whether the source block holds the statement that made the change; needs `binlog_rows_query_log_events=ON` on the
-        /// server. Not for MariaDB.
+        /// server (MariaDB: `binlog_annotate_row_events`, its default).
         query: bool = default("include.query", false).group("Events");
         /// Whether an update that changes no captured column is left out.
         skip_unchanged: bool = default("skip.messages.without.change", false).group("Events");
+        /// What records say of columns that the server left out of a row (`binlog_row_image`): `fail` puts
+        /// `unavailable.value.placeholder` into texts, blobs and JSON and ends the task at any other column; `header` makes every column
+        /// but the key's optional, without a default, has null in them (the placeholder in texts, blobs and JSON), and the headers
+        /// `__debezium.unavailable.before` and `.after` list the fields concerned. A server with `binlog_row_image=MINIMAL` needs it.
+        unavailable: UnavailableHandling = default("unavailable.column.handling.mode", UnavailableHandling::Fail).group("Events");
         /// Whether records carry the headers `__debezium.context.connectorLogicalName`, `.taskId`, `.connectorName` and `.runId`.
         context_headers: bool = default("extended.headers.enabled", true).importance(Low).group("Events");
         /// How names of schemas are changed for Avro.
@@ -201,20 +216,6 @@ impl Events {
             excludes: compiled("gtid.source.excludes", &config.gtid_excludes),
         };
         errors.into_result(Self { config, masks, propagated, origins })
-    }
-}
-
-impl Events {
-    /// What MariaDB's binlog cannot be asked for with the client library that we have.
-    ///
-    /// # Errors
-    /// Names the option.
-    pub fn check_mariadb(&self) -> Result<(), ConfigError> {
-        if !self.config.query {
-            return Ok(());
-        }
-        let reason = "MariaDB sends the statements of rows only to readers that ask for them in a way that is not supported yet";
-        Err(ConfigError::invalid("include.query", true, reason))
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use api::{FlatMap, Result, SchemaAndValue, SourceOffset, Text, Value};
 
 use super::transaction::Transaction;
+use super::unavailable::{OwnHeaders, Shown};
 use super::{Row, RowSink};
+use crate::mysql::binlog::row::RowImage;
 
 /// What a record of an update that changes the key says of the other key.
 const NEW_KEY: Text = Text::from_static("__debezium.newkey");
@@ -31,11 +33,11 @@ impl Changes<'_> {
     /// A row that was inserted.
     ///
     /// # Errors
-    /// `BadRecord` when the row has another number of columns than its table.
-    pub fn create(&mut self, row: Vec<Value>, number: i32) -> Result<()> {
+    /// When the image lacks a column that cannot be done without; `BadRecord` when it has another number of columns than its table.
+    pub fn create(&mut self, row: RowImage, number: i32) -> Result<()> {
         let key = self.rows.table.key_of(&row)?;
-        let after = self.rows.table.row_struct(row)?;
-        let row = self.row("c", (key, None), [Value::Null, after], number);
+        let after = self.rows.table.shown(row)?;
+        let row = self.row("c", (key, None), [Shown::NONE, after], number);
         self.rows.push(row?, self.offset(number, 1))
     }
 
@@ -43,15 +45,15 @@ impl Changes<'_> {
     ///
     /// # Errors
     /// As [`Changes::create`].
-    pub fn update(&mut self, before: Vec<Value>, after: Vec<Value>, number: i32) -> Result<()> {
+    pub fn update(&mut self, before: RowImage, after: RowImage, number: i32) -> Result<()> {
         let table = self.rows.table;
-        let same_key = table.same_key(&before, &after);
+        let same_key = table.same_key(&before, &after)?;
         let (old_key, new_key) = if same_key {
             (SchemaAndValue::NULL, table.key_of(&after)?)
         } else {
             (table.key_of(&before)?, table.key_of(&after)?)
         };
-        let (old_row, new_row) = (table.row_struct(before)?, table.row_struct(after)?);
+        let (old_row, new_row) = (table.shown(before)?, table.shown(after)?);
         if table.skip_unchanged && old_row == new_row {
             return Ok(());
         }
@@ -61,12 +63,13 @@ impl Changes<'_> {
         }
         let earlier = self.offset(number, 0);
         let to_new = Some((NEW_KEY, new_key.clone()));
-        let row = self.row("d", (old_key.clone(), to_new.clone()), [old_row, Value::Null], number)?;
+        let row = self.row("d", (old_key.clone(), to_new.clone()), [old_row, Shown::NONE], number)?;
         self.rows.push(row, earlier.clone())?;
         if table.tombstones {
-            self.rows.push_record(old_key.clone(), SchemaAndValue::NULL, to_new, earlier);
+            let headers = to_new.into_iter().collect();
+            self.rows.push_record(old_key.clone(), SchemaAndValue::NULL, headers, earlier);
         }
-        let row = self.row("c", (new_key, Some((OLD_KEY, old_key))), [Value::Null, new_row], number)?;
+        let row = self.row("c", (new_key, Some((OLD_KEY, old_key))), [Shown::NONE, new_row], number)?;
         self.rows.push(row, self.offset(number, 1))
     }
 
@@ -74,16 +77,16 @@ impl Changes<'_> {
     ///
     /// # Errors
     /// As [`Changes::create`].
-    pub fn delete(&mut self, row: Vec<Value>, number: i32) -> Result<()> {
+    pub fn delete(&mut self, row: RowImage, number: i32) -> Result<()> {
         let table = self.rows.table;
         let key = table.key_of(&row)?;
-        let before = table.row_struct(row)?;
+        let before = table.shown(row)?;
         let earlier = table.tombstones.then(|| self.offset(number, 0));
-        let row = self.row("d", (key.clone(), None), [before, Value::Null], number)?;
+        let row = self.row("d", (key.clone(), None), [before, Shown::NONE], number)?;
         let done = self.offset(number, 1);
         let Some(earlier) = earlier else { return self.rows.push(row, done) };
         self.rows.push(row, earlier)?;
-        self.rows.push_record(key, SchemaAndValue::NULL, None, done);
+        self.rows.push_record(key, SchemaAndValue::NULL, OwnHeaders::new(), done);
         Ok(())
     }
 
@@ -91,10 +94,10 @@ impl Changes<'_> {
     pub fn packed(&mut self, (key, value): (SchemaAndValue, SchemaAndValue), number: i32, is_deleted: bool) {
         let done = self.offset(number, 1);
         if is_deleted && self.rows.table.tombstones {
-            self.rows.push_record(key.clone(), value, None, self.offset(number, 0));
-            return self.rows.push_record(key, SchemaAndValue::NULL, None, done);
+            self.rows.push_record(key.clone(), value, OwnHeaders::new(), self.offset(number, 0));
+            return self.rows.push_record(key, SchemaAndValue::NULL, OwnHeaders::new(), done);
         }
-        self.rows.push_record(key, value, None, done);
+        self.rows.push_record(key, value, OwnHeaders::new(), done);
     }
 
     /// The table was emptied.
@@ -102,7 +105,7 @@ impl Changes<'_> {
     /// # Errors
     /// As [`Changes::create`].
     pub fn truncate(&mut self, offset: SourceOffset) -> Result<()> {
-        let row = self.row("t", (SchemaAndValue::NULL, None), [Value::Null, Value::Null], 0)?;
+        let row = self.row("t", (SchemaAndValue::NULL, None), [Shown::NONE, Shown::NONE], 0)?;
         self.rows.push(row, offset)
     }
 
@@ -110,14 +113,14 @@ impl Changes<'_> {
         &mut self,
         op: &'static str,
         (key, header): (SchemaAndValue, Option<(Text, SchemaAndValue)>),
-        images: [Value; 2],
+        images: [Shown; 2],
         number: i32,
     ) -> Result<Row> {
         let transaction = match &mut self.transaction {
             Some(transaction) => transaction.next(&self.rows.table.name)?,
             None => Value::Null,
         };
-        Ok(Row { op, key, images, number, transaction, header })
+        Ok(Row { op, key, images, number, transaction, headers: header.into_iter().collect() })
     }
 
     /// The offset at a row (`done` 0) or behind it (1).

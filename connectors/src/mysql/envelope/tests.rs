@@ -6,7 +6,7 @@ use api::configs::Props;
 use api::{FlatMap, SourceRecord, Value};
 
 use super::*;
-use crate::mysql::shape::{ColumnShape, SqlType, TableId};
+use crate::mysql::shape::{ColumnDefault, ColumnShape, SqlType, TableId};
 
 fn config(extra: &[(&str, &str)]) -> (MySqlConfig, Filter) {
     let base = [
@@ -47,8 +47,8 @@ fn records(extra: &[(&str, &str)], act: impl FnOnce(&mut Changes<'_>)) -> Vec<So
     out
 }
 
-fn row(id: i32, note: &str) -> Vec<Value> {
-    vec![Value::Int32(id), Value::from(note)]
+fn row(id: i32, note: &str) -> RowImage {
+    vec![Value::Int32(id), Value::from(note)].into()
 }
 
 fn op(record: &SourceRecord) -> Option<&str> {
@@ -150,4 +150,88 @@ fn masks_act_on_rows_and_not_on_keys() {
     assert_eq!(after.get("note"), Some(&Value::from("***")));
     assert_eq!(after.schema().field("note").unwrap().1.schema.parameter("masked"), Some("true"));
     assert_eq!(out[0].record.key.value.as_struct().unwrap().values(), [Value::from("secret")]);
+}
+
+fn lacking(row: RowImage, absent: &[usize]) -> RowImage {
+    RowImage { absent: absent.to_vec(), ..row }
+}
+
+const HEADERS: (&str, &str) = ("unavailable.column.handling.mode", "header");
+
+#[test]
+fn in_the_rows_of_a_connector_with_headers_all_but_the_key_may_be_null_and_nothing_has_a_default() {
+    let mut shape = shape();
+    let count = ColumnShape { optional: false, ..ColumnShape::new("count", SqlType::Int) };
+    shape.columns.push(ColumnShape { default: ColumnDefault::Literal("5".into()), ..count });
+    let schema = |extra: &[(&str, &str)], index| {
+        let (config, _) = config(extra);
+        let said = extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let events = Arc::new(Events::load(&said.collect()).unwrap());
+        let schema = Envelopes::new(&config, &events, Flavour::MySql).column_schema(&shape, index);
+        (schema.is_optional(), schema.default_value().cloned())
+    };
+    assert_eq!(
+        [0, 1, 2].map(|index| schema(&[], index)),
+        [(false, None), (true, None), (false, Some(Value::Int32(5)))]
+    );
+    assert_eq!([0, 1, 2].map(|index| schema(&[HEADERS], index)), [(false, None), (true, None), (true, None)]);
+    let keyed = [HEADERS, ("message.key.columns", ".*:count")];
+    assert_eq!([0, 2].map(|index| schema(&keyed, index)), [(true, None), (false, Some(Value::Int32(5)))]);
+}
+
+#[test]
+fn headers_name_the_captured_fields_that_an_image_lacks() {
+    let update = |extra: &[(&str, &str)]| {
+        let extra = [&[HEADERS], extra].concat();
+        let out = records(&extra, |sink| sink.update(lacking(row(1, "?"), &[1]), row(1, "x"), 0).unwrap());
+        let headers = out[0].record.headers.clone();
+        let value = |name| headers.last(name).map(|header| header.value.value.clone());
+        (value("__debezium.unavailable.before"), value("__debezium.unavailable.after"))
+    };
+    assert_eq!(update(&[]), (Some(Value::Array(vec!["note".into()])), None));
+    assert_eq!(update(&[("column.exclude.list", "sho p.orders.note")]), (None, None));
+    let out = records(&[], |sink| sink.create(lacking(row(1, "?"), &[1]), 0).unwrap());
+    assert!(out[0].record.headers.last("__debezium.unavailable.after").is_none());
+}
+
+#[test]
+fn what_stands_for_an_unknown_value_is_not_masked() {
+    let extra = [HEADERS, ("column.truncate.to.1.chars", "sho p.orders.note")];
+    let out = records(&extra, |sink| {
+        sink.update(lacking(row(1, "placeholder"), &[1]), row(1, "secret"), 0).unwrap()
+    });
+    let note = |image| {
+        let value = out[0].record.value.value.as_struct().unwrap();
+        value.get(image).and_then(Value::as_struct).unwrap().get("note").cloned().unwrap()
+    };
+    assert_eq!((note("before"), note("after")), (Value::from("placeholder"), Value::from("s")));
+}
+
+#[test]
+fn what_is_not_known_is_no_proof_that_nothing_changed() {
+    let extra = [HEADERS, ("skip.messages.without.change", "true"), ("column.include.list", ".*")];
+    let null = || RowImage::from(vec![Value::Int32(1), Value::Null]);
+    let count = |before: RowImage, after: RowImage| {
+        records(&extra, |sink| sink.update(before, after, 0).unwrap()).len()
+    };
+    assert_eq!(count(null(), null()), 0);
+    assert_eq!(count(lacking(null(), &[1]), null()), 1);
+    // What neither has the update has not touched.
+    assert_eq!(count(lacking(null(), &[1]), lacking(null(), &[1])), 0);
+}
+
+#[test]
+fn an_image_without_the_key_is_an_error() {
+    let lost = || lacking(row(1, "x"), &[0]);
+    for act in [
+        (|sink, lost| sink.create(lost, 0)) as fn(&mut Changes<'_>, RowImage) -> Result<()>,
+        |sink, lost| sink.delete(lost, 0),
+        |sink, lost| sink.update(lost, row(1, "y"), 0),
+    ] {
+        let out = records(&[HEADERS], |sink| {
+            let error = act(sink, lost()).unwrap_err().to_string();
+            assert!(error.contains("the key of sho p.orders needs column id"), "{error}");
+        });
+        assert!(out.is_empty());
+    }
 }

@@ -1,106 +1,22 @@
-//! What is shown of packed rows is what decoding makes of them: for every type that can be shown, with NULLs, escapes, bytes that are no
-//! text and dates that are none, written as JSON with and without schemas.
+//! What the tests of packed rows ask of both kinds: that what is shown of a row is written down as what decoding makes of it.
 
 use api::configs::Props;
-use api::{Bytes, Converter, PluginKind, SourceRecord};
+use api::{Converter, PluginKind, SchemaAndValue, SourceRecord};
 
-use super::*;
-use crate::mysql::binlog::row::RowDecoder;
-use crate::mysql::binlog::table_map::{MapColumn, RowMetadata, TableMap, column_type as t};
-use crate::mysql::config::MySqlConfig;
-use crate::mysql::config::events::{Events, FailureHandling};
-use crate::mysql::ddl::{Catalog, Statement};
-use crate::mysql::envelope::{Envelopes, Flavour, Frames, Moment, Origin, SourceBlock};
-use crate::mysql::row_event::{CapturedTable, EventPlace, RowEvent};
-use crate::mysql::shape::TableId;
-use crate::mysql::types::TypeOptions;
-
-/// How many bytes a cell takes, or how many say so.
-#[derive(Clone, Copy)]
-enum Size {
-    Fixed(usize),
-    Counted(usize),
-}
-
-/// Each column: its SQL, its layout in the binlog, its bytes.
-const COLUMNS: &[(&str, u8, u16, Size)] = &[
-    ("id BIGINT", t::LONGLONG, 0, Size::Fixed(8)),
-    ("a TINYINT", t::TINY, 0, Size::Fixed(1)),
-    ("b SMALLINT UNSIGNED", t::SHORT, 0, Size::Fixed(2)),
-    ("c MEDIUMINT", t::INT24, 0, Size::Fixed(3)),
-    ("d INT UNSIGNED", t::LONG, 0, Size::Fixed(4)),
-    ("e BIGINT UNSIGNED", t::LONGLONG, 0, Size::Fixed(8)),
-    ("f FLOAT", t::FLOAT, 4, Size::Fixed(4)),
-    ("g DOUBLE", t::DOUBLE, 8, Size::Fixed(8)),
-    ("h DECIMAL(10,2)", t::NEWDECIMAL, 10 << 8 | 2, Size::Fixed(5)),
-    ("i DECIMAL(30,10)", t::NEWDECIMAL, 30 << 8 | 10, Size::Fixed(14)),
-    ("j BIT(1)", t::BIT, 1, Size::Fixed(1)),
-    ("k BIT(12)", t::BIT, 1 << 8 | 4, Size::Fixed(2)),
-    ("l YEAR", t::YEAR, 0, Size::Fixed(1)),
-    ("m DATE", t::DATE, 0, Size::Fixed(3)),
-    ("n TIME(3)", t::TIME2, 3, Size::Fixed(5)),
-    ("o DATETIME(6) NOT NULL", t::DATETIME2, 6, Size::Fixed(8)),
-    ("p TIMESTAMP(2) NULL", t::TIMESTAMP2, 2, Size::Fixed(5)),
-    ("q VARCHAR(300)", t::VARCHAR, 1200, Size::Counted(2)),
-    ("r CHAR(5) CHARACTER SET latin1", t::STRING, 5, Size::Counted(1)),
-    ("s BINARY(4)", t::STRING, 4, Size::Counted(1)),
-    ("u VARBINARY(9) NOT NULL", t::VARCHAR, 9, Size::Counted(1)),
-    ("v BLOB", t::BLOB, 2, Size::Counted(2)),
-    ("w TEXT", t::BLOB, 2, Size::Counted(2)),
-    ("x BOOLEAN NOT NULL DEFAULT 1", t::TINY, 0, Size::Fixed(1)),
-    ("y VARCHAR(20) CHARACTER SET utf16", t::VARCHAR, 80, Size::Counted(1)),
+/// Options under which values are written in other ways.
+pub(crate) const SETTINGS: [&[(&str, &str)]; 4] = [
+    &[],
+    &[
+        ("decimal.handling.mode", "string"),
+        ("time.precision.mode", "connect"),
+        ("binary.handling.mode", "hex"),
+    ],
+    &[("decimal.handling.mode", "double"), ("bigint.unsigned.handling.mode", "precise")],
+    &[("time.precision.mode", "isostring"), ("binary.handling.mode", "base64")],
 ];
 
-/// Numbers that look random and are the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: u64) -> usize {
-        usize::try_from(self.next() % limit).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        const PICKED: &[u8] = b"aZ09 \"\\\n\t\0\x7f\xc3\xa4\xf0\x80";
-        if self.below(3) == 0 { self.next().to_le_bytes()[0] } else { PICKED[self.below(15)] }
-    }
-
-    fn image(&mut self, key: Option<&[u8]>) -> Vec<u8> {
-        let mut image = vec![0; COLUMNS.len().div_ceil(8)];
-        for (index, (_, _, _, size)) in COLUMNS.iter().enumerate() {
-            match (index, key) {
-                (0, Some(key)) => image.extend_from_slice(key),
-                (1.., _) if self.below(5) == 0 => image[index / 8] |= 1 << (index % 8),
-                _ => match size {
-                    Size::Fixed(bytes) => image.extend((0..*bytes).map(|_| self.byte())),
-                    Size::Counted(prefix) => {
-                        let length = self.below(if *prefix == 1 { 5 } else { 40 });
-                        image.extend_from_slice(&length.to_le_bytes()[..*prefix]);
-                        let text = ["Zürich", "\u{1F600}x", "plain text", "\"q\"\\", "\u{1}\u{1f}"];
-                        match self.below(4) {
-                            0 if *prefix == 2 => {
-                                let text = text[self.below(5)].as_bytes();
-                                let at = image.len() - 2;
-                                image[at..].copy_from_slice(&text.len().to_le_bytes()[..2]);
-                                image.extend_from_slice(text);
-                            }
-                            _ => image.extend((0..length).map(|_| self.byte())),
-                        }
-                    }
-                },
-            }
-        }
-        image
-    }
-}
-
-fn props(said: &[(&str, &str)]) -> Props {
+/// The options of a connector.
+pub(crate) fn props(said: &[(&str, &str)]) -> Props {
     let connection = [
         ("database.hostname", "h"),
         ("database.user", "u"),
@@ -108,73 +24,6 @@ fn props(said: &[(&str, &str)]) -> Props {
         ("topic.prefix", "p"),
     ];
     connection.iter().chain(said).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-/// The rows of an event of one kind, with these settings.
-fn rows(kind: RowsKind, said: &[(&str, &str)], chance: &mut Chance) -> EventRows {
-    let mut catalog = Catalog::new("utf8mb4", "8.4.3");
-    let definitions: Vec<_> = COLUMNS.iter().map(|(sql, ..)| *sql).collect();
-    let sql = format!("CREATE TABLE t ({}, PRIMARY KEY (id))", definitions.join(", "));
-    catalog.apply(&Statement { sql: &sql, database: "db", sql_mode: 0 });
-    let shape = catalog.tables().next().unwrap();
-    let column = |(_, column_type, meta, _): &(&str, u8, u16, Size)| MapColumn {
-        column_type: *column_type,
-        meta: *meta,
-        nullable: true,
-    };
-    let map = TableMap {
-        table_id: 1,
-        flags: 0,
-        table: TableId::new("db", "t"),
-        columns: COLUMNS.iter().map(column).collect(),
-        metadata: RowMetadata::default(),
-    };
-    let (config, filter) = MySqlConfig::load(&props(said)).unwrap();
-    let options: TypeOptions = config.type_options();
-    let decoder = RowDecoder::prepare(&map, shape, &options).unwrap();
-    let events = Arc::new(Events::load(&props(said)).unwrap());
-    let envelopes = Envelopes::new(&config, &events, Flavour::MySql);
-    let records = envelopes.table(shape, &filter);
-    let table = Arc::new(CapturedTable { id: TableId::new("db", "t"), decoder, records });
-    let mut images = Vec::new();
-    for row in 0..40_u64 {
-        let key = row.to_le_bytes();
-        images.extend(chance.image(Some(&key)));
-        if kind == RowsKind::Update {
-            // Every fourth one changes its key.
-            images.extend(chance.image((row % 4 != 0).then_some(&key[..])));
-        }
-    }
-    let columns = Bytes::from(vec![0xff; COLUMNS.len().div_ceil(8)]);
-    let bitmaps = [&columns[..], &columns[..]];
-    let per_row = if kind == RowsKind::Update { &bitmaps[..] } else { &bitmaps[..1] };
-    let starts = table.decoder.find_images(per_row, &images).unwrap();
-    EventRows {
-        table,
-        kind,
-        columns: [columns.clone(), columns],
-        images: images.into(),
-        starts,
-        source: SourceBlock::new(envelopes.source_schema(), Flavour::MySql, &Origin::default()),
-        frames: Frames::new(Moment::now()),
-    }
-}
-
-fn decoded(rows: &EventRows) -> Vec<SourceRecord> {
-    let (mut frames, mut out) = (rows.frames.clone(), Vec::new());
-    let mut changes = Changes {
-        rows: RowSink {
-            table: &rows.table.records,
-            source: &rows.source,
-            frames: &mut frames,
-            out: &mut out,
-        },
-        shared: &Arc::new(FlatMap::new()),
-        events: 0,
-        transaction: None,
-    };
-    (0..rows.count()).for_each(|row| rows.decode(row, &mut changes).unwrap());
-    out
 }
 
 fn json(schemas: &str) -> Box<dyn Converter> {
@@ -195,64 +44,16 @@ fn written(converter: &mut dyn Converter, datum: &SchemaAndValue) -> String {
     String::from_utf8(out).unwrap()
 }
 
-#[test]
-fn what_is_shown_is_what_decoding_makes() {
-    let settings: [&[(&str, &str)]; 4] = [
-        &[],
-        &[
-            ("decimal.handling.mode", "string"),
-            ("time.precision.mode", "connect"),
-            ("binary.handling.mode", "hex"),
-        ],
-        &[("decimal.handling.mode", "double"), ("bigint.unsigned.handling.mode", "precise")],
-        &[("time.precision.mode", "isostring"), ("binary.handling.mode", "base64")],
-    ];
-    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-    for said in settings {
-        for kind in [RowsKind::Insert, RowsKind::Update, RowsKind::Delete] {
-            let rows = rows(kind, said, &mut chance);
-            let expected = decoded(&rows);
-            let (offset, place) = (Arc::new(FlatMap::new()), ("binlog.000001".into(), 4));
-            let place = EventPlace { offset, events: 0, place, failures: FailureHandling::Fail };
-            let mut event = RowEvent::new(rows, place).unwrap();
-            let mut shown = Vec::new();
-            while event.rows_left() > 0 {
-                event.take(7, &mut shown).unwrap();
-            }
-            assert_eq!(shown.len(), expected.len(), "{said:?} {kind:?}");
-            let packed = |record: &&SourceRecord| {
-                record.record.value.value.as_struct().is_some_and(|value| value.packed().is_some())
-            };
-            let packed = shown.iter().filter(packed).count();
-            assert_eq!(packed, if kind == RowsKind::Update { 30 } else { 40 }, "{kind:?}");
-            for schemas in ["false", "true"] {
-                let (mut one, mut other) = (json(schemas), json(schemas));
-                for (shown, expected) in shown.iter().zip(&expected) {
-                    for (shown, expected) in [
-                        (&shown.record.key, &expected.record.key),
-                        (&shown.record.value, &expected.record.value),
-                    ] {
-                        assert_eq!(written(&mut *one, shown), written(&mut *other, expected));
-                    }
-                }
-            }
-            // NaN is no equal of itself: what does not compare is compared by its text.
-            for (shown, expected) in shown.iter().zip(&expected) {
-                assert_eq!(format!("{shown:?}"), format!("{expected:?}"), "{said:?} {kind:?}");
+/// Compares the keys and values of records as JSON, with schemas and without.
+pub(crate) fn assert_written_alike(shown: &[SourceRecord], expected: &[SourceRecord]) {
+    assert_eq!(shown.len(), expected.len());
+    for schemas in ["false", "true"] {
+        let (mut one, mut other) = (json(schemas), json(schemas));
+        for (shown, expected) in shown.iter().zip(expected) {
+            let (shown, expected) = (&shown.record, &expected.record);
+            for (shown, expected) in [(&shown.key, &expected.key), (&shown.value, &expected.value)] {
+                assert_eq!(written(&mut *one, shown), written(&mut *other, expected));
             }
         }
-    }
-}
-
-#[test]
-fn rows_that_are_changed_on_their_way_do_not_stay_packed() {
-    let mut chance = Chance(7);
-    for said in [
-        &[("column.mask.with.3.chars", "db.t.q")][..],
-        &[("column.exclude.list", "db.t.c")],
-        &[("skip.messages.without.change", "true"), ("column.include.list", "db.t.*")],
-    ] {
-        let rows = Arc::new(rows(RowsKind::Insert, said, &mut chance));
-        assert!(PackedRows::of(&rows).unwrap().is_none(), "{said:?}");
     }
 }

@@ -192,7 +192,7 @@ impl Follower {
         self.xa.reconnect(position.server_uuid.is_none() || position.server_uuid == self.server.uuid);
         let place = elsewhere.unwrap_or(position);
         let position = Position { server_uuid: self.server.uuid.clone(), ..place };
-        let dump = Dump::open(&reader.config, &self.server, &position).await?;
+        let dump = Dump::open(&reader.config, &self.server, &position, reader.events.config.query).await?;
         self.tracker = Tracker::new(position);
         self.tables.clear();
         self.shared = None;
@@ -324,11 +324,8 @@ impl Follower {
         let held =
             self.xa.is_open() && matches!(event, Event::Rows(_) | Event::TableMap(_) | Event::RowsQuery(_));
         if held {
-            let wraps = raw.is_wrapper();
+            self.leave(&raw);
             self.xa.hold(Read { raw, event });
-            if !wraps {
-                self.tracker.leave();
-            }
             return Ok(());
         }
         match event {
@@ -361,10 +358,19 @@ impl Follower {
                 self.tolerate(reader, outcome)?;
             }
         }
-        if !raw.is_artificial() && !raw.is_wrapper() {
-            self.tracker.leave();
+        if !raw.is_artificial() {
+            self.leave(&raw);
         }
         Ok(())
+    }
+
+    /// An event is done with.
+    const fn leave(&mut self, raw: &RawEvent) {
+        if raw.is_annotation() {
+            self.tracker.leave_annotation();
+        } else if !raw.is_wrapper() {
+            self.tracker.leave();
+        }
     }
 
     /// Whether the start was reached, when a file is read from its beginning to a position beyond 4 GiB.

@@ -91,7 +91,20 @@ fn options(config: &MySqlConfig, ssl: Option<SslOpts>) -> Opts {
 /// # Errors
 /// `Retriable` when the server cannot be reached now, `BadConfig` when it refuses the user or the encryption.
 pub async fn connect(config: &MySqlConfig) -> Result<Conn> {
-    reach(config, |encryption| Conn::new(options(config, ssl_options(config, encryption)))).await
+    reach(config, |encryption| open(config, encryption)).await
+}
+
+/// Logs in with the library. It cuts a zero off the end of the random bytes that MariaDB's `client_ed25519` signs, so that one login of
+/// 256 is refused; the next one has other bytes.
+async fn open(config: &MySqlConfig, encryption: Encryption) -> mysql_async::Result<Conn> {
+    const ACCESS_DENIED: u16 = 1045;
+    let options = options(config, ssl_options(config, encryption));
+    match Conn::new(options.clone()).await {
+        Err(error) if error::error_code(&error) == Some(ACCESS_DENIED) && config.password.is_some() => {
+            Conn::new(options).await
+        }
+        opened => opened,
+    }
 }
 
 /// Opens a session that hands out rows as they come.

@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use api::{Error, FlatMap, Result, SchemaAndValue, SourceOffset, SourceRecord};
+use api::{Result, SourceOffset, SourceRecord};
 
-use super::packed::PackedBatch;
 use super::ranges::TableReading;
 use crate::mysql::envelope::{Frames, RowSink, SourceBlock, TableRecords};
+use crate::mysql::packed_rows::PackedRows;
 use crate::mysql::wire::TextRows;
 
 /// What most rows are to the snapshot.
@@ -60,7 +60,7 @@ pub(super) struct BatchRows {
 #[derive(Debug)]
 pub struct RowBatch {
     rows: Arc<BatchRows>,
-    packed: Option<PackedBatch>,
+    packed: Option<PackedRows>,
     frames: Frames,
     /// The row that is next.
     next: usize,
@@ -71,19 +71,10 @@ pub struct RowBatch {
 }
 
 impl BatchRows {
-    fn read(&self, row: usize, sink: &mut RowSink<'_>, offset: SourceOffset) -> Result<()> {
+    /// Decodes a row and makes a record of it.
+    pub(super) fn read(&self, row: usize, sink: &mut RowSink<'_>, offset: SourceOffset) -> Result<()> {
         let values = self.table.decoder.decode_row(self.rows.bytes(), self.rows.row(row))?;
         sink.read(values, offset)
-    }
-
-    /// The key and the value of a row's record.
-    pub(super) fn made(&self, row: usize) -> Result<[SchemaAndValue; 2]> {
-        let (mut frames, mut out) = (self.frames.clone(), Vec::new());
-        let mut sink =
-            RowSink { table: &self.records, source: &self.block, frames: &mut frames, out: &mut out };
-        self.read(row, &mut sink, SourceOffset::new(Arc::new(FlatMap::new())))?;
-        let made = out.pop().ok_or_else(|| Error::fatal("a row became no record"))?;
-        Ok([made.record.key, made.record.value])
     }
 }
 
@@ -94,7 +85,7 @@ impl RowBatch {
     /// Never, as long as the schemas of envelopes and source blocks are ours.
     pub(super) fn new(rows: BatchRows, mark: Mark, offsets: [SourceOffset; 2]) -> Result<Self> {
         let (frames, rows) = (rows.frames.clone(), Arc::new(rows));
-        let packed = PackedBatch::of(&rows)?;
+        let packed = rows.packed()?;
         Ok(Self { rows, packed, frames, next: 0, mark, offsets })
     }
 

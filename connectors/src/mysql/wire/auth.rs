@@ -150,6 +150,7 @@ impl Login<'_> {
         self.plugin = match request.auth_plugin() {
             AuthPlugin::CachingSha2Password => AuthPlugin::CachingSha2Password,
             AuthPlugin::MysqlNativePassword => AuthPlugin::MysqlNativePassword,
+            AuthPlugin::Ed25519 => AuthPlugin::Ed25519,
             AuthPlugin::MysqlOldPassword => return Err(DriverError::MysqlOldPasswordDisabled.into()),
             AuthPlugin::MysqlClearPassword => return Err(DriverError::CleartextPluginDisabled.into()),
             other => {
@@ -157,7 +158,11 @@ impl Login<'_> {
                 return Err(DriverError::UnknownAuthPlugin { name }.into());
             }
         };
-        self.salt = request.plugin_data().to_vec();
+        self.salt = match self.plugin {
+            // The library takes a zero at its end for the end of a text, but these are 32 random bytes.
+            AuthPlugin::Ed25519 => behind_name(packet).to_vec(),
+            _ => request.plugin_data().to_vec(),
+        };
         if self.salt.is_empty() {
             return Err(malformed("a request for another plugin has no salt").into());
         }
@@ -181,6 +186,11 @@ impl Login<'_> {
         }
         connection.send(&encrypted(password, key.to_vec())?).await
     }
+}
+
+/// What follows a plugin's name in a request for it.
+fn behind_name(packet: &[u8]) -> &[u8] {
+    packet.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default()
 }
 
 /// A password under a key. The library panics on what is no key.
@@ -216,9 +226,17 @@ mod tests {
         };
         assert!(refused("mysql_clear_password").contains("mysql_clear_password"));
         assert!(refused("mysql_old_password").contains("insecure"));
-        assert!(refused("client_ed25519").contains("client_ed25519"));
+        assert!(refused("auth_gssapi_client").contains("auth_gssapi_client"));
         let mut switched = login(AuthPlugin::MysqlNativePassword, "secret");
         assert!(switched.switch(b"\xFEcaching_sha2_password\0").unwrap_err().to_string().contains("no salt"));
+    }
+
+    #[test]
+    fn a_salt_of_random_bytes_is_taken_whole() {
+        let mut login = login(AuthPlugin::MysqlNativePassword, "foobar");
+        let salt = [&[7; 31][..], &[0]].concat();
+        login.switch(&[b"\xFEclient_ed25519\0", &*salt].concat()).unwrap();
+        assert_eq!((login.salt.clone(), login.proof().unwrap().len()), (salt, 64));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Beside [`RowDecoder::decode`], for events whose images were found by [`RowDecoder::find_images`]: each has its place, so a row can be
 //! read without those before it. Invariant: what is shown of an image is what decoding makes of it.
 
-use api::{Bytes, Value, ValueRef};
+use api::{Bytes, ValueRef};
 
-use super::{RowDecoder, is_set};
+use super::{RowDecoder, RowImage, is_set};
 use crate::mysql::binlog::reader::{OutOfBytes, Reader};
 use crate::mysql::binlog::row_error::RowError;
 
@@ -49,9 +49,25 @@ impl RowDecoder {
         columns_present: &[u8],
         images: &Bytes,
         start: u32,
-    ) -> Result<Vec<Value>, RowError> {
+    ) -> Result<RowImage, RowError> {
         let reader = self.reader_at(images, start)?;
-        self.decode_from(reader, columns_present, images, None).map(|(values, _end)| values)
+        self.decode_from(reader, columns_present, images, None).map(|(row, _end)| row)
+    }
+
+    /// Decodes the image after an update that begins at `start`, as [`RowDecoder::decode_after`] does.
+    ///
+    /// # Errors
+    /// As [`RowDecoder::decode`].
+    pub fn decode_after_at(
+        &self,
+        columns_present: &[u8],
+        images: &Bytes,
+        start: u32,
+        before: &RowImage,
+    ) -> Result<RowImage, RowError> {
+        let mut after = self.decode_at(columns_present, images, start)?;
+        after.complete(before);
+        Ok(after)
     }
 
     /// Shows each value of the complete image that begins at `start`.

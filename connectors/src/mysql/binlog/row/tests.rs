@@ -1,6 +1,8 @@
 //! Row images at their edges: what is left out, what is damaged, what does not fit its shape.
 
 use super::super::table_map::{MapColumn, RowMetadata, column_type as t};
+use api::Value;
+
 use super::*;
 use crate::mysql::ddl::{Catalog, Statement};
 
@@ -59,7 +61,8 @@ fn decoder() -> RowDecoder {
 fn rows_follow_each_other_and_texts_are_slices_of_the_packet() {
     let mut packet = Bytes::from([image(), image()].concat());
     let start = packet.as_ptr();
-    let first = decoder().decode(&[0xff], &mut packet).unwrap();
+    let row = decoder().decode(&[0xff], &mut packet).unwrap();
+    let first = &row.values;
     assert_eq!(first[0], Value::Int64(i64::from(u32::MAX)));
     assert_eq!(
         (&first[1], &first[4], &first[5]),
@@ -68,7 +71,7 @@ fn rows_follow_each_other_and_texts_are_slices_of_the_packet() {
     assert_eq!(first[2], Value::Bytes(Bytes::from_static(&[0x04, 0xd2])));
     assert_eq!(first[6], Value::Bytes(Bytes::from_static(&[0xff, 1])));
     assert_eq!(first[1].as_str().unwrap().as_ptr(), start.wrapping_add(7));
-    assert_eq!(decoder().decode(&[0xff], &mut packet).unwrap(), first);
+    assert_eq!(decoder().decode(&[0xff], &mut packet).unwrap(), row);
     assert!(packet.is_empty());
 }
 
@@ -76,8 +79,11 @@ fn rows_follow_each_other_and_texts_are_slices_of_the_packet() {
 fn nulls_are_counted_over_the_columns_that_are_present() {
     // id, v and dt are there; v is NULL.
     let mut packet = Bytes::from(vec![0b010, 7, 0, 0, 0, 0x99, 0xb2, 0xde, 0x42, 0x05, 0x04, 0xd2]);
-    let error = decoder().decode(&[0b1011], &mut packet).unwrap_err().to_string();
-    assert!(error.contains("column n of db.t") && error.contains("binlog_row_image=FULL"), "{error}");
+    let row = decoder().decode(&[0b1011], &mut packet).unwrap();
+    assert_eq!((&row.values[0], &row.values[1]), (&Value::Int64(7), &Value::Null));
+    assert_eq!(row.absent, [2, 4, 5, 6, 7]);
+    assert!(row.values[2].is_null() && !row.values[3].is_null());
+    assert!(packet.is_empty());
 }
 
 #[test]
@@ -85,9 +91,23 @@ fn texts_and_documents_that_are_left_out_are_told_so() {
     let mut whole = image();
     whole.drain(5..9);
     let mut packet = Bytes::from(whole);
-    let values = decoder().decode(&[0b1111_1101], &mut packet).unwrap();
-    assert_eq!(values[1], Value::from("__debezium_unavailable_value"));
+    let row = decoder().decode(&[0b1111_1101], &mut packet).unwrap();
+    assert_eq!((&row.values[1], &*row.absent), (&Value::from("__debezium_unavailable_value"), &[1][..]));
     assert!(packet.is_empty());
+}
+
+#[test]
+fn an_image_after_an_update_has_what_it_leaves_out_from_the_one_before() {
+    let before = decoder().decode(&[0xff], &mut Bytes::from(image())).unwrap();
+    // Only v is there.
+    let after = [0, 2, 0, b'n', b'o'];
+    let mut packet = Bytes::copy_from_slice(&after);
+    let row = decoder().decode_after(&[0b10], &mut packet, &before).unwrap();
+    assert!(row.absent.is_empty() && packet.is_empty());
+    let mut expected = before.clone();
+    expected.values[1] = Value::from("no");
+    assert_eq!(row, expected);
+    assert_eq!(decoder().decode_after_at(&[0b10], &Bytes::copy_from_slice(&after), 0, &before), Ok(expected));
 }
 
 #[test]
@@ -141,7 +161,7 @@ fn the_servers_metadata_is_believed() {
     map.metadata.enum_values = Some(words);
     map.metadata.enum_collations = Some([None, None, None, None, Some(8), None, None, None].to_vec());
     let decoder = RowDecoder::prepare(&map, &shape(SQL), &TypeOptions::default()).unwrap();
-    assert_eq!(decoder.decode(&[0xff], &mut Bytes::from(image())).unwrap()[4], Value::from("ä"));
+    assert_eq!(decoder.decode(&[0xff], &mut Bytes::from(image())).unwrap().values[4], Value::from("ä"));
 }
 
 #[test]

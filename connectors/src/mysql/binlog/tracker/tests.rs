@@ -124,3 +124,39 @@ fn a_restart_behind_the_gtid_event_still_knows_the_transaction() {
     again.commit();
     assert!(again.position().gtids.unwrap().to_string().ends_with(":1-5"));
 }
+
+/// MariaDB: a GTID event, then a statement and its rows, twice. Gives the numbers of the rows that are handed out.
+fn annotated(tracker: &mut Tracker, is_annotated: bool) -> Vec<u64> {
+    let mut handed_out = Vec::new();
+    tracker.enter(&event(50, 150));
+    tracker.mariadb_gtid(0, 5, false);
+    tracker.leave();
+    for number in 0..2 {
+        if is_annotated {
+            tracker.enter(&event(50, 200));
+            tracker.leave_annotation();
+        }
+        tracker.enter(&event(50, 250));
+        if tracker.rows_to_skip() == 0 {
+            handed_out.push(number);
+        }
+        tracker.hand_out();
+        tracker.leave();
+    }
+    handed_out
+}
+
+#[test]
+fn statements_of_rows_count_only_in_the_offsets_of_debezium() {
+    let gtids = || Some(GtidSet::parse("0-3-4", true).unwrap());
+    let at = |events, gtid: Option<&'static str>| {
+        let skip = Skip { events, rows: 1, gtid: gtid.map(Text::from_static) };
+        Tracker::new(Position { gtids: gtids(), pos: 100, skip, ..Position::default() })
+    };
+    for is_annotated in [true, false] {
+        assert_eq!(annotated(&mut at(1, Some("0-3-5")), is_annotated), [1]);
+    }
+    // Debezium was sent the GTID event and the statement before the first rows, or the former only.
+    assert_eq!(annotated(&mut at(2, None), true), [1]);
+    assert_eq!(annotated(&mut at(1, None), false), [1]);
+}

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{Error, Result, Value};
+use api::{Error, Result};
 
 use super::Follower;
 use crate::mysql::binlog::event::{Rows, RowsKind};
+use crate::mysql::binlog::row::RowImage;
 use crate::mysql::envelope::{Changes, Frames, Moment, Origin, RowSink, SourceBlock};
 use crate::mysql::position::signed;
 use crate::mysql::reader::Reader;
@@ -93,11 +94,13 @@ impl Follower {
                 RowsKind::Update if rows.partial => {
                     Some(table.decoder.decode_partial(&rows.columns_after, &mut images, &first)?)
                 }
-                RowsKind::Update => Some(table.decoder.decode(&rows.columns_after, &mut images)?),
+                RowsKind::Update => {
+                    Some(table.decoder.decode_after(&rows.columns_after, &mut images, &first)?)
+                }
                 RowsKind::Insert | RowsKind::Delete => None,
             };
             let before = i64::from(number);
-            self.meet(reader, rows.kind, (&table.id, &first, second.as_deref()), signed(skip) > before);
+            self.meet(reader, rows.kind, (&table.id, &first, second.as_ref()), signed(skip) > before)?;
             if signed(skip) <= before && !skipped {
                 let out = &mut reader.outbox.records;
                 let mut changes = Changes {
@@ -125,20 +128,22 @@ impl Follower {
         &mut self,
         reader: &Reader,
         kind: RowsKind,
-        (id, first, second): (&TableId, &[Value], Option<&[Value]>),
+        (id, first, second): (&TableId, &RowImage, Option<&RowImage>),
         handed_out: bool,
-    ) {
+    ) -> Result<()> {
         if let Some(window) = self.incremental.window.as_mut().filter(|window| window.shape.id == *id) {
-            window.meet(first);
-            second.into_iter().for_each(|row| window.meet(row));
+            window.meet(first)?;
+            second.into_iter().try_for_each(|row| window.meet(row))?;
         }
         if handed_out || !reader.filter.is_signal_table(id) {
-            return;
+            return Ok(());
         }
-        self.mark_met(reader, first, kind == RowsKind::Delete);
+        let row = first.values_or_null();
+        self.mark_met(reader, &row, kind == RowsKind::Delete);
         if kind == RowsKind::Insert {
-            self.signal_row(reader, first);
+            self.signal_row(reader, &row);
         }
+        Ok(())
     }
 
     /// Whether a chunk of this table waits for the end of its window.

@@ -128,8 +128,10 @@ impl Follower {
 
     /// XA COMMIT.
     pub(super) async fn xa_commit(&mut self, reader: &mut Reader, query: &Query) -> Result<()> {
-        let is_new = !self.tracker.in_transaction();
+        // MariaDB announces it as one statement.
+        let is_new = !self.tracker.in_transaction() || self.tracker.is_standalone();
         self.tracker.begin(Some(query.thread).filter(|_| !self.server.mariadb));
+        self.tracker.has_rows();
         if is_new {
             self.mark_begin(reader)?;
         }
@@ -174,13 +176,13 @@ impl Follower {
 
     async fn carry_out_held(&mut self, reader: &mut Reader, read: Read) -> Result<()> {
         self.tracker.next_held();
-        match read.event {
-            Event::TableMap(body) => self.table_map(reader, &body).await?,
-            Event::Rows(rows) => self.rows(reader, &rows)?,
-            Event::RowsQuery(sql) => self.rows_query(reader, &sql),
+        match &read.event {
+            Event::TableMap(body) => self.table_map(reader, body).await?,
+            Event::Rows(rows) => self.rows(reader, rows)?,
+            Event::RowsQuery(sql) => self.rows_query(reader, sql),
             _ => {}
         }
-        self.tracker.leave();
+        self.leave(&read.raw);
         if reader.outbox.is_full() {
             reader.outbox.flush().await?;
         }
@@ -193,7 +195,8 @@ impl Follower {
         config.server_id = config.server_id.checked_add(SERVER_ID_STEP).unwrap_or(SERVER_ID_STEP);
         let position = Position { file: file.clone(), pos: *pos, ..Position::default() };
         let doing = || format!("reading an XA transaction again from {file}:{pos}");
-        Dump::open(&config, &self.server, &position).await.map_err(|error| error.context(doing()))
+        let annotated = reader.events.config.query;
+        Dump::open(&config, &self.server, &position, annotated).await.map_err(|error| error.context(doing()))
     }
 
     /// Looks for the last time that a transaction of this name was prepared before the current position.

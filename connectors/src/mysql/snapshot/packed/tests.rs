@@ -1,14 +1,14 @@
 //! What is shown of a snapshot's rows is what decoding makes of them: for every kind of column, with NULLs, escapes, bytes that are no
 //! text and dates that are none, written as JSON with and without schemas.
 
-use api::configs::Props;
-use api::{Bytes, Converter, PluginKind, SourceOffset, SourceRecord};
+use api::{Bytes, SourceOffset, SourceRecord};
 
 use super::*;
 use crate::mysql::config::MySqlConfig;
 use crate::mysql::config::events::Events;
 use crate::mysql::ddl::{Catalog, Statement};
 use crate::mysql::envelope::{Envelopes, Flavour, Frames, Moment, Origin, SourceBlock};
+use crate::mysql::packed_rows::tests::{SETTINGS, assert_written_alike, props};
 use crate::mysql::snapshot::plan::PlannedTable;
 use crate::mysql::snapshot::ranges::TableReading;
 use crate::mysql::snapshot::row_batch::{Mark, RowBatch};
@@ -45,16 +45,6 @@ const COLUMNS: &[(&str, &[&[u8]])] = &[
     ("z BOOLEAN NOT NULL DEFAULT 1", &[b"1", b"0"]),
 ];
 const ROWS: usize = 30;
-
-fn props(said: &[(&str, &str)]) -> Props {
-    let connection = [
-        ("database.hostname", "h"),
-        ("database.user", "u"),
-        ("database.server.id", "5"),
-        ("topic.prefix", "p"),
-    ];
-    connection.iter().chain(said).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
 
 /// Rows of every print, and NULL now and then; `bad` stands in the column of numbers of the last row.
 fn rows(said: &[(&str, &str)], bad: Option<&[u8]>) -> BatchRows {
@@ -97,56 +87,30 @@ fn batch(rows: BatchRows) -> RowBatch {
     RowBatch::new(rows, Mark::default(), [offset(), offset()]).unwrap()
 }
 
-fn json(schemas: &str) -> Box<dyn Converter> {
-    let is_json = |plugin: &&&api::Plugin| {
-        plugin.aliases.contains(&"json") && matches!(plugin.kind, PluginKind::Converter(_))
-    };
-    let Some(PluginKind::Converter(make)) = converters::ALL.iter().find(is_json).map(|plugin| plugin.kind)
-    else {
-        panic!("no converter");
-    };
-    let said = [("schemas.enable".to_owned(), schemas.to_owned())];
-    make(&said.into_iter().collect(), false).unwrap()
-}
-
-fn written(converter: &mut dyn Converter, datum: &SchemaAndValue) -> String {
-    let mut out = Vec::new();
-    let _null = converter.from_connect_data("t", datum, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
-
 #[test]
 fn what_is_shown_is_what_decoding_makes() {
-    let settings: [&[(&str, &str)]; 4] = [
-        &[],
-        &[
-            ("decimal.handling.mode", "string"),
-            ("time.precision.mode", "connect"),
-            ("binary.handling.mode", "hex"),
-        ],
-        &[("decimal.handling.mode", "double"), ("bigint.unsigned.handling.mode", "precise")],
-        &[("time.precision.mode", "isostring"), ("binary.handling.mode", "base64")],
-    ];
-    for said in settings {
+    for said in SETTINGS {
         let rows = rows(said, None);
         assert!(rows.is_sure, "{said:?}");
-        let expected: Vec<_> = (0..ROWS).map(|row| rows.made(row).unwrap()).collect();
+        let expected: Vec<_> = (0..ROWS).flat_map(|row| rows.make(row).unwrap()).collect();
         let (mut batch, mut shown) = (batch(rows), Vec::new());
         while batch.left() > 0 {
             batch.take(7, &mut shown).unwrap();
         }
         assert_eq!(shown.len(), ROWS);
-        for schemas in ["false", "true"] {
-            let (mut one, mut other) = (json(schemas), json(schemas));
-            for (SourceRecord { record, .. }, [key, value]) in shown.iter().zip(&expected) {
-                for (shown, expected) in [(&record.key, key), (&record.value, value)] {
-                    assert!(shown.value.as_struct().unwrap().packed().is_some());
-                    assert_eq!(written(&mut *one, shown), written(&mut *other, expected), "{said:?}");
-                }
-            }
-        }
-        for (SourceRecord { record, .. }, [key, value]) in shown.iter().zip(&expected) {
-            assert_eq!((&record.key, &record.value), (key, value), "{said:?}");
+        assert_written_alike(&shown, &expected);
+        for (SourceRecord { record: shown, .. }, SourceRecord { record: expected, .. }) in
+            shown.iter().zip(&expected)
+        {
+            assert!(
+                [&shown.key, &shown.value].iter().all(|datum| datum
+                    .value
+                    .as_struct()
+                    .unwrap()
+                    .packed()
+                    .is_some())
+            );
+            assert_eq!((&shown.key, &shown.value), (&expected.key, &expected.value), "{said:?}");
         }
     }
 }
@@ -167,6 +131,6 @@ fn a_cell_that_is_no_value_is_an_error_behind_the_rows_before_it() {
 #[test]
 fn rows_that_are_changed_on_their_way_do_not_stay_packed() {
     for said in [&[("column.mask.with.3.chars", "db.t.q")][..], &[("column.exclude.list", "db.t.d")]] {
-        assert!(PackedBatch::of(&Arc::new(rows(said, None))).unwrap().is_none(), "{said:?}");
+        assert!(Arc::new(rows(said, None)).packed().unwrap().is_none(), "{said:?}");
     }
 }
