@@ -80,8 +80,9 @@ pub async fn open(
         let (position, timestamp_s) = opened?;
         released?;
         setting.gauges.set("snapshot_lock_microseconds", i64::try_from(held.as_micros()).unwrap_or(i64::MAX));
-        // Where the binlog did not grow, nobody altered a table.
-        let is_idle = attempt == 1 && position == began;
+        // Where the binlog did not grow until the lock, nobody altered a table. Without a lock a table may be altered, and seen by the view so,
+        // before the binlog tells of it.
+        let is_idle = attempt == 1 && lock != Lock::None && position == began;
         let after = match after {
             Some(after) => after?,
             None if is_idle => std::mem::take(&mut before),
