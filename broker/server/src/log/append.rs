@@ -85,7 +85,7 @@ impl PartitionLog {
 
     /// Ends the producer's transaction like [`PartitionLog::append_marker`], for a coordinator that has the outcome on disk and writes the
     /// marker again, before anyone reads, should a power failure take it. So readers see it at once, if all before it is on disk, and no fsync is
-    /// queued for it then: [`PartitionLog::ask_for_sync`] does that.
+    /// queued for it then: who needs it on disk asks for that.
     pub fn append_recorded_marker(
         self: &Arc<Self>,
         marker: Marker,
