@@ -32,6 +32,8 @@ struct SlotState {
     connection: Option<Arc<Connection>>,
     failures: u32,
     retry_at: Option<Instant>,
+    /// There was a connection before: when it breaks, those of all users of the broker do, and none of them need shout.
+    has_served: bool,
 }
 
 impl Pool {
@@ -55,19 +57,25 @@ impl Pool {
         }
         match Connection::open(address, &self.config).await {
             Ok(connection) => {
-                if state.failures > 0 {
-                    tracing::info!(broker = address, failures = state.failures, "connected again");
+                if state.failures > 0 && !state.has_served {
+                    tracing::info!(broker = address, failures = state.failures, "connected at last");
                 }
                 let connection = Arc::new(connection);
-                *state = SlotState { connection: Some(Arc::clone(&connection)), ..SlotState::default() };
+                *state = SlotState {
+                    connection: Some(Arc::clone(&connection)),
+                    has_served: true,
+                    ..SlotState::default()
+                };
                 Ok(connection)
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
                 state.retry_at = Some(Instant::now() + self.pause(state.failures));
                 // The first, the second, the fourth ...: told at once, and no flood while a broker is away.
-                if state.failures.is_power_of_two() {
+                if state.failures.is_power_of_two() && !state.has_served {
                     tracing::warn!(broker = address, failures = state.failures, %error, "cannot connect; trying again");
+                } else {
+                    tracing::debug!(broker = address, failures = state.failures, %error, "cannot connect");
                 }
                 Err(error)
             }
