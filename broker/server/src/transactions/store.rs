@@ -42,18 +42,14 @@ pub(super) fn append(
     Ok((log, appended.last_offset + 1))
 }
 
-/// Writes a state; it is on disk when this returns. Blocks on the disk, also a thread of the runtime (which sees to the others elsewhere). Syncs on this thread unless another one
-/// is at it: nobody has to be woken for that.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a thread of the runtime gets here in a rare race only, and is one of those that may block for an fsync"
-)]
+/// Writes a state; it is on disk when this returns. Syncs on this thread unless another one is at it: nobody has to be woken for that.
+/// Blocks on the disk; only for threads that may.
 pub(super) fn write(topics: &Topics, id: &str, transaction: Option<&Transaction>) -> Result<(), StoreError> {
     let log = state_log(topics)?;
     let turn = log.take_flush_turn();
     let (_, end) = append(topics, id, transaction)?;
     drop(turn);
-    Ok(tokio::task::block_in_place(|| Handle::current().block_on(log.durable(end)))?)
+    Ok(Handle::current().block_on(log.durable(end))?)
 }
 
 /// Reads all transactional ids. Blocks on the disk.
